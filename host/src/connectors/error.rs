@@ -1,0 +1,103 @@
+//! What can go wrong with a vendor, as facts.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::fault::{Code, Disposition, Fault};
+
+use super::SinkClosed;
+
+/// A failed exchange with a vendor. Holds the vendor's words, never a credential and never an unmasked address.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Error {
+    /// The request surely never left, or the connection was refused.
+    #[error("cannot reach {host}: {detail}")]
+    Unreachable { host: String, detail: String },
+    /// The request left, or may have, and no usable answer came back.
+    #[error("no answer from {host} within {}s: {detail}", .after.as_secs_f32())]
+    AnswerLost { host: String, after: Duration, detail: String },
+    /// HTTP status other than 2xx where that says nothing of what was done.
+    #[error("{host} answered HTTP {status}: {detail}")]
+    Server { host: String, status: u16, detail: String },
+    /// The vendor (or the connection's own limit) asks for a pause. The request was not carried out.
+    #[error("throttled: {detail}")]
+    Throttled { wait: Option<Duration>, detail: String },
+    /// The vendor does not accept the credentials.
+    #[error("credentials refused: {detail}")]
+    CredentialsRefused { detail: String },
+    /// The session or token ended and renewing it did not help. `sent`: the refused request was a write whose refusal
+    /// is not proof that it was not carried out.
+    #[error("session lost: {detail}")]
+    SessionLost { detail: String, sent: bool },
+    /// Our clock and the vendor's differ by more than it allows.
+    #[error("the clocks differ: ours is {skew_seconds}s ahead of {host}")]
+    ClockWrong { host: String, skew_seconds: i64 },
+    /// The answer is larger than the cap. What was read of it is thrown away.
+    #[error("the answer is over {limit_bytes} bytes")]
+    TooLarge { limit_bytes: u64 },
+    /// The answer is not UTF-8, not JSON, or not the envelope it should be. The bytes are kept.
+    #[error("unreadable answer: {detail}")]
+    Unreadable { detail: String, bytes: Bytes },
+    /// The vendor refused the whole call for a reason of its own.
+    #[error("refused ({code}): {message}")]
+    Refused { code: String, message: String },
+    /// The vendor does not know the form, field, operation or account that the settings name.
+    #[error("not known to the vendor ({code}): {message}")]
+    Unknown { code: String, message: String },
+    /// The source changed during every one of the allowed passes.
+    #[error("the source changed during each of {passes} passes")]
+    Disturbed { passes: u32 },
+    #[error("stopped")]
+    Stopped,
+}
+
+impl From<SinkClosed> for Error {
+    fn from(_: SinkClosed) -> Self {
+        Error::Stopped
+    }
+}
+
+impl Error {
+    /// Whether a write that ended so can have been carried out. Where this is true, ask before sending again.
+    pub fn may_have_written(&self) -> bool {
+        match self {
+            Error::AnswerLost { .. } | Error::Server { .. } | Error::TooLarge { .. } | Error::Unreadable { .. } => true,
+            Error::SessionLost { sent, .. } => *sent,
+            Error::Unreachable { .. }
+            | Error::Throttled { .. }
+            | Error::CredentialsRefused { .. }
+            | Error::ClockWrong { .. }
+            | Error::Refused { .. }
+            | Error::Unknown { .. }
+            | Error::Disturbed { .. }
+            | Error::Stopped => false,
+        }
+    }
+
+    /// The fault, for a question that changes nothing or a write that surely did not happen. A write that may have
+    /// happened is [`Code::WriteUnknown`], whatever the error; the pipeline asks [`Error::may_have_written`] first.
+    pub fn fault(&self) -> Fault {
+        let retry = |after| Disposition::Retry { after_ms: after };
+        let (code, disposition) = match self {
+            Error::Unreachable { .. } => (Code::VendorUnreachable, retry(None)),
+            Error::AnswerLost { .. } => (Code::VendorTimeout, retry(None)),
+            Error::Server { .. } => (Code::VendorError, retry(None)),
+            Error::Throttled { wait, .. } => {
+                let after = wait.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
+                (Code::VendorThrottled, retry(after))
+            }
+            // A wrong password stays wrong however often it is sent, and some vendors lock the account for it.
+            Error::CredentialsRefused { .. } => (Code::CredentialsRefused, Disposition::PauseConnection),
+            Error::SessionLost { .. } => (Code::SessionLost, Disposition::PauseConnection),
+            Error::ClockWrong { .. } => (Code::ClockWrong, Disposition::PauseConnection),
+            Error::TooLarge { .. } => (Code::ResponseTooLarge, Disposition::PauseScheme),
+            Error::Unreadable { .. } => (Code::ResponseUnreadable, retry(None)),
+            Error::Refused { .. } => (Code::TargetRefused, Disposition::Park),
+            Error::Unknown { .. } => (Code::OperationUnknown, Disposition::PauseScheme),
+            Error::Disturbed { .. } => (Code::WindowDisturbed, retry(None)),
+            Error::Stopped => (Code::Internal, retry(None)),
+        };
+        Fault::new(code, disposition, self.to_string())
+    }
+}

@@ -1,0 +1,191 @@
+//! The vendors' systems, each behind the same two traits.
+//!
+//! A connector knows one vendor's addresses, signatures, envelopes, windows, caps and error texts, and nothing of
+//! components, ledgers or schemes. It never decides what happens to a document: it reports facts, and
+//! [`Error`] says whose fault a failure is. It never retries a write by itself.
+
+mod error;
+
+use std::ops::Range;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+pub use error::Error;
+
+use crate::model::{DocumentKey, TargetKey};
+
+/// What of the source is to be read in one go.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Span {
+    /// Everything modified from `start` up to `end`. The connector splits it to the vendor's maximum by itself only if
+    /// it must; callers ask [`Source::window_limit`] first.
+    Window { start: Timestamp, end: Timestamp },
+    /// Everything after this row version (Jushuitan `start_ts`).
+    After { row_version: i64 },
+}
+
+/// One record as the source served it. Its body is the exact slice of the page.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceDocument {
+    /// Where the record carries no usable key, the reason why not; the host parks it under a key made of its digest.
+    pub key: Result<DocumentKey, String>,
+    pub body: String,
+    /// The vendor's own status says that this record is void now.
+    pub cancelled: bool,
+}
+
+/// One page, ready to be committed.
+#[derive(Debug, Clone, Default)]
+pub struct Page {
+    pub documents: Vec<SourceDocument>,
+    /// How many records the vendor says the whole span holds, where it says so.
+    pub total: Option<u64>,
+    /// For the log and the person: `page 3 of 7, pass 1`.
+    pub position: String,
+}
+
+/// Takes pages as they are read. Returns only once the page is durable; its error stops the read.
+#[async_trait]
+pub trait PageSink: Send {
+    async fn page(&mut self, page: Page) -> Result<(), SinkClosed>;
+}
+
+/// The host asked the reader to stop: shutdown, pause, or a store that failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the read was stopped")]
+pub struct SinkClosed;
+
+/// How a read ended.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ReadSummary {
+    pub pages: u64,
+    pub documents: u64,
+    /// Passes over the span until one was undisturbed.
+    pub passes: u32,
+    /// The largest row version seen, for spans of that kind.
+    pub row_version: Option<i64>,
+}
+
+/// A system that documents are read from.
+#[async_trait]
+pub trait Source: Send + Sync {
+    /// The longest window one read may ask for; `None` where the vendor has no such limit.
+    fn window_limit(&self) -> Option<jiff::SignedDuration>;
+
+    /// Reads one span completely, handing each page to `sink` before asking for what depends on it. `Ok` means that
+    /// every record of the span was handed over in an undisturbed pass.
+    async fn read(&self, span: &Span, sink: &mut dyn PageSink) -> Result<ReadSummary, Error>;
+
+    /// Proves that address and credentials work, with the cheapest question the vendor has.
+    async fn probe(&self) -> Result<(), Error>;
+}
+
+/// One step of the chain that brings a bill into its final state. Each is an intent of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Step {
+    /// Save a bill that does not exist (with submit and audit in the same request where the scheme says so).
+    Create,
+    /// Take the audit off an audited bill so that it can be changed.
+    Unaudit,
+    /// Save over a bill of ours.
+    Update,
+    Submit,
+    Audit,
+}
+
+/// One bill and what is to be done with it.
+#[derive(Debug, Clone)]
+pub struct Job {
+    pub key: TargetKey,
+    /// The emitted body, JSON text.
+    pub body: String,
+    /// The target's own id of the bill (K3Cloud `FID`), where it is known.
+    pub id: Option<String>,
+}
+
+/// What the target said of one job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// The step is done. `next` is what the bill still needs.
+    Done { id: Option<String>, next: Option<Step> },
+    /// The target refused, and nothing of this job was written, or nothing beyond what `saved` tells.
+    Refused {
+        /// The vendor's code and words.
+        code: String,
+        message: String,
+        /// The bill exists all the same (saved, and the audit failed): its id and the step that failed.
+        saved: Option<Saved>,
+    },
+    /// The answer does not mention this job: its fate is unknown.
+    Unmentioned,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Saved {
+    pub id: String,
+    pub next: Step,
+}
+
+/// What the target holds under one job's key, compared with the job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Finding {
+    Absent,
+    /// The bill is there with the intended content. `next` is what it still needs; `None` means done.
+    Ours {
+        id: String,
+        next: Option<Step>,
+    },
+    /// The bill is there with other content. `next` is the first step of changing it, where it may be changed.
+    Differs {
+        id: String,
+        next: Option<Step>,
+        differences: Vec<Difference>,
+    },
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Difference {
+    /// The field, in the vendor's own name.
+    pub field: String,
+    pub intended: String,
+    pub found: String,
+}
+
+/// What a target operation can do. `check` and the pipeline plan with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Capabilities {
+    /// Jobs one request may carry.
+    pub batch_limit: usize,
+    /// A written bill can be changed.
+    pub updatable: bool,
+    /// The target can be asked by key what it holds. Where it cannot, an unknown write parks.
+    pub askable: bool,
+}
+
+/// A system that bills are written to.
+#[async_trait]
+pub trait Target: Send + Sync {
+    fn capabilities(&self) -> Capabilities;
+
+    /// The key that the body itself carries.
+    fn key_of(&self, body: &str) -> Result<TargetKey, String>;
+
+    /// One request for one step of all `jobs` (at most `batch_limit`, keys distinct). Exactly one answer for each job,
+    /// in their order. An error says of all jobs alike whether the request can have been carried out:
+    /// [`Error::may_have_written`].
+    async fn write(&self, step: Step, jobs: &[Job]) -> Result<Vec<Answer>, Error>;
+
+    /// Asks what the target holds under the jobs' keys; one finding for each job, in their order. Changes nothing.
+    async fn look_up(&self, jobs: &[Job]) -> Result<Vec<Finding>, Error>;
+
+    /// How long one request may take at most; the pipeline stores `now + this` with each intent.
+    fn request_timeout(&self) -> std::time::Duration;
+
+    async fn probe(&self) -> Result<(), Error>;
+}
+
+/// Where a value stands in a page, so that a record's own bytes can be kept.
+pub type ByteRange = Range<usize>;

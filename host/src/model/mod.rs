@@ -1,0 +1,7 @@
+//! The nouns that every layer shares: identifiers, documents, outcomes. No behaviour beyond parsing and printing.
+
+mod document;
+mod ids;
+
+pub use document::{Digest, Document, Outcome, Reason, TargetDocument};
+pub use ids::{ConnectionName, DocumentKey, IdError, ModuleRef, OperationName, SchemeId, System, TargetKey, TenantId};

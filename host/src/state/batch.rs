@@ -1,0 +1,172 @@
+//! What goes through the seam: tables, keys, expectations, writes.
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use crate::model::{SchemeId, TenantId};
+
+/// The named tables. The number is the first byte of every stored key and never changes its meaning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Table {
+    /// The store's own: format, lease.
+    Meta = 0,
+    /// One row per source key of a scheme: its versions and what became of each.
+    Subjects = 1,
+    /// Source bodies and emitted bodies, by digest, under their scheme.
+    Bodies = 2,
+    /// Who owns a (connection, operation, target key).
+    Owners = 3,
+    /// How far a scheme has read.
+    Cursors = 4,
+    /// What is paused, and why.
+    Pauses = 5,
+    /// Subjects that need work: parked or unfinished, by scheme, so that nothing has to scan the whole ledger.
+    Open = 6,
+    /// What happened to one document: attempts, answers, log lines, in order.
+    History = 7,
+    /// Pages that could not be read, kept for a person.
+    BadPages = 8,
+    /// Totals per scheme.
+    Totals = 9,
+}
+
+impl Table {
+    pub const ALL: [Table; 10] = [
+        Table::Meta,
+        Table::Subjects,
+        Table::Bodies,
+        Table::Owners,
+        Table::Cursors,
+        Table::Pauses,
+        Table::Open,
+        Table::History,
+        Table::BadPages,
+        Table::Totals,
+    ];
+}
+
+/// A key within a table. Build it with [`KeyBuilder`], so that parts cannot run into one another.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub struct Key(pub(crate) Vec<u8>);
+
+impl Key {
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+    pub fn starts_with(&self, prefix: &Key) -> bool {
+        self.0.starts_with(&prefix.0)
+    }
+}
+
+/// Joins parts into a key: each text is ended by a zero byte (identifiers hold no control characters), each number is
+/// eight bytes big-endian, so that keys sort as their parts do and no part can pose as two.
+#[derive(Debug, Clone, Default)]
+pub struct KeyBuilder(Vec<u8>);
+
+impl KeyBuilder {
+    pub fn new() -> Self {
+        Self::default()
+    }
+    /// The beginning of every key that belongs to a scheme.
+    pub fn scheme(tenant: &TenantId, scheme: &SchemeId) -> Self {
+        Self::new().text(tenant.as_str()).text(scheme.as_str())
+    }
+    /// # Panics
+    /// Where the text holds a zero byte, which no identifier can.
+    pub fn text(mut self, part: &str) -> Self {
+        assert!(!part.as_bytes().contains(&0), "a key part holds a zero byte");
+        self.0.extend_from_slice(part.as_bytes());
+        self.0.push(0);
+        self
+    }
+    pub fn number(mut self, part: u64) -> Self {
+        self.0.extend_from_slice(&part.to_be_bytes());
+        self
+    }
+    pub fn build(self) -> Key {
+        Key(self.0)
+    }
+}
+
+/// When a row was last written: a count of batches over the store's whole life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Revision(pub u64);
+
+/// A row as it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stored {
+    pub value: Bytes,
+    pub revision: Revision,
+    /// The lease under which it was written.
+    pub lease: u64,
+}
+
+/// What must be true of a row for its batch to be applied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Expect {
+    Absent,
+    At(Revision),
+}
+
+/// Expectations and writes that stand or fall together.
+#[derive(Debug, Clone, Default)]
+pub struct Batch {
+    pub(crate) expectations: Vec<(Table, Key, Expect)>,
+    /// `None` removes. The last write of one key wins.
+    pub(crate) writes: Vec<(Table, Key, Option<Bytes>)>,
+}
+
+impl Batch {
+    pub fn new() -> Self {
+        Self::default()
+    }
+    pub fn expect(&mut self, table: Table, key: Key, expectation: Expect) -> &mut Self {
+        self.expectations.push((table, key, expectation));
+        self
+    }
+    pub fn put(&mut self, table: Table, key: Key, value: impl Into<Bytes>) -> &mut Self {
+        self.writes.push((table, key, Some(value.into())));
+        self
+    }
+    pub fn remove(&mut self, table: Table, key: Key) -> &mut Self {
+        self.writes.push((table, key, None));
+        self
+    }
+    pub fn is_empty(&self) -> bool {
+        self.writes.is_empty()
+    }
+}
+
+/// Why a batch was not committed.
+#[derive(Debug, thiserror::Error)]
+pub enum CommitError {
+    /// An expectation did not hold. Nothing was written.
+    #[error("conflict in {table:?}")]
+    Conflict { table: Table, key: Key, found: Option<Revision> },
+    /// The store failed. Whether the batch is durable is not known; the store takes no further batches.
+    #[error(transparent)]
+    Store(#[from] Error),
+}
+
+/// The store itself failed.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Error {
+    #[error("the disk is full: {detail}")]
+    DiskFull { detail: String },
+    #[error("the store cannot be opened: {detail}")]
+    Open { detail: String },
+    /// Another process holds the store.
+    #[error("the store is in use by another process")]
+    InUse,
+    #[error("the store has format {found}, this Crossdock knows formats up to {known}: use a newer Crossdock")]
+    Newer { found: u32, known: u32 },
+    /// Corrupt or missing data that the store should have.
+    #[error("the store is damaged: {detail}")]
+    Damaged { detail: String },
+    #[error("the store failed: {detail}")]
+    Failed { detail: String },
+    /// An earlier failure closed the store.
+    #[error("the store is closed after an earlier failure")]
+    Closed,
+}
