@@ -131,6 +131,8 @@ codes! {
     TargetKeyTaken = "target_key_taken", TargetRefused;
     /// The source changed after its bill was written, and the scheme says to ask a person.
     ChangedAfterWrite = "changed_after_write", TargetRefused;
+    /// The bill that was written is no longer at the target.
+    BillGone = "bill_gone", TargetRefused;
     /// The bill is saved and cannot be audited.
     LeftUnaudited = "left_unaudited", TargetRefused;
 

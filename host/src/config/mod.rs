@@ -1,1 +1,1 @@
-//!
+//! Where the configuration comes from.

@@ -106,6 +106,9 @@ pub struct Job {
     pub id: Option<String>,
 }
 
+/// The `code` of [`Answer::Refused`] where the target says that a bill of this number exists: ours or somebody else's.
+pub const DUPLICATE_NUMBER: &str = "duplicate_number";
+
 /// What the target said of one job.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {

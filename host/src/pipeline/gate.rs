@@ -1,0 +1,200 @@
+//! The plug that operators can pull: who may send requests.
+//!
+//! Every exchange with a vendor holds a [`Permit`] of its connection and scheme. [`Gates::pause`] records the pause
+//! durably, lets no further exchange begin, and returns once every exchange under way has ended, so that after it
+//! returns no request leaves. A pause survives a restart.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use tokio::sync::Notify;
+
+use crate::fault::Code;
+use crate::model::{ConnectionName, SchemeId, TenantId};
+use crate::state::{Batch, KeyBuilder, Store, Table};
+
+use super::ledger::{Error, decode, encode};
+
+/// What is paused.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Scope {
+    All,
+    Connection(TenantId, ConnectionName),
+    Scheme(TenantId, SchemeId),
+}
+
+impl std::fmt::Display for Scope {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Scope::All => f.write_str("everything"),
+            Scope::Connection(tenant, name) => write!(f, "connection {name} of {tenant}"),
+            Scope::Scheme(tenant, name) => write!(f, "scheme {name} of {tenant}"),
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pause {
+    pub scope: Scope,
+    pub since: Timestamp,
+    /// In words, for a person.
+    pub reason: String,
+    /// The fault that paused it, where it was not a person.
+    pub code: Option<Code>,
+}
+
+/// All gates of an engine.
+#[derive(Clone)]
+pub struct Gates {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    store: Arc<dyn Store>,
+    state: Mutex<State>,
+    changed: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    pauses: BTreeMap<Scope, Pause>,
+    /// Exchanges under way, by what they use.
+    under_way: BTreeMap<(Scope, Scope), usize>,
+}
+
+/// The right to exchange messages with a vendor until dropped.
+pub struct Permit {
+    inner: Arc<Inner>,
+    uses: (Scope, Scope),
+}
+
+impl Gates {
+    /// Reads the pauses that an earlier run left.
+    pub fn open(store: Arc<dyn Store>) -> Result<Self, Error> {
+        let mut state = State::default();
+        for (_, row) in store.scan(Table::Pauses, &KeyBuilder::new().build(), None, usize::MAX)? {
+            let pause: Pause = decode(Table::Pauses, &row.value)?;
+            state.pauses.insert(pause.scope.clone(), pause);
+        }
+        Ok(Self { inner: Arc::new(Inner { store, state: Mutex::new(state), changed: Notify::new() }) })
+    }
+
+    /// The pause that keeps this connection and scheme from exchanging anything, if there is one.
+    pub fn blocked_by(&self, tenant: &TenantId, connection: &ConnectionName, scheme: &SchemeId) -> Option<Pause> {
+        let state = self.lock();
+        let scopes = [
+            Scope::All,
+            Scope::Connection(tenant.clone(), connection.clone()),
+            Scope::Scheme(tenant.clone(), scheme.clone()),
+        ];
+        scopes.iter().find_map(|scope| state.pauses.get(scope).cloned())
+    }
+
+    /// A permit, unless paused. Checking and counting are one act, so no exchange slips past a pause.
+    pub fn enter(&self, tenant: &TenantId, connection: &ConnectionName, scheme: &SchemeId) -> Option<Permit> {
+        let uses =
+            (Scope::Connection(tenant.clone(), connection.clone()), Scope::Scheme(tenant.clone(), scheme.clone()));
+        let mut state = self.lock();
+        let paused = state.pauses.contains_key(&Scope::All)
+            || state.pauses.contains_key(&uses.0)
+            || state.pauses.contains_key(&uses.1);
+        if paused {
+            return None;
+        }
+        *state.under_way.entry(uses.clone()).or_default() += 1;
+        Some(Permit { inner: self.inner.clone(), uses })
+    }
+
+    /// Pauses durably. With `wait`, returns once no exchange of the scope is under way any more.
+    pub async fn pause(&self, pause: Pause, wait: bool) -> Result<(), Error> {
+        let scope = pause.scope.clone();
+        let mut batch = Batch::new();
+        batch.put(Table::Pauses, row(&scope), encode(&pause));
+        // The gate closes before the record is durable: closed too early is safe, recorded too early is not needed.
+        self.lock().pauses.insert(scope.clone(), pause);
+        self.inner.changed.notify_waiters();
+        self.inner.store.commit(batch).await.map_err(Error::from)?;
+        if wait {
+            self.drained(&scope).await;
+        }
+        Ok(())
+    }
+
+    /// Whether there was such a pause.
+    pub async fn resume(&self, scope: &Scope) -> Result<bool, Error> {
+        if !self.lock().pauses.contains_key(scope) {
+            return Ok(false);
+        }
+        let mut batch = Batch::new();
+        batch.remove(Table::Pauses, row(scope));
+        self.inner.store.commit(batch).await.map_err(Error::from)?;
+        self.lock().pauses.remove(scope);
+        self.inner.changed.notify_waiters();
+        Ok(true)
+    }
+
+    pub fn pauses(&self) -> Vec<Pause> {
+        self.lock().pauses.values().cloned().collect()
+    }
+
+    /// Completes at the next pause, resume, or end of an exchange.
+    pub async fn changed(&self) {
+        self.inner.changed.notified().await;
+    }
+
+    /// The same, but registered from now on: a change between this call and the await is not missed.
+    pub fn change(&self) -> tokio::sync::futures::Notified<'_> {
+        self.inner.changed.notified()
+    }
+
+    async fn drained(&self, scope: &Scope) {
+        loop {
+            let change = self.inner.changed.notified();
+            tokio::pin!(change);
+            change.as_mut().enable();
+            let busy = self.lock().under_way.keys().any(|uses| scope.covers(uses));
+            if !busy {
+                return;
+            }
+            change.await;
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+        self.inner.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Scope {
+    fn covers(&self, uses: &(Scope, Scope)) -> bool {
+        *self == Scope::All || *self == uses.0 || *self == uses.1
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        let mut state = self.inner.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = state.under_way.get_mut(&self.uses) {
+            *count -= 1;
+            if *count == 0 {
+                state.under_way.remove(&self.uses);
+            }
+        }
+        drop(state);
+        self.inner.changed.notify_waiters();
+    }
+}
+
+fn row(scope: &Scope) -> crate::state::Key {
+    match scope {
+        Scope::All => KeyBuilder::new().text("all"),
+        Scope::Connection(tenant, name) => {
+            KeyBuilder::new().text("connection").text(tenant.as_str()).text(name.as_str())
+        }
+        Scope::Scheme(tenant, name) => KeyBuilder::new().text("scheme").text(tenant.as_str()).text(name.as_str()),
+    }
+    .build()
+}

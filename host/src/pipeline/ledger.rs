@@ -1,0 +1,245 @@
+//! The ledger: typed rows over the store's seam. One [`Ledger`] is one scheme's view; it cannot reach another's rows.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::model::{ConnectionName, Digest, DocumentKey, OperationName, SchemeId, TargetKey, TenantId};
+use crate::state::{self, Batch, CommitError, Expect, Key, KeyBuilder, Revision, Store, Table};
+
+use super::step::Event;
+use super::subject::Subject;
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error(transparent)]
+    Store(#[from] state::Error),
+    /// A row that this version of Crossdock cannot read.
+    #[error("a row of {table:?} cannot be read: {detail}")]
+    Row { table: Table, detail: String },
+    /// Somebody else claimed a row between our look and our commit.
+    #[error("a row of {0:?} changed meanwhile")]
+    Conflict(Table),
+}
+
+impl From<CommitError> for Error {
+    fn from(error: CommitError) -> Self {
+        match error {
+            CommitError::Conflict { table, .. } => Error::Conflict(table),
+            CommitError::Store(error) => Error::Store(error),
+        }
+    }
+}
+
+/// One scheme's part of the ledger.
+#[derive(Clone)]
+pub struct Ledger {
+    store: Arc<dyn Store>,
+    tenant: TenantId,
+    scheme: SchemeId,
+}
+
+/// Who owns a (connection, operation, target key).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Owner {
+    pub scheme: SchemeId,
+    pub document: DocumentKey,
+}
+
+/// How far a scheme has read.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Cursor {
+    /// Everything modified before this instant is in the ledger.
+    pub read_to: Option<Timestamp>,
+    /// The row version up to which everything is in the ledger, for sources that count so.
+    pub row_version: Option<i64>,
+    /// When the last wider pass was completed.
+    pub swept_at: Option<Timestamp>,
+}
+
+/// One line of a document's history.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Line {
+    pub at: Timestamp,
+    pub event: Event,
+    /// What the guest logged, for [`Event::Transformed`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub logs: Vec<String>,
+}
+
+/// A page that could not be read, kept for a person.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BadPage {
+    pub at: Timestamp,
+    pub detail: String,
+    pub digest: Digest,
+}
+
+/// What the index of unfinished subjects says of one of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Open {
+    /// The engine has something to do.
+    pub work: bool,
+    /// Versions that wait for a person.
+    pub parked: u32,
+}
+
+impl Ledger {
+    pub fn new(store: Arc<dyn Store>, tenant: TenantId, scheme: SchemeId) -> Self {
+        Self { store, tenant, scheme }
+    }
+
+    pub fn scheme(&self) -> &SchemeId {
+        &self.scheme
+    }
+
+    pub fn tenant(&self) -> &TenantId {
+        &self.tenant
+    }
+
+    fn prefix(&self) -> KeyBuilder {
+        KeyBuilder::scheme(&self.tenant, &self.scheme)
+    }
+
+    fn document_key(&self, key: &DocumentKey) -> Key {
+        self.prefix().text(key.as_str()).build()
+    }
+
+    pub fn subject(&self, key: &DocumentKey) -> Result<Option<Subject>, Error> {
+        self.read(Table::Subjects, &self.document_key(key))
+    }
+
+    /// Writes the subject and keeps the index of unfinished ones true.
+    pub fn put_subject(&self, batch: &mut Batch, key: &DocumentKey, subject: &Subject) {
+        let row = self.document_key(key);
+        batch.put(Table::Subjects, row.clone(), encode(subject));
+        if subject.is_open() {
+            let parked = u32::try_from(subject.parked().count()).unwrap_or(u32::MAX);
+            batch.put(Table::Open, row, encode(&Open { work: subject.has_work(), parked }));
+        } else {
+            batch.remove(Table::Open, row);
+        }
+    }
+
+    /// Subjects that are not finished, in key order, after `after`.
+    pub fn open(&self, after: Option<&DocumentKey>, limit: usize) -> Result<Vec<(DocumentKey, Open)>, Error> {
+        let after = after.map(|key| self.document_key(key));
+        let rows = self.store.scan(Table::Open, &self.prefix().build(), after.as_ref(), limit)?;
+        rows.into_iter()
+            .map(|(key, row)| Ok((self.tail(Table::Open, &key)?, decode(Table::Open, &row.value)?)))
+            .collect()
+    }
+
+    /// All subjects, in key order, after `after`.
+    pub fn subjects(&self, after: Option<&DocumentKey>, limit: usize) -> Result<Vec<(DocumentKey, Subject)>, Error> {
+        let after = after.map(|key| self.document_key(key));
+        let rows = self.store.scan(Table::Subjects, &self.prefix().build(), after.as_ref(), limit)?;
+        rows.into_iter()
+            .map(|(key, row)| Ok((self.tail(Table::Subjects, &key)?, decode(Table::Subjects, &row.value)?)))
+            .collect()
+    }
+
+    /// The document key at the end of a row's key.
+    fn tail(&self, table: Table, key: &Key) -> Result<DocumentKey, Error> {
+        let prefix = self.prefix().build();
+        let rest = key.as_bytes().get(prefix.as_bytes().len()..).unwrap_or_default();
+        let text = rest.split(|byte| *byte == 0).next().unwrap_or_default();
+        let bad = |detail: String| Error::Row { table, detail };
+        let text = std::str::from_utf8(text).map_err(|error| bad(error.to_string()))?;
+        DocumentKey::new(text).map_err(|error| bad(error.to_string()))
+    }
+
+    pub fn put_body(&self, batch: &mut Batch, digest: Digest, body: impl Into<Bytes>) {
+        batch.put(Table::Bodies, self.body_key(digest), body);
+    }
+
+    pub fn body(&self, digest: Digest) -> Result<Option<String>, Error> {
+        let Some(row) = self.store.get(Table::Bodies, &self.body_key(digest))? else { return Ok(None) };
+        let text = String::from_utf8(row.value.to_vec());
+        text.map(Some).map_err(|error| Error::Row { table: Table::Bodies, detail: error.to_string() })
+    }
+
+    fn body_key(&self, digest: Digest) -> Key {
+        self.prefix().text(&digest.to_string()).build()
+    }
+
+    pub fn owner(
+        &self,
+        connection: &ConnectionName,
+        operation: &OperationName,
+        target: &TargetKey,
+    ) -> Result<Option<Owner>, Error> {
+        self.read(Table::Owners, &self.owner_key(connection, operation, target))
+    }
+
+    /// Claims a target key for a document. The batch fails as a conflict where somebody else was faster.
+    pub fn claim(
+        &self,
+        batch: &mut Batch,
+        connection: &ConnectionName,
+        operation: &OperationName,
+        target: &TargetKey,
+        document: &DocumentKey,
+    ) {
+        let key = self.owner_key(connection, operation, target);
+        let owner = Owner { scheme: self.scheme.clone(), document: document.clone() };
+        batch.expect(Table::Owners, key.clone(), Expect::Absent).put(Table::Owners, key, encode(&owner));
+    }
+
+    fn owner_key(&self, connection: &ConnectionName, operation: &OperationName, target: &TargetKey) -> Key {
+        KeyBuilder::new()
+            .text(self.tenant.as_str())
+            .text(connection.as_str())
+            .text(operation.as_str())
+            .text(target.as_str())
+            .build()
+    }
+
+    pub fn cursor(&self) -> Result<Cursor, Error> {
+        Ok(self.read(Table::Cursors, &self.prefix().build())?.unwrap_or_default())
+    }
+
+    pub fn put_cursor(&self, batch: &mut Batch, cursor: &Cursor) {
+        batch.put(Table::Cursors, self.prefix().build(), encode(cursor));
+    }
+
+    pub fn put_line(&self, batch: &mut Batch, key: &DocumentKey, sequence: u64, line: &Line) {
+        batch.put(Table::History, self.prefix().text(key.as_str()).number(sequence).build(), encode(line));
+    }
+
+    pub fn history(&self, key: &DocumentKey, limit: usize) -> Result<Vec<Line>, Error> {
+        let rows = self.store.scan(Table::History, &self.document_key(key), None, limit)?;
+        rows.iter().map(|(_, row)| decode(Table::History, &row.value)).collect()
+    }
+
+    pub fn put_bad_page(&self, batch: &mut Batch, page: &BadPage, bytes: Bytes) {
+        let at = u64::try_from(page.at.as_microsecond()).unwrap_or(0);
+        batch.put(Table::BadPages, self.prefix().text("page").number(at).build(), encode(page));
+        batch.put(Table::BadPages, self.prefix().text("bytes").text(&page.digest.to_string()).build(), bytes);
+    }
+
+    pub fn bad_pages(&self, limit: usize) -> Result<Vec<BadPage>, Error> {
+        let rows = self.store.scan(Table::BadPages, &self.prefix().text("page").build(), None, limit)?;
+        rows.iter().map(|(_, row)| decode(Table::BadPages, &row.value)).collect()
+    }
+
+    pub async fn commit(&self, batch: Batch) -> Result<Revision, Error> {
+        Ok(self.store.commit(batch).await?)
+    }
+
+    fn read<T: DeserializeOwned>(&self, table: Table, key: &Key) -> Result<Option<T>, Error> {
+        self.store.get(table, key)?.map(|row| decode(table, &row.value)).transpose()
+    }
+}
+
+pub(super) fn encode<T: Serialize>(value: &T) -> Vec<u8> {
+    // Only our own plain structures come here: no maps with keys that are not text, nothing that can refuse.
+    serde_json::to_vec(value).expect("a ledger row always has a JSON form")
+}
+
+pub(super) fn decode<T: DeserializeOwned>(table: Table, bytes: &[u8]) -> Result<T, Error> {
+    serde_json::from_slice(bytes).map_err(|error| Error::Row { table, detail: error.to_string() })
+}

@@ -1,0 +1,236 @@
+//! Reads a scheme's source: windows up to now − lag, the cursor after each, and the wider second pass.
+//!
+//! The cursor moves only when its window was read completely and everything of it is durable, so a crash, a pause or an
+//! error costs at most the work of one window, which is read again from its start.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jiff::{SignedDuration, Timestamp};
+use tokio_util::sync::CancellationToken;
+
+use crate::connectors::{self, Page, PageSink, ReadSummary, SinkClosed, Source, Span};
+use crate::fault::{Code, Disposition, Fault};
+use crate::model::{ConnectionName, Digest, SchemeId, TenantId};
+
+use super::driver::{Handle, Now};
+use super::gate::{Gates, Pause, Scope};
+use super::ledger::{BadPage, Cursor, Error as LedgerError, Ledger};
+use super::watch::{Stage, Watcher};
+
+/// The wider second pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sweep {
+    pub every: SignedDuration,
+    pub over: SignedDuration,
+}
+
+/// How a scheme reads.
+#[derive(Clone)]
+pub struct Reading {
+    pub tenant: TenantId,
+    pub scheme: SchemeId,
+    pub connection: ConnectionName,
+    pub source: Arc<dyn Source>,
+    /// Nothing that was modified before this is asked for.
+    pub start_at: Timestamp,
+    /// Windows end this long before now: a vendor may show a change late.
+    pub lag: SignedDuration,
+    pub sweep: Option<Sweep>,
+    /// Count by row versions instead of times, where the source can.
+    pub by_row_version: bool,
+    pub ledger: Ledger,
+    pub gates: Gates,
+    pub watcher: Arc<dyn Watcher>,
+    pub now: Now,
+}
+
+/// Why a pass ended early.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("{0}")]
+    Fault(Fault),
+    /// Paused, shut down, or the driver is gone.
+    #[error("stopped")]
+    Stopped,
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+}
+
+/// Reads of one page that may fail as unreadable before the scheme is paused.
+const UNREADABLE_LIMIT: u32 = 3;
+
+impl Reading {
+    /// One pass: everything from the cursor up to now − lag, then the sweep where it is due. On a fault that a pause
+    /// follows from, the pause is already recorded.
+    pub async fn pass(&self, driver: &Handle, stop: &CancellationToken) -> Result<(), Error> {
+        let result = self.read_all(driver, stop).await;
+        if let Err(Error::Fault(fault)) = &result {
+            self.watcher.polled(Err(fault));
+            self.pause_for(fault).await?;
+        } else if result.is_ok() {
+            self.watcher.polled(Ok(()));
+        }
+        result
+    }
+
+    async fn read_all(&self, driver: &Handle, stop: &CancellationToken) -> Result<(), Error> {
+        let mut cursor = self.ledger.cursor()?;
+        if self.by_row_version {
+            return self.read_versions(&mut cursor, driver, stop).await;
+        }
+        let end = self.horizon();
+        while cursor.read_to.unwrap_or(self.start_at) < end {
+            let start = cursor.read_to.unwrap_or(self.start_at);
+            let window_end = self.window_end(start, end);
+            self.read(&Span::Window { start, end: window_end }, driver, stop).await?;
+            cursor.read_to = Some(window_end);
+            driver.cursor(cursor.clone()).await.map_err(|_| Error::Stopped)?;
+        }
+        self.sweep(&mut cursor, end, driver, stop).await
+    }
+
+    async fn read_versions(&self, cursor: &mut Cursor, driver: &Handle, stop: &CancellationToken) -> Result<(), Error> {
+        // The vendor counts from 1; below it lies nothing.
+        let row_version = cursor.row_version.unwrap_or(1);
+        let began_at = (self.now)();
+        let summary = self.read(&Span::After { row_version }, driver, stop).await?;
+        cursor.row_version = summary.row_version.or(Some(row_version));
+        cursor.read_to = Some(began_at);
+        driver.cursor(cursor.clone()).await.map_err(|_| Error::Stopped)
+    }
+
+    async fn sweep(
+        &self,
+        cursor: &mut Cursor,
+        end: Timestamp,
+        driver: &Handle,
+        stop: &CancellationToken,
+    ) -> Result<(), Error> {
+        let Some(sweep) = self.sweep else { return Ok(()) };
+        // The first pass has just read everything there is: the first sweep is due one interval later.
+        let Some(swept_at) = cursor.swept_at else {
+            cursor.swept_at = Some(end);
+            return driver.cursor(cursor.clone()).await.map_err(|_| Error::Stopped);
+        };
+        if end.duration_since(swept_at) < sweep.every {
+            return Ok(());
+        }
+        let mut start = end.checked_sub(sweep.over).unwrap_or(self.start_at).max(self.start_at);
+        while start < end {
+            let window_end = self.window_end(start, end);
+            self.read(&Span::Window { start, end: window_end }, driver, stop).await?;
+            start = window_end;
+        }
+        cursor.swept_at = Some(end);
+        driver.cursor(cursor.clone()).await.map_err(|_| Error::Stopped)
+    }
+
+    fn horizon(&self) -> Timestamp {
+        let now = (self.now)();
+        // Vendors count in whole seconds; a window that ends between two would lose the second's later part.
+        let end = now.checked_sub(self.lag).unwrap_or(now);
+        Timestamp::from_second(end.as_second()).unwrap_or(end)
+    }
+
+    fn window_end(&self, start: Timestamp, end: Timestamp) -> Timestamp {
+        match self.source.window_limit() {
+            Some(limit) => start.checked_add(limit).unwrap_or(end).min(end),
+            None => end,
+        }
+    }
+
+    async fn read(&self, span: &Span, driver: &Handle, stop: &CancellationToken) -> Result<ReadSummary, Error> {
+        let mut unreadable = 0;
+        loop {
+            let Some(permit) = self.gates.enter(&self.tenant, &self.connection, &self.scheme) else {
+                return Err(Error::Stopped);
+            };
+            let mut sink = Sink { reading: self, driver, stop };
+            let began = std::time::Instant::now();
+            let result = self.source.read(span, &mut sink).await;
+            drop(permit);
+            self.watcher.stage(Stage::Poll, began.elapsed());
+            match result {
+                Ok(summary) => return Ok(summary),
+                Err(connectors::Error::Stopped) => return Err(Error::Stopped),
+                Err(connectors::Error::Unreadable { detail, bytes }) => {
+                    let digest = Digest::of(&bytes);
+                    let page = BadPage { at: (self.now)(), detail: detail.clone(), digest };
+                    driver.bad_page(page, bytes).await.map_err(|_| Error::Stopped)?;
+                    unreadable += 1;
+                    if unreadable >= UNREADABLE_LIMIT {
+                        let message =
+                            format!("a page stayed unreadable {unreadable} times, its bytes are kept: {detail}");
+                        return Err(Error::Fault(Fault::new(Code::PageUnreadable, Disposition::PauseScheme, message)));
+                    }
+                    tracing::warn!(scheme = %self.scheme, unreadable, "a page is unreadable, asking again: {detail}");
+                    self.wait(Duration::from_millis(200) * unreadable, stop).await?;
+                }
+                Err(connectors::Error::TooLarge { limit_bytes }) => {
+                    let fault = Fault::new(
+                        Code::PageTooLarge,
+                        Disposition::PauseScheme,
+                        "a page of one record is over the response cap",
+                    );
+                    return Err(Error::Fault(fault.with_limit("response_limit_bytes", limit_bytes, limit_bytes + 1)));
+                }
+                Err(error) => return Err(Error::Fault(source_fault(&error))),
+            }
+        }
+    }
+
+    async fn wait(&self, wait: Duration, stop: &CancellationToken) -> Result<(), Error> {
+        tokio::select! {
+            () = tokio::time::sleep(wait) => Ok(()),
+            () = stop.cancelled() => Err(Error::Stopped),
+        }
+    }
+
+    async fn pause_for(&self, fault: &Fault) -> Result<(), Error> {
+        let scope = match fault.disposition {
+            Disposition::PauseConnection => Scope::Connection(self.tenant.clone(), self.connection.clone()),
+            Disposition::PauseScheme | Disposition::StopScheme | Disposition::RefuseStart => {
+                Scope::Scheme(self.tenant.clone(), self.scheme.clone())
+            }
+            Disposition::Retry { .. } | Disposition::Verify | Disposition::Park => return Ok(()),
+        };
+        tracing::error!(scheme = %self.scheme, %scope, code = %fault.code, reason = %fault.message, "paused");
+        let since = (self.now)();
+        let pause = Pause { scope: scope.clone(), since, reason: fault.message.clone(), code: Some(fault.code) };
+        self.gates.pause(pause, false).await?;
+        self.watcher.paused(&scope, &fault.message);
+        Ok(())
+    }
+
+    fn is_paused(&self) -> bool {
+        self.gates.blocked_by(&self.tenant, &self.connection, &self.scheme).is_some()
+    }
+}
+
+/// A read that the source refuses in so many words is a setting of ours, not a document's fault: nothing can park.
+fn source_fault(error: &connectors::Error) -> Fault {
+    let fault = error.fault();
+    match fault.disposition {
+        Disposition::Park => Fault { disposition: Disposition::PauseScheme, code: Code::OperationUnknown, ..fault },
+        _ => fault,
+    }
+}
+
+struct Sink<'a> {
+    reading: &'a Reading,
+    driver: &'a Handle,
+    stop: &'a CancellationToken,
+}
+
+#[async_trait]
+impl PageSink for Sink<'_> {
+    async fn page(&mut self, page: Page) -> Result<(), SinkClosed> {
+        tracing::debug!(scheme = %self.reading.scheme, documents = page.documents.len(), position = %page.position, "page");
+        if !page.documents.is_empty() {
+            self.driver.page(page.documents).await?;
+        }
+        if self.stop.is_cancelled() || self.reading.is_paused() { Err(SinkClosed) } else { Ok(()) }
+    }
+}

@@ -1,0 +1,184 @@
+//! One round of the driver: some events in, one durable batch, then the actions that follow from it.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::model::{ConnectionName, Digest, DocumentKey, OperationName, TargetKey};
+use crate::state::Batch;
+
+use super::ledger::{Cursor, Error, Ledger, Line};
+use super::step::{Action, Event, Moment, Refusal, Rules, Verdict, step};
+use super::subject::{Phase, Subject};
+
+/// An event for one document, with what must become durable in the same batch.
+#[derive(Debug, Clone)]
+pub struct Work {
+    pub key: DocumentKey,
+    pub event: Event,
+    /// What the guest logged.
+    pub logs: Vec<String>,
+    /// Bodies that the event names.
+    pub bodies: Vec<(Digest, Arc<str>)>,
+}
+
+impl Work {
+    pub fn new(key: DocumentKey, event: Event) -> Self {
+        Self { key, event, logs: Vec::new(), bodies: Vec::new() }
+    }
+}
+
+/// What came of a round, after its commit.
+#[derive(Debug, Default)]
+pub struct Settled {
+    pub actions: Vec<(DocumentKey, Action)>,
+    /// Why a work was refused, by its index.
+    pub refusals: HashMap<usize, Refusal>,
+    /// Works that changed something.
+    pub changed: usize,
+    /// Versions that wait for a person: after minus before.
+    pub parked_change: i64,
+}
+
+/// Where a scheme's bills go: part of every owner's key.
+#[derive(Debug, Clone)]
+pub struct Destination {
+    pub connection: ConnectionName,
+    pub operation: OperationName,
+}
+
+/// Times a round is done again because another scheme claimed the same target key between our look and our commit.
+const CONFLICTS_LIMIT: u32 = 16;
+
+/// Steps every work, commits all of it as one batch, and returns the actions. Nothing is half done: on an error the
+/// ledger is as it was.
+pub async fn commit_round(
+    ledger: &Ledger,
+    destination: &Destination,
+    rules: &Rules,
+    moment: Moment,
+    works: &[Work],
+    cursor: Option<&Cursor>,
+) -> Result<Settled, Error> {
+    let mut conflicts = 0;
+    loop {
+        let mut round = Round {
+            ledger,
+            destination,
+            rules,
+            moment,
+            batch: Batch::new(),
+            subjects: HashMap::new(),
+            claims: HashMap::new(),
+            settled: Settled::default(),
+        };
+        for (index, work) in works.iter().enumerate() {
+            round.take(index, work)?;
+        }
+        if let Some(cursor) = cursor {
+            ledger.put_cursor(&mut round.batch, cursor);
+        }
+        for (key, (before, subject)) in &round.subjects {
+            ledger.put_subject(&mut round.batch, key, subject);
+            let after = i64::try_from(subject.parked().count()).unwrap_or(i64::MAX);
+            round.settled.parked_change += after - before;
+        }
+        if round.batch.is_empty() {
+            return Ok(round.settled);
+        }
+        match ledger.commit(round.batch).await {
+            Ok(_) => return Ok(round.settled),
+            Err(Error::Conflict(_)) if conflicts < CONFLICTS_LIMIT => conflicts += 1,
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+struct Round<'a> {
+    ledger: &'a Ledger,
+    destination: &'a Destination,
+    rules: &'a Rules,
+    moment: Moment,
+    batch: Batch,
+    /// Changed subjects, with the number of parked versions they had before.
+    subjects: HashMap<DocumentKey, (i64, Subject)>,
+    /// Target keys claimed in this round.
+    claims: HashMap<TargetKey, DocumentKey>,
+    settled: Settled,
+}
+
+impl Round<'_> {
+    fn take(&mut self, index: usize, work: &Work) -> Result<(), Error> {
+        let (parked_before, subject) = match self.subjects.get(&work.key) {
+            Some((parked_before, subject)) => (*parked_before, subject.clone()),
+            None => {
+                let subject = self.ledger.subject(&work.key)?.unwrap_or_default();
+                (i64::try_from(subject.parked().count()).unwrap_or(i64::MAX), subject)
+            }
+        };
+        let event = self.with_owners(&work.key, &work.event)?;
+        let stepped = match step(&subject, &event, self.moment, self.rules) {
+            Ok(stepped) => stepped,
+            Err(refusal) => {
+                self.settled.refusals.insert(index, refusal);
+                return Ok(());
+            }
+        };
+        self.settled.actions.extend(stepped.actions.into_iter().map(|action| (work.key.clone(), action)));
+        if !stepped.changed {
+            return Ok(());
+        }
+        self.settled.changed += 1;
+        if let Event::Transformed { version, .. } = &event {
+            self.claim(&work.key, *version, &stepped.subject)?;
+        }
+        for (digest, body) in &work.bodies {
+            self.ledger.put_body(&mut self.batch, *digest, body.as_bytes().to_vec());
+        }
+        let line = Line { at: self.moment.now, event, logs: work.logs.clone() };
+        self.ledger.put_line(&mut self.batch, &work.key, stepped.subject.events, &line);
+        self.subjects.insert(work.key.clone(), (parked_before, stepped.subject));
+        Ok(())
+    }
+
+    /// Fills in who else owns the emitted target keys.
+    fn with_owners(&self, key: &DocumentKey, event: &Event) -> Result<Event, Error> {
+        let mut event = event.clone();
+        if let Event::Transformed { verdict: Verdict::Emit(emitted), .. } = &mut event {
+            for one in emitted {
+                one.taken_by = self.owner(&one.key)?.filter(|owner| owner != key);
+            }
+        }
+        Ok(event)
+    }
+
+    fn owner(&self, target: &TargetKey) -> Result<Option<DocumentKey>, Error> {
+        if let Some(owner) = self.claims.get(target) {
+            return Ok(Some(owner.clone()));
+        }
+        let Destination { connection, operation } = self.destination;
+        let owner = self.ledger.owner(connection, operation, target)?;
+        Ok(owner.map(|owner| {
+            if owner.scheme == *self.ledger.scheme() {
+                owner.document
+            } else {
+                // Another scheme's document of the same key is another document.
+                DocumentKey::new(format!("{} of scheme {}", owner.document, owner.scheme)).unwrap_or(owner.document)
+            }
+        }))
+    }
+
+    /// Claims the target keys of a version that is now being written.
+    fn claim(&mut self, key: &DocumentKey, version: u64, subject: &Subject) -> Result<(), Error> {
+        let Some(Phase::Writing { targets }) = subject.version(version).map(|version| &version.phase) else {
+            return Ok(());
+        };
+        for write in targets {
+            if self.owner(&write.key)?.is_none() {
+                let Destination { connection, operation } = self.destination;
+                self.ledger.claim(&mut self.batch, connection, operation, &write.key, key);
+                self.claims.insert(write.key.clone(), key.clone());
+            }
+        }
+        Ok(())
+    }
+}

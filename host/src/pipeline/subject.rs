@@ -1,0 +1,228 @@
+//! One source key of one scheme: its versions, and everything ever written for it. The unit that the step function
+//! works on, and one row of the ledger.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::connectors::Step;
+use crate::fault::{Code, Fault};
+use crate::model::{Digest, Reason, TargetKey};
+
+/// Finished versions a row keeps. Older ones are forgotten; what was written for them stays in `targets`. A record that
+/// changes every minute for a day would otherwise carry 1,440 versions through every commit.
+const FINISHED_VERSIONS_KEPT: usize = 16;
+
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Subject {
+    /// Oldest first. Numbers grow by one and are never used twice.
+    pub versions: Vec<Version>,
+    /// Every target key ever intended for this source key (rule 6), and what is known of it.
+    pub targets: BTreeMap<TargetKey, Held>,
+    /// Events taken so far: the sequence number of the next line of history.
+    pub events: u64,
+}
+
+/// What is known of one bill at the target.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Held {
+    pub existence: Existence,
+    /// The target's own id, once it told us.
+    pub id: Option<String>,
+    /// The bytes that were last surely written.
+    pub body: Option<Digest>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Existence {
+    /// Surely not written by us.
+    #[default]
+    No,
+    /// A request left and its fate is not known.
+    Maybe,
+    Yes,
+}
+
+/// One version of the source record.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Version {
+    pub number: u64,
+    pub body: Digest,
+    /// When this version was first received; the guest sees it as `received-at`.
+    pub received_at: Timestamp,
+    /// The source says that the record is void.
+    pub cancelled: bool,
+    /// The module that produced the present outcome.
+    pub module: Option<Digest>,
+    pub fuel: u64,
+    /// A person allowed this version to change what is written, whatever the scheme's `on_change` says.
+    pub approved: bool,
+    pub phase: Phase,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// Committed; to be transformed. `tries` counts runs that ended without a verdict.
+    Received {
+        tries: u32,
+    },
+    /// Waits for an older version whose write is under way or unknown.
+    Held,
+    /// Transformed; its bills are being written.
+    Writing {
+        targets: Vec<TargetWrite>,
+    },
+    /// Set aside for a person, or for a newer version.
+    Parked {
+        fault: Fault,
+        targets: Vec<TargetWrite>,
+    },
+    Done {
+        end: End,
+        targets: Vec<TargetWrite>,
+    },
+}
+
+/// How a version ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum End {
+    Written,
+    /// The module emitted the bytes that are already there.
+    Unchanged,
+    Skipped(Reason),
+    /// Changed after the write, and the scheme says to let that be.
+    Ignored,
+    Superseded {
+        by: u64,
+    },
+    Discarded {
+        reason: String,
+    },
+}
+
+/// One bill of one version on its way.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TargetWrite {
+    pub key: TargetKey,
+    pub body: Digest,
+    pub step: Step,
+    /// Intents made so far; an answer to another attempt is stale.
+    pub attempt: u32,
+    /// Times the target said the number is taken although it could not be found.
+    pub disputes: u32,
+    /// Asked what became of a write whose answer was lost.
+    pub verified: bool,
+    pub fate: Fate,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fate {
+    /// May be sent.
+    Ready,
+    /// The intent is committed; the request may have left. `deadline` is when it surely ended for us.
+    Intended {
+        deadline: Timestamp,
+    },
+    /// Only the target knows. It is asked until it says; "absent" counts only when it was asked at or after
+    /// `settled_at`, for until then it may still be committing.
+    Asking {
+        settled_at: Timestamp,
+        tries: u32,
+    },
+    Written,
+    Unchanged,
+    Stopped {
+        fault: Fault,
+    },
+}
+
+impl Subject {
+    pub fn version(&self, number: u64) -> Option<&Version> {
+        self.versions.iter().find(|version| version.number == number)
+    }
+
+    pub fn version_mut(&mut self, number: u64) -> Option<&mut Version> {
+        self.versions.iter_mut().find(|version| version.number == number)
+    }
+
+    pub fn latest(&self) -> Option<&Version> {
+        self.versions.last()
+    }
+
+    /// The target keys that hold, or may hold, something of ours.
+    pub fn standing_keys(&self) -> BTreeSet<&TargetKey> {
+        self.targets.iter().filter(|(_, held)| held.existence != Existence::No).map(|(key, _)| key).collect()
+    }
+
+    /// Whether a write is under way or unknown: later versions wait for it.
+    pub fn is_blocked(&self) -> bool {
+        self.versions.iter().any(|version| match &version.phase {
+            Phase::Writing { targets } => {
+                targets.iter().any(|t| matches!(t.fate, Fate::Intended { .. } | Fate::Asking { .. }))
+            }
+            Phase::Parked { fault, .. } => fault.code == Code::WriteUnknown,
+            Phase::Received { .. } | Phase::Held | Phase::Done { .. } => false,
+        })
+    }
+
+    /// Whether anything remains to be done or decided.
+    pub fn is_open(&self) -> bool {
+        self.versions.iter().any(|version| !matches!(version.phase, Phase::Done { .. }))
+    }
+
+    /// Whether the engine itself has something left to do (a parked version waits for others).
+    pub fn has_work(&self) -> bool {
+        self.versions.iter().any(|version| match version.phase {
+            Phase::Received { .. } | Phase::Writing { .. } => true,
+            Phase::Held | Phase::Parked { .. } | Phase::Done { .. } => false,
+        })
+    }
+
+    pub fn parked(&self) -> impl Iterator<Item = (&Version, &Fault)> {
+        self.versions.iter().filter_map(|version| match &version.phase {
+            Phase::Parked { fault, .. } => Some((version, fault)),
+            _ => None,
+        })
+    }
+
+    /// Forgets finished versions beyond those kept, oldest first; never an unfinished one, never the latest.
+    pub(super) fn prune(&mut self) {
+        let finished = self.versions.iter().filter(|v| matches!(v.phase, Phase::Done { .. })).count();
+        let mut surplus = finished.saturating_sub(FINISHED_VERSIONS_KEPT);
+        let latest = self.versions.last().map(|version| version.number);
+        self.versions.retain(|version| {
+            let goes = surplus > 0 && matches!(version.phase, Phase::Done { .. }) && Some(version.number) != latest;
+            if goes {
+                surplus -= 1;
+            }
+            !goes
+        });
+    }
+}
+
+impl Version {
+    /// Whether nothing of this version was, or may have been, sent and carried out.
+    pub fn is_surely_unwritten(&self, targets: &BTreeMap<TargetKey, Held>) -> bool {
+        let (writes, unknown) = match &self.phase {
+            Phase::Received { .. } | Phase::Held => return true,
+            Phase::Writing { targets } => (targets, false),
+            Phase::Parked { fault, targets } => (targets, fault.code == Code::WriteUnknown),
+            Phase::Done { .. } => return false,
+        };
+        !unknown
+            && writes.iter().all(|write| match write.fate {
+                Fate::Ready | Fate::Stopped { .. } => {
+                    // A chain that got as far as a saved bill is not unwritten, even where its next step is only ready.
+                    write.step == Step::Create
+                        && targets.get(&write.key).is_none_or(|held| held.existence == Existence::No)
+                }
+                Fate::Unchanged => true,
+                Fate::Intended { .. } | Fate::Asking { .. } | Fate::Written => false,
+            })
+    }
+}

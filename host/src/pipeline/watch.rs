@@ -1,0 +1,43 @@
+//! What the pipeline tells about itself while it works. The daemon turns it into metrics and alerts.
+
+use std::time::Duration;
+
+use crate::fault::{Code, Fault};
+
+use super::gate::Scope;
+use super::subject::End;
+
+/// The stages whose time is measured, each for a whole batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Stage {
+    Poll,
+    Commit,
+    Transform,
+    Write,
+    Verify,
+}
+
+/// Listens to one scheme. Called often and from the scheme's own task: must return at once.
+pub trait Watcher: Send + Sync + 'static {
+    fn received(&self, _documents: usize, _new: usize) {}
+    fn finished(&self, _end: &End) {}
+    fn parked(&self, _code: Code) {}
+    /// Versions that wait for a person, in the whole scheme.
+    fn parked_total(&self, _count: u64) {}
+    /// Documents that the engine has still to work on.
+    fn backlog(&self, _count: u64) {}
+    fn fuel(&self, _fuel: u64) {}
+    fn stage(&self, _stage: Stage, _took: Duration) {}
+    fn faulted(&self, _fault: &Fault) {}
+    fn paused(&self, _scope: &Scope, _reason: &str) {}
+    /// Everything before this instant is in the ledger.
+    fn read_to(&self, _instant: jiff::Timestamp) {}
+    /// A read of the source ended, well or not.
+    fn polled(&self, _result: Result<(), &Fault>) {}
+}
+
+/// Listens to nothing.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Deaf;
+
+impl Watcher for Deaf {}
