@@ -1,0 +1,80 @@
+//! Talks to a running engine over its control socket.
+
+use std::path::Path;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::pipeline::gate::{Pause, Scope};
+
+use super::control::{PauseCall, Problem, ShowRequest, socket_path};
+use super::office::{CommandRequest, DocumentView, Filter, PauseRequest, Summary};
+
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// The engine said no, in its own words.
+    #[error("{0}")]
+    Refused(String),
+    #[error("the running engine did not answer: {0}")]
+    Broken(String),
+}
+
+pub struct Client {
+    http: reqwest::Client,
+}
+
+impl Client {
+    /// `None` where no engine listens on this data directory.
+    pub async fn connect(data_dir: &Path) -> Result<Option<Self>, ClientError> {
+        let path = socket_path(data_dir);
+        if tokio::net::UnixStream::connect(&path).await.is_err() {
+            return Ok(None);
+        }
+        let http = reqwest::Client::builder()
+            .unix_socket(path)
+            .build()
+            .map_err(|error| ClientError::Broken(error.to_string()))?;
+        Ok(Some(Self { http }))
+    }
+
+    pub async fn list(&self, filter: &Filter) -> Result<Vec<Summary>, ClientError> {
+        self.post("documents/list", filter).await
+    }
+
+    pub async fn show(&self, scheme: Option<&str>, key: &str, unmask: bool) -> Result<DocumentView, ClientError> {
+        let request = ShowRequest { scheme: scheme.map(Into::into), key: key.into(), unmask };
+        self.post("documents/show", &request).await
+    }
+
+    pub async fn command(&self, request: &CommandRequest) -> Result<u64, ClientError> {
+        self.post("documents/command", request).await
+    }
+
+    pub async fn pause(&self, what: &PauseRequest, reason: &str) -> Result<Vec<Pause>, ClientError> {
+        self.post("pause", &PauseCall { what: what.clone(), reason: reason.into() }).await
+    }
+
+    pub async fn resume(&self, what: &PauseRequest) -> Result<Vec<Scope>, ClientError> {
+        self.post("resume", what).await
+    }
+
+    async fn post<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T, ClientError> {
+        let broken = |error: &dyn std::fmt::Display| ClientError::Broken(error.to_string());
+        let body = serde_json::to_vec(body).map_err(|error| broken(&error))?;
+        let request = self
+            .http
+            .post(format!("http://engine/{path}"))
+            .header(reqwest::header::CONTENT_TYPE, "application/json")
+            .body(body);
+        let answer = request.send().await.map_err(|error| broken(&error))?;
+        let status = answer.status();
+        let bytes = answer.bytes().await.map_err(|error| broken(&error))?;
+        if status.is_success() {
+            return serde_json::from_slice(&bytes).map_err(|error| broken(&error));
+        }
+        match serde_json::from_slice::<Problem>(&bytes) {
+            Ok(problem) => Err(ClientError::Refused(problem.message)),
+            Err(_) => Err(ClientError::Broken(format!("HTTP {status}"))),
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! The operator's door into a running engine: HTTP over a Unix socket in the data directory, readable by its owner
+//! alone. Whoever can open the socket could open the store as well, so there is no second lock on it.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use axum::extract::{Json, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use serde::{Deserialize, Serialize};
+
+use super::office::{CommandRequest, Filter, Office, OfficeError, PauseRequest};
+
+/// The socket's name within the data directory.
+pub const SOCKET_NAME: &str = "control.sock";
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct ShowRequest {
+    pub scheme: Option<String>,
+    pub key: String,
+    pub unmask: bool,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct PauseCall {
+    pub what: PauseRequest,
+    pub reason: String,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Problem {
+    pub message: String,
+}
+
+pub(super) fn router(office: Arc<Office>) -> axum::Router {
+    axum::Router::new()
+        .route("/documents/list", post(list))
+        .route("/documents/show", post(show))
+        .route("/documents/command", post(command))
+        .route("/pause", post(pause))
+        .route("/resume", post(resume))
+        .route("/pauses", get(pauses))
+        .with_state(office)
+}
+
+/// Binds the socket. A socket that a killed engine left is removed: the store's lock has shown that nobody else runs.
+pub(super) fn bind(data_dir: &Path) -> std::io::Result<tokio::net::UnixListener> {
+    let path = socket_path(data_dir);
+    match std::fs::remove_file(&path) {
+        Ok(()) => {}
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error),
+    }
+    let listener = tokio::net::UnixListener::bind(&path)?;
+    std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
+    Ok(listener)
+}
+
+pub(super) fn socket_path(data_dir: &Path) -> PathBuf {
+    data_dir.join(SOCKET_NAME)
+}
+
+async fn list(State(office): State<Arc<Office>>, Json(filter): Json<Filter>) -> Response {
+    // Walking the ledger blocks: keep it off the threads that answer others.
+    let result = tokio::task::spawn_blocking(move || office.list(&filter)).await;
+    match result {
+        Ok(result) => answer(result),
+        Err(error) => problem(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()),
+    }
+}
+
+async fn show(State(office): State<Arc<Office>>, Json(request): Json<ShowRequest>) -> Response {
+    answer(office.show(request.scheme.as_deref(), &request.key, request.unmask))
+}
+
+async fn command(State(office): State<Arc<Office>>, Json(request): Json<CommandRequest>) -> Response {
+    answer(office.command(&request).await)
+}
+
+async fn pause(State(office): State<Arc<Office>>, Json(call): Json<PauseCall>) -> Response {
+    answer(office.pause(&call.what, &call.reason).await)
+}
+
+async fn resume(State(office): State<Arc<Office>>, Json(what): Json<PauseRequest>) -> Response {
+    answer(office.resume(&what).await)
+}
+
+async fn pauses(State(office): State<Arc<Office>>) -> Response {
+    answer(Ok(office.pauses()))
+}
+
+fn answer<T: Serialize>(result: Result<T, OfficeError>) -> Response {
+    match result {
+        Ok(value) => axum::Json(value).into_response(),
+        Err(error @ (OfficeError::Ledger(_) | OfficeError::Command(_))) => {
+            problem(StatusCode::CONFLICT, error.to_string())
+        }
+        Err(error) => problem(StatusCode::NOT_FOUND, error.to_string()),
+    }
+}
+
+fn problem(status: StatusCode, message: String) -> Response {
+    (status, axum::Json(Problem { message })).into_response()
+}

@@ -1,0 +1,316 @@
+//! Assembles an engine from a configuration: opens the store, builds the sandbox, loads modules, joins connections.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use cap_std::ambient_authority;
+use cap_std::fs::Dir;
+use jiff::Timestamp;
+
+use crate::config::{self, Config, LoadOptions, ModuleSource, Objection, Problems};
+use crate::connectors::{self, Connection, Http};
+use crate::model::{ConnectionName, ModuleRef, System, TenantId};
+use crate::pipeline::driver::Now;
+use crate::pipeline::gate::Gates;
+use crate::pipeline::step::Sabotage;
+use crate::sandbox::{self, Compiler, Module, ModuleClass, Sandbox};
+use crate::state::{self, SledStore, Store};
+use crate::telemetry::{Alerts, Metrics};
+
+use super::office::Office;
+use super::scheme::{self, Scheme, Shared};
+
+/// Why an engine could not be assembled. Everything that can be found is found before the first task starts.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    #[error("{path}: {source}")]
+    DataDirectory { path: PathBuf, source: std::io::Error },
+    #[error(transparent)]
+    Store(#[from] state::Error),
+    #[error(transparent)]
+    Ledger(#[from] crate::pipeline::ledger::Error),
+    #[error("the HTTP client: {0}")]
+    Http(String),
+    #[error("the sandbox: {0}")]
+    Sandbox(String),
+    /// All of them, one a line.
+    #[error("{}", .0.join("\n"))]
+    Schemes(Vec<String>),
+}
+
+/// An engine, ready to be served, run once, or asked.
+pub struct Engine {
+    pub schemes: Vec<Scheme>,
+    pub gates: Gates,
+    pub metrics: Metrics,
+    pub store: Arc<SledStore>,
+    pub now: Now,
+    /// What is open of the data directory, for the control socket's place.
+    pub data_dir: PathBuf,
+}
+
+/// Loads a configuration with every layer's judgement of it.
+pub fn load(path: &Path, allow_inline_secrets: bool) -> Result<Config, Problems> {
+    with_judgement(allow_inline_secrets, |options| config::load(path, options))
+}
+
+/// Calls `body` with load options that carry the judgement of the layers above `config`.
+pub fn with_judgement<R>(allow_inline_secrets: bool, body: impl FnOnce(&LoadOptions<'_>) -> R) -> R {
+    let env = |name: &str| std::env::var(name).ok();
+    let http = Http::new(None);
+    let check_connection = |system: System, table: &toml::Table| match Connection::parse(system, table.clone()) {
+        Ok(_) => Vec::new(),
+        Err(problems) => problems.into_iter().map(objection).collect(),
+    };
+    let check_sandbox = |table: &toml::Table| match sandbox_settings(table) {
+        Ok(_) => Vec::new(),
+        Err(problems) => problems
+            .into_iter()
+            .map(|problem| Objection::new("", problem, "docs/limits.md lists every limit with its bounds"))
+            .collect(),
+    };
+    let check_scheme = |scheme: &config::Scheme, source: &config::Connection, target: &config::Connection| {
+        let Ok(http) = &http else { return Vec::new() };
+        let mut objections = Vec::new();
+        // A connection that does not parse is complained of at its own place.
+        if let Ok(connection) = Connection::parse(source.system, source.settings.clone())
+            && let Err(problems) = connection.source(http, &scheme.source.operation, scheme.source.options.clone())
+        {
+            objections.extend(problems.into_iter().map(|problem| below("source", problem)));
+        }
+        if let Ok(connection) = Connection::parse(target.system, target.settings.clone())
+            && let Err(problems) = connection.target(http, &scheme.target.operation, scheme.target.options.clone())
+        {
+            objections.extend(problems.into_iter().map(|problem| below("target", problem)));
+        }
+        objections
+    };
+    body(&LoadOptions {
+        allow_inline_secrets,
+        check_connection: &check_connection,
+        check_sandbox: &check_sandbox,
+        check_scheme: &check_scheme,
+        ..LoadOptions::new(&env)
+    })
+}
+
+fn below(part: &str, problem: connectors::SettingProblem) -> Objection {
+    let path = if problem.path.is_empty() { part.to_owned() } else { format!("{part}.{}", problem.path) };
+    Objection::new(&path, problem.message, problem.remedy)
+}
+
+fn objection(problem: connectors::SettingProblem) -> Objection {
+    Objection::new(&problem.path, problem.message, problem.remedy)
+}
+
+fn sandbox_settings(table: &toml::Table) -> Result<sandbox::Settings, Vec<String>> {
+    let settings: sandbox::Settings =
+        table.clone().try_into().map_err(|error: toml::de::Error| vec![error.message().to_owned()])?;
+    let problems: Vec<String> = settings.problems().iter().map(ToString::to_string).collect();
+    if problems.is_empty() { Ok(settings) } else { Err(problems) }
+}
+
+impl Engine {
+    /// Opens everything. `program` is the binary that compiles components in a child process.
+    pub fn open(
+        config: &Config,
+        program: PathBuf,
+        alerts: Option<Alerts>,
+        sabotage: Sabotage,
+    ) -> Result<Self, OpenError> {
+        let path = config.engine.data_dir.clone();
+        let directory = data_directory(&path)?;
+        let store = Arc::new(SledStore::open(&directory, &path, &state::Settings::default())?);
+        let shared_store: Arc<dyn Store> = store.clone();
+        let gates = Gates::open(shared_store.clone())?;
+        let settings = sandbox_settings(&config.sandbox).map_err(OpenError::Schemes)?;
+        let artefacts = subdirectory(&directory, &path, "artefacts")?;
+        let sandbox = Sandbox::new(settings.clone(), artefacts, Compiler::Child { program })
+            .map_err(|error| OpenError::Sandbox(error.fault().to_string()))?;
+        let http = Http::new(None).map_err(|error| OpenError::Http(error.to_string()))?;
+        let metrics = Metrics::new();
+        let now: Now = Arc::new(Timestamp::now);
+        let shared = Shared {
+            store: shared_store,
+            gates: gates.clone(),
+            sandbox: sandbox.clone(),
+            settings,
+            metrics: metrics.clone(),
+            alerts,
+            now: now.clone(),
+            sabotage,
+        };
+        let mut assembly = Assembly {
+            config,
+            http,
+            sandbox,
+            connections: HashMap::new(),
+            modules: HashMap::new(),
+            named: None,
+            problems: Vec::new(),
+        };
+        let schemes: Vec<Scheme> = config
+            .schemes
+            .iter()
+            .filter(|scheme| scheme.enabled)
+            .filter_map(|scheme| assembly.scheme(&shared, scheme))
+            .collect();
+        if !assembly.problems.is_empty() {
+            return Err(OpenError::Schemes(assembly.problems));
+        }
+        Ok(Self { schemes, gates, metrics, store, now, data_dir: path })
+    }
+
+    /// The office that answers for these schemes, with nobody at work yet.
+    pub fn office(&self) -> Office {
+        Office::new(self)
+    }
+}
+
+fn data_directory(path: &Path) -> Result<Dir, OpenError> {
+    let fail = |source| OpenError::DataDirectory { path: path.into(), source };
+    std::fs::create_dir_all(path).map_err(fail)?;
+    Dir::open_ambient_dir(path, ambient_authority()).map_err(fail)
+}
+
+fn subdirectory(directory: &Dir, path: &Path, name: &str) -> Result<Dir, OpenError> {
+    let fail = |source| OpenError::DataDirectory { path: path.join(name), source };
+    directory.create_dir_all(name).map_err(fail)?;
+    directory.open_dir(name).map_err(fail)
+}
+
+/// Collects what goes wrong, so that all of it can be said at once.
+struct Assembly<'a> {
+    config: &'a Config,
+    http: Http,
+    sandbox: Sandbox,
+    connections: HashMap<(TenantId, ConnectionName), Option<Arc<Connection>>>,
+    modules: HashMap<PathBuf, Option<Module>>,
+    /// The modules of the module directory by what they call themselves; read at the first need.
+    named: Option<HashMap<String, PathBuf>>,
+    problems: Vec<String>,
+}
+
+impl Assembly<'_> {
+    fn scheme(&mut self, shared: &Shared, config: &config::Scheme) -> Option<Scheme> {
+        let place = format!("scheme {}", config.name);
+        let source_connection = self.connection(&config.tenant, &config.source.connection);
+        let target_connection = self.connection(&config.tenant, &config.target.connection);
+        let module = self.module(&place, &config.module);
+        let tables = match scheme::tables(&config.reference) {
+            Ok(tables) => Some(tables),
+            Err(problem) => {
+                self.problems.push(format!("{place}: {problem}"));
+                None
+            }
+        };
+        let ((source_system, source_connection), (target_system, target_connection)) =
+            (source_connection?, target_connection?);
+        let source = source_connection.source(&self.http, &config.source.operation, config.source.options.clone());
+        let source = self.keep(&format!("{place}, source"), source);
+        let target = target_connection.target(&self.http, &config.target.operation, config.target.options.clone());
+        let target = self.keep(&format!("{place}, target"), target);
+        let (source, target, module, tables) = (source?, target?, module?, tables?);
+        let describes = |what: &str, said: &str, is: String| {
+            (said != is).then(|| format!("{place}: the module {what} {said}, the scheme {what} {is}"))
+        };
+        let described = module.description();
+        let misfits = [
+            describes("reads", &described.source, format!("{source_system}:{}", config.source.operation)),
+            describes("writes", &described.target, format!("{target_system}:{}", config.target.operation)),
+        ];
+        let misfits: Vec<String> = misfits.into_iter().flatten().collect();
+        if !misfits.is_empty() {
+            self.problems.extend(misfits);
+            return None;
+        }
+        Some(Scheme::assemble(shared, config, (source_system, target_system), source, target, module, tables))
+    }
+
+    fn keep<T>(&mut self, place: &str, result: Result<T, Vec<connectors::SettingProblem>>) -> Option<T> {
+        match result {
+            Ok(value) => Some(value),
+            Err(problems) => {
+                self.problems
+                    .extend(problems.iter().map(|one| format!("{place}: {}: {} ({})", one.path, one.message, one.remedy)));
+                None
+            }
+        }
+    }
+
+    fn connection(&mut self, tenant: &TenantId, name: &ConnectionName) -> Option<(System, Arc<Connection>)> {
+        let config = self.config.connection(tenant, name)?;
+        let key = (tenant.clone(), name.clone());
+        if !self.connections.contains_key(&key) {
+            let parsed = Connection::parse(config.system, config.settings.clone());
+            let parsed = self.keep(&format!("connection {name}"), parsed).map(Arc::new);
+            self.connections.insert(key.clone(), parsed);
+        }
+        let connection = self.connections.get(&key)?.clone()?;
+        Some((config.system, connection))
+    }
+
+    fn module(&mut self, place: &str, source: &ModuleSource) -> Option<Module> {
+        let path = match source {
+            ModuleSource::File(path) => path.clone(),
+            ModuleSource::Named(name) => self.find(place, name)?,
+        };
+        self.load_module(place, &path)
+    }
+
+    fn load_module(&mut self, place: &str, path: &Path) -> Option<Module> {
+        if let Some(known) = self.modules.get(path) {
+            return known.clone();
+        }
+        let loaded = std::fs::read(path).map_err(|error| error.to_string()).and_then(|bytes| {
+            self.sandbox.load(&bytes, ModuleClass::Standard).map_err(|error| error.fault().to_string())
+        });
+        let module = match loaded {
+            Ok(module) => Some(module),
+            Err(problem) => {
+                self.problems.push(format!("{place}: module {}: {problem}", path.display()));
+                None
+            }
+        };
+        self.modules.insert(path.into(), module.clone());
+        module
+    }
+
+    /// The file in the module directory that describes itself by this name and version.
+    fn find(&mut self, place: &str, wanted: &ModuleRef) -> Option<PathBuf> {
+        if self.named.is_none() {
+            self.named = Some(self.read_module_directory(place));
+        }
+        let named = self.named.as_ref()?;
+        let found = named.get(&wanted.to_string()).cloned();
+        if found.is_none() {
+            let mut known: Vec<&str> = named.keys().map(String::as_str).collect();
+            known.sort_unstable();
+            let directory = self.config.engine.module_dir.display();
+            self.problems.push(format!("{place}: no module {wanted} in {directory}; there are: {}", known.join(", ")));
+        }
+        found
+    }
+
+    fn read_module_directory(&mut self, place: &str) -> HashMap<String, PathBuf> {
+        let directory = &self.config.engine.module_dir;
+        let mut paths: Vec<PathBuf> = match std::fs::read_dir(directory) {
+            Ok(entries) => entries.filter_map(|entry| entry.ok().map(|entry| entry.path())).collect(),
+            Err(error) => {
+                self.problems.push(format!("{place}: {}: {error}", directory.display()));
+                return HashMap::new();
+            }
+        };
+        paths.retain(|path| path.extension().is_some_and(|extension| extension == "wasm"));
+        paths.sort();
+        let mut named = HashMap::new();
+        for path in paths {
+            if let Some(module) = self.load_module(place, &path) {
+                let description = module.description();
+                named.insert(format!("{}@{}", description.name, description.version), path);
+            }
+        }
+        named
+    }
+}

@@ -1,0 +1,178 @@
+//! One scheme, assembled: everything its driver and its reader need.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::SignedDuration;
+
+use crate::config;
+use crate::connectors::{Source, Target};
+use crate::model::System;
+use crate::pipeline::driver::{Flow, Now, Parts};
+use crate::pipeline::gate::Gates;
+use crate::pipeline::ledger::Ledger;
+use crate::pipeline::poll::{Reading, Sweep};
+use crate::pipeline::round::Destination;
+use crate::pipeline::step::{OnChange, Rules, Sabotage};
+use crate::sandbox;
+use crate::state::Store;
+use crate::telemetry::{Alerts, Metrics, SchemeRef};
+
+use super::transformer::{SandboxTransformer, Tables};
+use super::watcher::{Seen, SchemeWatcher};
+
+/// A scheme that can be started.
+pub struct Scheme {
+    pub config: config::Scheme,
+    pub parts: Parts,
+    pub reading: Reading,
+    pub watcher: Arc<SchemeWatcher>,
+}
+
+/// What all schemes of an engine share.
+pub struct Shared {
+    pub store: Arc<dyn Store>,
+    pub gates: Gates,
+    pub sandbox: sandbox::Sandbox,
+    pub settings: sandbox::Settings,
+    pub metrics: Metrics,
+    pub alerts: Option<Alerts>,
+    pub now: Now,
+    pub sabotage: Sabotage,
+}
+
+/// Wall-clock ends of a document's runs before it parks: three alone, the later two with a longer clock.
+const DEADLINE_TRIES: u32 = 3;
+
+impl Scheme {
+    pub fn assemble(
+        shared: &Shared,
+        config: &config::Scheme,
+        systems: (System, System),
+        source: Arc<dyn Source>,
+        target: Arc<dyn Target>,
+        module: sandbox::Module,
+        tables: Tables,
+    ) -> Self {
+        let (tenant, scheme) = (config.tenant.clone(), config.name.clone());
+        let ledger = Ledger::new(shared.store.clone(), tenant.clone(), scheme.clone());
+        let watcher = Arc::new(SchemeWatcher {
+            tenant: tenant.clone(),
+            scheme: SchemeRef { tenant: tenant.clone(), scheme: scheme.clone() },
+            source_connection: config.source.connection.clone(),
+            metrics: shared.metrics.clone(),
+            alerts: shared.alerts.clone(),
+            seen: std::sync::Mutex::new(Seen::default()),
+        });
+        let limits = limits(&shared.settings, &config.limits, config.document_limit_bytes);
+        let transformer = SandboxTransformer {
+            sandbox: shared.sandbox.clone(),
+            module,
+            isolation: match config.isolation {
+                config::Isolation::Document => sandbox::Isolation::Document,
+                config::Isolation::Batch => sandbox::Isolation::Batch,
+            },
+            limits,
+            tenant: tenant.clone(),
+            scheme: scheme.clone(),
+            source: format!("{}:{}", systems.0, config.source.operation).into(),
+            target: format!("{}:{}", systems.1, config.target.operation).into(),
+            parameters: config.parameters.clone().into(),
+            references: Arc::new(tables),
+        };
+        let parts = Parts {
+            tenant: tenant.clone(),
+            scheme: scheme.clone(),
+            source_connection: config.source.connection.clone(),
+            destination: Destination {
+                connection: config.target.connection.clone(),
+                operation: config.target.operation.clone(),
+            },
+            rules: rules(config, &*target, shared.sabotage),
+            flow: flow(config, &*target),
+            document_limit_bytes: usize::try_from(config.document_limit_bytes).unwrap_or(usize::MAX),
+            ledger: ledger.clone(),
+            gates: shared.gates.clone(),
+            target,
+            transformer: Arc::new(transformer),
+            watcher: watcher.clone(),
+            now: shared.now.clone(),
+        };
+        let reading = Reading {
+            tenant,
+            scheme,
+            connection: config.source.connection.clone(),
+            source,
+            start_at: config.start_at,
+            lag: config.lag,
+            sweep: Some(Sweep { every: config.sweep.every, over: config.sweep.over }),
+            by_row_version: config.source.options.get("cursor").and_then(toml::Value::as_str) == Some("row_version"),
+            ledger,
+            gates: shared.gates.clone(),
+            watcher: watcher.clone(),
+            now: shared.now.clone(),
+        };
+        Self { config: config.clone(), parts, reading, watcher }
+    }
+}
+
+/// The scheme's rules as the step function wants them.
+pub fn rules(config: &config::Scheme, target: &dyn Target, sabotage: Sabotage) -> Rules {
+    let capabilities = target.capabilities();
+    Rules {
+        on_change: match config.on_change {
+            config::OnChange::Update => OnChange::Update,
+            config::OnChange::Ignore => OnChange::Ignore,
+            config::OnChange::Park => OnChange::Park,
+        },
+        settle: duration(config.settle),
+        retry_base: duration(config.retry.base),
+        retry_cap: duration(config.retry.cap),
+        deadline_tries: DEADLINE_TRIES,
+        target_askable: capabilities.askable,
+        target_updatable: capabilities.updatable,
+        sabotage,
+    }
+}
+
+fn flow(config: &config::Scheme, target: &dyn Target) -> Flow {
+    let limit = target.capabilities().batch_limit;
+    let write_batch = config.batch_size.unwrap_or(limit).min(limit).max(1);
+    Flow { write_batch, ..Flow::default() }
+}
+
+fn limits(settings: &sandbox::Settings, own: &config::Limits, document_limit_bytes: u64) -> sandbox::Limits {
+    let mut limits = sandbox::Limits::from(settings);
+    limits.fuel = own.fuel.unwrap_or(limits.fuel);
+    limits.deadline_ms = own.deadline_ms.unwrap_or(limits.deadline_ms);
+    limits.memory_limit_bytes = own.memory_limit_bytes.unwrap_or(limits.memory_limit_bytes);
+    limits.output_limit_bytes = own.output_limit_bytes.unwrap_or(limits.output_limit_bytes);
+    limits.log_limit_bytes = own.log_limit_bytes.unwrap_or(limits.log_limit_bytes);
+    limits.host_calls_limit = own.host_call_limit.unwrap_or(limits.host_calls_limit);
+    // A document that the scheme takes must fit through the boundary with its parameters beside it.
+    limits.input_limit_bytes = limits.input_limit_bytes.max(document_limit_bytes);
+    limits
+}
+
+fn duration(signed: SignedDuration) -> Duration {
+    Duration::try_from(signed).unwrap_or_default()
+}
+
+/// Reads a scheme's static tables.
+pub fn tables(files: &[config::ReferenceFile]) -> Result<Tables, String> {
+    let mut tables = HashMap::new();
+    for config::ReferenceFile { table, file } in files {
+        tables.insert(table.clone(), table_from(file)?);
+    }
+    Ok(Tables(tables))
+}
+
+fn table_from(file: &Path) -> Result<HashMap<String, String>, String> {
+    let fail = |problem: String| format!("{}: {problem}", file.display());
+    let text = std::fs::read_to_string(file).map_err(|error| fail(error.to_string()))?;
+    let entries: HashMap<String, Box<serde_json::value::RawValue>> =
+        serde_json::from_str(&text).map_err(|error| fail(error.to_string()))?;
+    Ok(entries.into_iter().map(|(key, value)| (key, value.get().to_owned())).collect())
+}

@@ -1,0 +1,243 @@
+//! `crossdock serve`: every scheme on its schedule until told to stop.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::Config;
+use crate::fault::Disposition;
+use crate::pipeline::driver;
+use crate::pipeline::gate::Scope;
+use crate::pipeline::poll;
+use crate::pipeline::step::Sabotage;
+use crate::telemetry::{Alert, AlertKind, AlertSettings, Alerts};
+
+use super::alerts::Webhook;
+use super::engine::{Engine, OpenError};
+use super::health::{self, Health};
+use super::scheme::Scheme;
+use super::control;
+
+/// How long a shutdown waits for requests under way before it abandons them. Abandoning is safe: they are intents, and
+/// the next start asks what became of them.
+const GRACE: Duration = Duration::from_secs(20);
+/// How often stale cursors and pauses are looked for.
+const WATCH_INTERVAL: Duration = Duration::from_secs(5);
+/// After a fault that passes, the next read comes no later than this even where the schedule is slower.
+const RETRY_CAP: Duration = Duration::from_secs(60);
+
+/// Serves until `stop` is cancelled. `ready` is called with the listening address once everything runs.
+pub async fn serve(
+    config: Config,
+    program: std::path::PathBuf,
+    sabotage: Sabotage,
+    stop: CancellationToken,
+    ready: impl FnOnce(std::net::SocketAddr),
+) -> Result<(), OpenError> {
+    let mut tasks = JoinSet::new();
+    let alerts = match config.engine.webhook.clone() {
+        Some(address) => {
+            let webhook = Webhook::new(address).map_err(OpenError::Http)?;
+            let (alerts, worker) = Alerts::new(Arc::new(webhook), AlertSettings::default());
+            tasks.spawn(worker.run());
+            Some(alerts)
+        }
+        None => None,
+    };
+    let opened = {
+        let (config, alerts) = (config.clone(), alerts.clone());
+        // Opening replays the store's log and may compile modules: neither belongs on an async thread.
+        tokio::task::spawn_blocking(move || Engine::open(&config, program, alerts, sabotage)).await
+    };
+    let engine = opened.map_err(|error| OpenError::Sandbox(error.to_string()))??;
+    let at = |source| OpenError::DataDirectory { path: engine.data_dir.clone(), source };
+    let listener = TcpListener::bind(config.engine.listen)
+        .await
+        .map_err(|error| OpenError::Http(format!("cannot listen on {}: {error}", config.engine.listen)))?;
+    let address = listener.local_addr().map_err(at)?;
+    let socket = control::bind(&engine.data_dir).map_err(at)?;
+
+    let office = Arc::new(engine.office());
+    let stopped: Arc<Mutex<Vec<(String, String)>>> = Arc::default();
+    let health = Arc::new(Health {
+        schemes: engine.schemes.iter().map(|scheme| scheme.watcher.clone()).collect(),
+        gates: engine.gates.clone(),
+        metrics: engine.metrics.clone(),
+        store: engine.store.clone(),
+        stopped: stopped.clone(),
+    });
+    let http_stop = CancellationToken::new();
+    let mut servers = JoinSet::new();
+    let ended = http_stop.clone();
+    servers.spawn(async move {
+        axum::serve(listener, health::router(health)).with_graceful_shutdown(ended.cancelled_owned()).await
+    });
+    let ended = http_stop.clone();
+    let router = control::router(office.clone());
+    servers.spawn(async move { axum::serve(socket, router).with_graceful_shutdown(ended.cancelled_owned()).await });
+
+    let scheme_stop = stop.child_token();
+    let mut drivers = JoinSet::new();
+    for scheme in engine.schemes {
+        let Scheme { config: settings, parts, reading, watcher } = scheme;
+        let (handle, driver) = driver::start(parts, scheme_stop.clone());
+        office.attach(&settings.tenant, &settings.name, handle.clone());
+        let (name, stopped, ended) = (settings.name.to_string(), stopped.clone(), scheme_stop.clone());
+        let failed = watcher.clone();
+        drivers.spawn(async move {
+            let Err(error) = driver.await else { return };
+            tracing::error!(scheme = %name, "the scheme stopped: {error}");
+            use crate::pipeline::watch::Watcher as _;
+            failed.paused(&Scope::Scheme(failed.tenant.clone(), failed.scheme.scheme.clone()), &error.to_string());
+            stopped.lock().unwrap_or_else(PoisonError::into_inner).push((name, error.to_string()));
+        });
+        let stale_after = Duration::try_from(config.engine.stale_after).unwrap_or(Duration::MAX);
+        tasks.spawn(watch(watcher, alerts.clone(), engine.gates.clone(), stale_after, ended.clone()));
+        let data_dir = engine.data_dir.clone();
+        let low_disk = LowDisk { data_dir, limit_bytes: config.engine.low_disk_bytes };
+        drivers.spawn(async move { read_on_schedule(settings, reading, handle, low_disk, ended).await });
+    }
+    tracing::info!(%address, control = %control::socket_path(&engine.data_dir).display(), "serving");
+    ready(address);
+
+    stop.cancelled().await;
+    tracing::info!("stopping: no new requests, waiting for those under way");
+    let drained = tokio::time::timeout(GRACE, async { while drivers.join_next().await.is_some() {} }).await;
+    if drained.is_err() {
+        tracing::warn!("requests are still under way; the next start asks what became of them");
+        drivers.abort_all();
+    }
+    http_stop.cancel();
+    tasks.abort_all();
+    let _ = tokio::time::timeout(Duration::from_secs(2), async { while servers.join_next().await.is_some() {} }).await;
+    servers.abort_all();
+    let _ = std::fs::remove_file(control::socket_path(&engine.data_dir));
+    let store = engine.store;
+    let closed = tokio::task::spawn_blocking(move || store.close()).await;
+    if let Ok(Err(error)) = closed {
+        tracing::error!("the store did not close cleanly: {error}");
+    }
+    Ok(())
+}
+
+struct LowDisk {
+    data_dir: std::path::PathBuf,
+    limit_bytes: u64,
+}
+
+impl LowDisk {
+    /// The bytes left, where they are too few to read more.
+    fn too_few(&self) -> Option<u64> {
+        let stat = rustix::fs::statvfs(&self.data_dir).ok()?;
+        let left = stat.f_bavail.saturating_mul(stat.f_frsize);
+        (left < self.limit_bytes).then_some(left)
+    }
+}
+
+async fn read_on_schedule(
+    settings: crate::config::Scheme,
+    reading: poll::Reading,
+    handle: driver::Handle,
+    low_disk: LowDisk,
+    stop: CancellationToken,
+) {
+    let mut last = None;
+    let mut failures: u32 = 0;
+    loop {
+        let now = (reading.now)();
+        let mut due = settings.schedule.next_after(now, last);
+        if failures > 0 {
+            let wait = RETRY_CAP.min(Duration::from_secs(1) * 2_u32.saturating_pow(failures.min(6)));
+            let wait = jiff::SignedDuration::try_from(wait).unwrap_or(jiff::SignedDuration::ZERO);
+            due = due.min(now.checked_add(wait).unwrap_or(due)).max(now);
+        }
+        let wait = Duration::try_from(due.duration_since(now)).unwrap_or_default();
+        tokio::select! {
+            () = tokio::time::sleep(wait) => {}
+            () = stop.cancelled() => return,
+        }
+        if !open_gate(&reading, &stop).await {
+            return;
+        }
+        if let Some(left) = low_disk.too_few() {
+            let name = settings.name.as_str();
+            tracing::error!(scheme = name, left, limit = low_disk.limit_bytes, "too little disk left: nothing is read");
+            last = Some((reading.now)());
+            failures = failures.saturating_add(1);
+            continue;
+        }
+        last = Some((reading.now)());
+        match reading.pass(&handle, &stop).await {
+            Ok(()) => failures = 0,
+            Err(poll::Error::Stopped) if stop.is_cancelled() => return,
+            Err(poll::Error::Stopped) => failures = 0,
+            Err(poll::Error::Fault(fault)) => {
+                failures = failures.saturating_add(1);
+                tracing::warn!(scheme = %settings.name, failures, "reading failed: {fault}");
+                if let Disposition::Retry { after_ms: Some(wait) } = fault.disposition {
+                    tokio::select! {
+                        () = tokio::time::sleep(Duration::from_millis(wait)) => {}
+                        () = stop.cancelled() => return,
+                    }
+                }
+            }
+            Err(poll::Error::Ledger(error)) => {
+                tracing::error!(scheme = %settings.name, "reading stopped: {error}");
+                return;
+            }
+        }
+    }
+}
+
+/// Waits while the source is paused. `false` where the engine is stopping.
+async fn open_gate(reading: &poll::Reading, stop: &CancellationToken) -> bool {
+    loop {
+        let change = reading.gates.change();
+        tokio::pin!(change);
+        change.as_mut().enable();
+        if reading.gates.blocked_by(&reading.tenant, &reading.connection, &reading.scheme).is_none() {
+            return true;
+        }
+        tokio::select! {
+            () = change => {}
+            () = stop.cancelled() => return false,
+        }
+    }
+}
+
+/// Raises and clears what depends on time: a stale cursor, a pause that has ended.
+async fn watch(
+    watcher: Arc<super::watcher::SchemeWatcher>,
+    alerts: Option<Alerts>,
+    gates: crate::pipeline::gate::Gates,
+    stale_after: Duration,
+    stop: CancellationToken,
+) {
+    let began = Timestamp::now();
+    let mut ticks = tokio::time::interval(WATCH_INTERVAL);
+    loop {
+        tokio::select! {
+            _ = ticks.tick() => {}
+            () = stop.cancelled() => return,
+        }
+        let scheme = &watcher.scheme;
+        let paused = gates.blocked_by(&watcher.tenant, &watcher.source_connection, &scheme.scheme).is_some();
+        watcher.metrics.set_scheme_paused(scheme, paused);
+        let Some(alerts) = &alerts else { continue };
+        if !paused {
+            alerts.clear(AlertKind::SchemePaused, scheme);
+        }
+        let moved = watcher.seen().read_to.unwrap_or(began);
+        let age = Duration::try_from(Timestamp::now().duration_since(moved)).unwrap_or_default();
+        if age > stale_after {
+            alerts.raise(Alert::CursorStale { scheme: scheme.clone(), age });
+        } else {
+            alerts.clear(AlertKind::CursorStale, scheme);
+        }
+    }
+}
+

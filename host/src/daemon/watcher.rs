@@ -1,0 +1,136 @@
+//! Turns what the pipeline tells into metrics, alerts and log lines.
+
+use std::sync::Mutex;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::fault::{Code, Fault};
+use crate::model::{ConnectionName, TenantId};
+use crate::pipeline::gate::Scope;
+use crate::pipeline::subject::End;
+use crate::pipeline::watch::{Stage, Watcher};
+use crate::telemetry::{self, Alert, AlertKind, Alerts, Metrics, SchemeRef};
+
+pub struct SchemeWatcher {
+    pub tenant: TenantId,
+    pub scheme: SchemeRef,
+    pub source_connection: ConnectionName,
+    pub metrics: Metrics,
+    pub alerts: Option<Alerts>,
+    pub seen: Mutex<Seen>,
+}
+
+/// What the health page and the progress bar show.
+#[derive(Debug, Clone, Default)]
+pub struct Seen {
+    pub read_to: Option<Timestamp>,
+    pub polled_at: Option<Timestamp>,
+    pub last_fault: Option<String>,
+    pub received: u64,
+    pub finished: u64,
+    pub parked: u64,
+    pub backlog: u64,
+}
+
+/// Parked documents beyond which the webhook is told; told again only after the count fell below it.
+const PARKED_ALERT: u64 = 10;
+
+impl SchemeWatcher {
+    pub fn seen(&self) -> Seen {
+        self.lock().clone()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+impl Watcher for SchemeWatcher {
+    fn received(&self, documents: usize, _new: usize) {
+        self.lock().received += documents as u64;
+    }
+
+    fn finished(&self, end: &End) {
+        self.lock().finished += 1;
+        let outcome = match end {
+            End::Written => telemetry::Outcome::Written,
+            End::Unchanged | End::Ignored => telemetry::Outcome::Unchanged,
+            End::Skipped(_) => telemetry::Outcome::Skipped,
+            End::Superseded { .. } | End::Discarded { .. } => telemetry::Outcome::Discarded,
+        };
+        self.metrics.document_done(&self.scheme, outcome);
+    }
+
+    fn parked(&self, code: Code) {
+        let outcome =
+            if code == Code::Rejected { telemetry::Outcome::Rejected } else { telemetry::Outcome::Parked };
+        self.metrics.document_done(&self.scheme, outcome);
+    }
+
+    fn parked_total(&self, count: u64) {
+        self.lock().parked = count;
+        self.metrics.set_parked(&self.scheme, count);
+        let Some(alerts) = &self.alerts else { return };
+        if count >= PARKED_ALERT {
+            alerts.raise(Alert::ParkedGrowing { scheme: self.scheme.clone(), count });
+        } else {
+            alerts.clear(AlertKind::ParkedGrowing, &self.scheme);
+        }
+    }
+
+    fn backlog(&self, count: u64) {
+        self.lock().backlog = count;
+        self.metrics.set_backlog(&self.scheme, count);
+    }
+
+    fn fuel(&self, fuel: u64) {
+        self.metrics.fuel(&self.scheme, fuel);
+    }
+
+    fn stage(&self, stage: Stage, took: Duration) {
+        let stage = match stage {
+            Stage::Poll => telemetry::Stage::Poll,
+            Stage::Commit => telemetry::Stage::Commit,
+            Stage::Transform => telemetry::Stage::Transform,
+            Stage::Write => telemetry::Stage::Write,
+            Stage::Verify => telemetry::Stage::Verify,
+        };
+        self.metrics.stage(&self.scheme, stage, took);
+    }
+
+    fn faulted(&self, fault: &Fault) {
+        self.lock().last_fault = Some(fault.to_string());
+        if let Some(internal) = &fault.internal {
+            tracing::debug!(scheme = %self.scheme.scheme, code = %fault.code, internal, "fault");
+        }
+    }
+
+    fn paused(&self, scope: &Scope, reason: &str) {
+        if let Scope::Connection(tenant, connection) = scope {
+            self.metrics.set_connection_paused(tenant, connection, true);
+        }
+        self.metrics.set_scheme_paused(&self.scheme, true);
+        if let Some(alerts) = &self.alerts {
+            let reason = format!("{scope}: {reason}");
+            alerts.raise(Alert::SchemePaused { scheme: self.scheme.clone(), reason });
+        }
+    }
+
+    fn read_to(&self, instant: Timestamp) {
+        self.lock().read_to = Some(instant);
+    }
+
+    fn polled(&self, result: Result<(), &Fault>) {
+        let outcome = result.map_err(|fault| fault.code);
+        self.metrics.request(&self.tenant, &self.source_connection, outcome);
+        let mut seen = self.lock();
+        match result {
+            Ok(()) => {
+                seen.polled_at = Some(Timestamp::now());
+                seen.last_fault = None;
+            }
+            Err(fault) => seen.last_fault = Some(fault.to_string()),
+        }
+    }
+}
