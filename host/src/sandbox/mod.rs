@@ -1,1 +1,236 @@
 //! Runs strangers' components. Sees documents and parameters; never a credential, a socket, the store or the clock.
+//!
+//! A reader may rely on this: a module is scanned before it is compiled, compiled where it can do no harm, and run with
+//! a bound on everything it can use. Each bound has a setting ([`Settings`], [`Limits`]), an error of its own
+//! ([`Error`]) and a test; `docs/limits.md` lists them. The same component over the same document gives the same bytes
+//! and burns the same fuel. What one guest does, another does not notice.
+
+mod admission;
+mod artefacts;
+mod bindings;
+mod compile;
+mod engine;
+mod error;
+mod host;
+mod limiter;
+mod limits;
+mod module;
+mod outcome;
+mod prescan;
+mod run;
+mod settings;
+mod state;
+mod wasi;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Instant;
+
+use cap_std::fs::Dir;
+use wasmtime::Engine;
+use wasmtime::component::Component;
+
+pub use compile::{Compiler, child as compile_child};
+pub use error::Error;
+pub use limiter::{Denial, Resource};
+pub use limits::Limits;
+pub use module::{CompileFacts, Description, Module};
+pub use prescan::Facts;
+pub use run::{Call, Context, Isolation, Run};
+pub use settings::{ClassLimits, ModuleClass, Settings};
+pub use state::{Level, LogLine, Lookup, NoReferences, References};
+
+use admission::Gate;
+use artefacts::Artefacts;
+use engine::Ticker;
+use module::Loaded;
+use run::Runner;
+
+use crate::model::Digest;
+
+/// Modules and refusals remembered; beyond it, those that nobody holds are forgotten.
+const SLOTS_KEPT: usize = 1_024;
+
+/// Loads modules and runs documents through them. Cheap to clone; the last clone ends its thread when dropped.
+#[derive(Clone)]
+pub struct Sandbox(Arc<Inner>);
+
+struct Inner {
+    settings: Settings,
+    standard: Lane,
+    interpreter: Lane,
+    artefacts: Artefacts,
+    compiler: Compiler,
+    /// One component compiles at a time: compiling is what takes memory.
+    compiling: Mutex<()>,
+    slots: Mutex<HashMap<(Digest, ModuleClass), Arc<Mutex<Slot>>>>,
+    ticker: Mutex<Option<Ticker>>,
+}
+
+/// An engine with its slots and the gate before them. One per class, so that interpreters cannot take the others' places.
+struct Lane {
+    engine: Engine,
+    gate: Gate,
+}
+
+impl Lane {
+    fn new(settings: &Settings, class: ModuleClass) -> Result<Self, Error> {
+        let gate = Gate::new(engine::admitted(settings, class));
+        Ok(Self { engine: engine::running_engine(settings, class)?, gate })
+    }
+}
+
+/// What is known of one module. Its lock makes a second load of the same bytes wait for the first.
+#[derive(Default)]
+struct Slot {
+    module: Weak<Loaded>,
+    /// The same bytes will be refused again, and finding out may have cost minutes.
+    refusal: Option<Error>,
+}
+
+impl Sandbox {
+    /// `artefacts` is a directory of this node that only the engine's user can write.
+    pub fn new(settings: Settings, artefacts: Dir, compiler: Compiler) -> Result<Self, Error> {
+        if let Some(problem) = settings.problems().first() {
+            return Err(Error::Internal { problem: problem.to_string() });
+        }
+        let standard = Lane::new(&settings, ModuleClass::Standard)?;
+        let interpreter = Lane::new(&settings, ModuleClass::Interpreter)?;
+        let ticker = Ticker::start(vec![standard.engine.weak(), interpreter.engine.weak()])?;
+        Ok(Self(Arc::new(Inner {
+            settings,
+            standard,
+            interpreter,
+            artefacts: Artefacts::open(artefacts)?,
+            compiler,
+            compiling: Mutex::new(()),
+            slots: Mutex::new(HashMap::new()),
+            ticker: Mutex::new(Some(ticker)),
+        })))
+    }
+
+    pub fn settings(&self) -> &Settings {
+        &self.0.settings
+    }
+
+    /// Makes a component ready to run. Blocking, for minutes at worst; off the async threads, please. The same bytes are
+    /// compiled once, however many ask at once.
+    pub fn load(&self, component: &[u8], class: ModuleClass) -> Result<Module, Error> {
+        let digest = Digest::of(component);
+        let slot = self.slot(digest, class);
+        let mut slot = locked(&slot);
+        if let Some(module) = slot.module.upgrade() {
+            return Ok(Module(module));
+        }
+        if let Some(refusal) = &slot.refusal {
+            return Err(refusal.clone());
+        }
+        let loaded = self.load_anew(component, digest, class);
+        match &loaded {
+            Ok(module) => slot.module = Arc::downgrade(&module.0),
+            Err(error @ (Error::ModuleRefused { .. } | Error::CompileLimit { .. })) => {
+                slot.refusal = Some(error.clone())
+            }
+            Err(_) => {} // May be different the next time.
+        }
+        loaded
+    }
+
+    /// Runs documents through a module, one [`Run`] for each, in order. Blocking.
+    pub fn transform(
+        &self,
+        module: &Module,
+        calls: &[Call<'_>],
+        isolation: Isolation,
+        limits: &Limits,
+        references: &dyn References,
+    ) -> Vec<Run> {
+        let gate = &self.lane(module.class()).gate;
+        Runner { settings: &self.0.settings, gate, module, limits, references }.run(calls, isolation)
+    }
+
+    /// Ends the thread behind the deadlines. Guests that start afterwards have none, so this is the last thing to call;
+    /// dropping the last clone does the same.
+    pub fn shutdown(&self) {
+        drop(locked(&self.0.ticker).take());
+    }
+
+    fn load_anew(&self, component: &[u8], digest: Digest, class: ModuleClass) -> Result<Module, Error> {
+        let started = Instant::now();
+        let inner = &self.0;
+        let limits = inner.settings.class(class);
+        let seen = prescan::scan(component, limits)?;
+        let lane = self.lane(class);
+        let (compiled, artefact_bytes, cached) = self.compiled(component, digest, class, &lane.engine)?;
+        let (pre, imports) = module::link(&compiled)?;
+        let said = run::describe(&pre, &inner.settings, limits, &lane.gate)?;
+        Ok(Module(Arc::new(Loaded {
+            digest,
+            class,
+            size: component.len() as u64,
+            description: module::describe(said)?,
+            compile: CompileFacts { cached, elapsed: started.elapsed(), artefact_bytes, seen },
+            imports,
+            pre,
+        })))
+    }
+
+    /// The component as native code: from the artefact store if it is there, else compiled and put there.
+    fn compiled(
+        &self,
+        component: &[u8],
+        digest: Digest,
+        class: ModuleClass,
+        engine: &Engine,
+    ) -> Result<(Component, u64, bool), Error> {
+        let inner = &self.0;
+        let limit_bytes = inner.settings.class(class).artefact_limit_bytes;
+        if let Some(artefact) = inner.artefacts.read(&digest, class, engine, limit_bytes)? {
+            // SAFETY: `read` verified the HMAC over exactly these bytes, for this module and this engine's settings, under
+            // a key that only this node has. So they are what this node's compiler wrote.
+            match unsafe { Component::deserialize(engine, &artefact) } {
+                Ok(compiled) => return Ok((compiled, artefact.len() as u64, true)),
+                Err(error) => {
+                    tracing::warn!(module = %digest, "a compiled module does not load; it is made again: {error:#}");
+                    inner.artefacts.remove(&digest, class)?;
+                }
+            }
+        }
+        let artefact = {
+            let _turn = locked(&inner.compiling);
+            compile::compile(&inner.compiler, component, class, &inner.settings, engine)?
+        };
+        // SAFETY: the bytes come straight from wasmtime's compiler, in this process or through the pipe of a child that
+        // this process started from the product's own binary.
+        let compiled = unsafe { Component::deserialize(engine, &artefact) }
+            .map_err(|error| Error::Internal { problem: format!("a fresh artefact does not load: {error:#}") })?;
+        inner.artefacts.write(&digest, class, engine, &artefact)?;
+        Ok((compiled, artefact.len() as u64, false))
+    }
+
+    fn slot(&self, digest: Digest, class: ModuleClass) -> Arc<Mutex<Slot>> {
+        let mut slots = locked(&self.0.slots);
+        if slots.len() >= SLOTS_KEPT {
+            // Keeps what is loaded, and what somebody is loading right now.
+            slots.retain(|_, slot| {
+                Arc::strong_count(slot) > 1 || slot.try_lock().is_ok_and(|slot| slot.module.strong_count() > 0)
+            });
+        }
+        slots.entry((digest, class)).or_default().clone()
+    }
+
+    fn lane(&self, class: ModuleClass) -> &Lane {
+        match class {
+            ModuleClass::Standard => &self.0.standard,
+            ModuleClass::Interpreter => &self.0.interpreter,
+        }
+    }
+}
+
+/// Nothing behind these locks is left half done by a panic.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,164 @@
+//! Compiled modules on disk. An artefact is native code that wasmtime runs as it stands, so none is loaded unless this
+//! node wrote it: each carries an HMAC under a key that never leaves the node, over the module, the engine it was made
+//! for, and the bytes. Whatever does not verify is deleted and made again from the component.
+
+use std::hash::{Hash, Hasher};
+use std::io::{self, Read, Write};
+
+use cap_std::fs::{Dir, MetadataExt, OpenOptions, OpenOptionsExt};
+use hmac::{Hmac, Mac};
+use sha2::{Digest as _, Sha256};
+use wasmtime::Engine;
+
+use super::error::Error;
+use super::settings::ModuleClass;
+use crate::model::Digest;
+
+const KEY_FILE: &str = "artefact.key";
+const KEY_BYTES: usize = 32;
+const MAGIC: &[u8; 8] = b"CDARTF01";
+const MAC_BYTES: usize = 32;
+
+pub struct Artefacts {
+    dir: Dir,
+    key: [u8; KEY_BYTES],
+}
+
+impl Artefacts {
+    /// Reads the node's key, or makes one on first use.
+    pub fn open(dir: Dir) -> Result<Self, Error> {
+        let key = match read_key(&dir) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => create_key(&dir).or_else(|error| {
+                // Another process was faster.
+                if error.kind() == io::ErrorKind::AlreadyExists { read_key(&dir) } else { Err(error) }
+            }),
+            other => other,
+        };
+        Ok(Self { dir, key: key.map_err(|error| problem(KEY_FILE, &error))? })
+    }
+
+    /// The artefact's bytes, verified; `None` where there is none that can be used.
+    pub fn read(
+        &self,
+        module: &Digest,
+        class: ModuleClass,
+        engine: &Engine,
+        limit_bytes: u64,
+    ) -> Result<Option<Vec<u8>>, Error> {
+        let name = file_name(module, class);
+        let file = match self.dir.open(&name) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(problem(&name, &error)),
+        };
+        let most = limit_bytes.saturating_add((MAGIC.len() + MAC_BYTES) as u64);
+        let mut bytes = Vec::new();
+        file.take(most.saturating_add(1)).read_to_end(&mut bytes).map_err(|error| problem(&name, &error))?;
+        if bytes.len() as u64 <= most
+            && let Some((magic, rest)) = bytes.split_at_checked(MAGIC.len())
+            && magic == MAGIC
+            && let Some((mac, artefact)) = rest.split_at_checked(MAC_BYTES)
+            && self.mac(module, class, engine, artefact).verify_slice(mac).is_ok()
+        {
+            bytes.drain(..MAGIC.len() + MAC_BYTES);
+            return Ok(Some(bytes));
+        }
+        tracing::warn!(module = %module, "a compiled module does not verify; it is made again");
+        self.remove(module, class)?;
+        Ok(None)
+    }
+
+    /// Keeps an artefact; a reader sees all of it or none.
+    pub fn write(&self, module: &Digest, class: ModuleClass, engine: &Engine, artefact: &[u8]) -> Result<(), Error> {
+        let name = file_name(module, class);
+        let draft = format!("{name}.{:016x}.tmp", rand::random::<u64>());
+        let written = self
+            .write_draft(&draft, module, class, engine, artefact)
+            .and_then(|()| self.dir.rename(&draft, &self.dir, &name));
+        written.map_err(|error| {
+            // The draft may not even exist; the error that matters is the one above.
+            let _ = self.dir.remove_file(&draft);
+            problem(&name, &error)
+        })
+    }
+
+    pub fn remove(&self, module: &Digest, class: ModuleClass) -> Result<(), Error> {
+        let name = file_name(module, class);
+        match self.dir.remove_file(&name) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(problem(&name, &error)),
+            _ => Ok(()),
+        }
+    }
+
+    fn write_draft(
+        &self,
+        draft: &str,
+        module: &Digest,
+        class: ModuleClass,
+        engine: &Engine,
+        artefact: &[u8],
+    ) -> io::Result<()> {
+        let mut file = self.dir.open_with(draft, OpenOptions::new().write(true).create_new(true).mode(0o600))?;
+        file.write_all(MAGIC)?;
+        file.write_all(&self.mac(module, class, engine, artefact).finalize().into_bytes())?;
+        file.write_all(artefact)?;
+        file.sync_all()
+    }
+
+    fn mac(&self, module: &Digest, class: ModuleClass, engine: &Engine, artefact: &[u8]) -> Hmac<Sha256> {
+        let mut mac = <Hmac<Sha256> as Mac>::new_from_slice(&self.key).expect("an HMAC takes a key of any length");
+        mac.update(b"crossdock artefact 1\0");
+        mac.update(module.as_bytes());
+        mac.update(class.as_str().as_bytes());
+        mac.update(&[0]);
+        mac.update(&engine_fingerprint(engine));
+        mac.update(artefact);
+        mac
+    }
+}
+
+/// wasmtime's version, target, CPU features and every setting that changes generated code.
+fn engine_fingerprint(engine: &Engine) -> [u8; 32] {
+    struct Feed(Sha256);
+    impl Hasher for Feed {
+        fn finish(&self) -> u64 {
+            0 // Nobody asks: the digest is taken whole.
+        }
+        fn write(&mut self, bytes: &[u8]) {
+            self.0.update(bytes);
+        }
+    }
+    let mut feed = Feed(Sha256::new());
+    engine.precompile_compatibility_hash().hash(&mut feed);
+    feed.0.finalize().into()
+}
+
+fn file_name(module: &Digest, class: ModuleClass) -> String {
+    format!("{module}.{}.cwasm", class.as_str())
+}
+
+fn read_key(dir: &Dir) -> io::Result<[u8; KEY_BYTES]> {
+    let mut file = dir.open(KEY_FILE)?;
+    if file.metadata()?.mode() & 0o077 != 0 {
+        return Err(io::Error::new(io::ErrorKind::PermissionDenied, "others may read it; it must have mode 0600"));
+    }
+    let mut key = [0; KEY_BYTES];
+    file.read_exact(&mut key)?;
+    Ok(key)
+}
+
+fn create_key(dir: &Dir) -> io::Result<[u8; KEY_BYTES]> {
+    let key: [u8; KEY_BYTES] = rand::random();
+    // Linked into place when it is complete, so that nobody reads half a key.
+    let draft = format!("{KEY_FILE}.{:016x}.tmp", rand::random::<u64>());
+    let mut file = dir.open_with(&draft, OpenOptions::new().write(true).create_new(true).mode(0o600))?;
+    file.write_all(&key)?;
+    file.sync_all()?;
+    let linked = dir.hard_link(&draft, dir, KEY_FILE);
+    dir.remove_file(&draft)?;
+    linked.map(|()| key)
+}
+
+fn problem(name: &str, error: &io::Error) -> Error {
+    Error::Artefacts { problem: format!("{name}: {error}") }
+}

@@ -1,0 +1,142 @@
+//! The one place that configures wasmtime, and the thread that makes its clock tick.
+
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use wasmtime::{
+    Config, Enabled, Engine, EngineWeak, InstanceAllocationStrategy, OperatorCost, PoolingAllocationConfig, Strategy,
+    WasmBacktraceDetails,
+};
+
+use super::error::Error;
+use super::settings::{ModuleClass, Settings};
+
+/// How often the epoch advances: a deadline is kept to within this.
+pub const TICK_MS: u64 = 10;
+/// `memory.grow` is free by default although the kernel has to find and clear the pages.
+const FUEL_PER_GROWN_PAGE: u8 = 255;
+/// Slots beyond the admitted guests. An exhausted pool is an error, a full gate only a wait.
+const SPARE_SLOTS: u32 = 2;
+/// Room for one instance's own bookkeeping in the pool; Python's 109 instances take a few hundred KiB.
+const INSTANCE_METADATA_LIMIT_BYTES: usize = 4 << 20;
+
+/// What both the parent and the compiling child use, so that the child's artefacts fit the parent's engine. Everything
+/// that a mapping does not need is off, because most advisories of the last years sit there.
+pub fn base_config(settings: &Settings) -> Config {
+    let mut config = Config::new();
+    config
+        .strategy(Strategy::Cranelift)
+        .consume_fuel(true)
+        .epoch_interruption(true)
+        .max_wasm_stack(to_usize(settings.stack_limit_bytes))
+        // Tenants share pooled stacks.
+        .async_stack_zeroing(true)
+        .wasm_component_model(true)
+        .wasm_gc(false)
+        .gc_support(false)
+        .wasm_function_references(false)
+        .wasm_exceptions(false)
+        .wasm_tail_call(false)
+        .wasm_multi_memory(false)
+        .wasm_memory64(false)
+        .wasm_relaxed_simd(false)
+        .relaxed_simd_deterministic(true)
+        .wasm_stack_switching(false)
+        .wasm_custom_page_sizes(false)
+        .wasm_wide_arithmetic(false)
+        .concurrency_support(false)
+        .shared_memory(false)
+        // Every node computes the same bits.
+        .cranelift_nan_canonicalization(true)
+        // Registration of unwind tables can be quadratic with many modules loaded.
+        .native_unwind_info(false)
+        .signals_based_traps(true)
+        .memory_init_cow(true)
+        .wasm_backtrace_details(WasmBacktraceDetails::Disable)
+        .wasm_backtrace_max_frames(std::num::NonZeroUsize::new(16));
+    let mut cost = OperatorCost::new();
+    cost.variable.memory_grow_per_page = FUEL_PER_GROWN_PAGE;
+    config.operator_cost(cost);
+    config
+}
+
+/// The engine that runs guests of one class: [`base_config`] and a pool of slots made for the class.
+pub fn running_engine(settings: &Settings, class: ModuleClass) -> Result<Engine, Error> {
+    let limits = settings.class(class);
+    let slots = admitted(settings, class).saturating_add(SPARE_SLOTS);
+    let each = |count: u64| u32::try_from(count).unwrap_or(u32::MAX);
+    let mut pool = PoolingAllocationConfig::new();
+    pool.total_component_instances(slots)
+        .total_core_instances(slots.saturating_mul(each(limits.instances)))
+        .total_memories(slots.saturating_mul(each(limits.memories)))
+        .total_tables(slots.saturating_mul(each(limits.tables)))
+        .total_stacks(slots)
+        .max_core_instances_per_component(each(limits.instances))
+        .max_memories_per_component(each(limits.memories))
+        .max_tables_per_component(each(limits.tables))
+        .max_component_instance_size(INSTANCE_METADATA_LIMIT_BYTES)
+        .max_core_instance_size(INSTANCE_METADATA_LIMIT_BYTES)
+        .max_memories_per_module(1)
+        .max_tables_per_module(each(limits.tables))
+        // One guest may put everything into one table.
+        .table_elements(to_usize(settings.table_elements_limit))
+        .max_memory_size(to_usize(settings.memory_ceiling_bytes))
+        .max_unused_warm_slots(slots)
+        .decommit_batch_size(1)
+        // Every slot is reset by the kernel, whole.
+        .linear_memory_keep_resident(0)
+        .table_keep_resident(0)
+        .pagemap_scan(Enabled::No);
+    if settings.pagemap_scan {
+        pool.pagemap_scan(Enabled::Auto).linear_memory_keep_resident(to_usize(settings.pagemap_resident_bytes));
+    }
+    let mut config = base_config(settings);
+    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
+    Engine::new(&config).map_err(|error| Error::Internal { problem: format!("no engine: {error:#}") })
+}
+
+/// Guests of a class that may run at once.
+pub fn admitted(settings: &Settings, class: ModuleClass) -> u32 {
+    match class {
+        ModuleClass::Standard => settings.concurrency,
+        ModuleClass::Interpreter => settings.interpreter_concurrency,
+    }
+}
+
+pub(super) fn to_usize(value: u64) -> usize {
+    usize::try_from(value).unwrap_or(usize::MAX)
+}
+
+/// Advances the epoch of its engines every [`TICK_MS`]. Ends, and is waited for, when dropped.
+pub struct Ticker {
+    stop: Option<mpsc::Sender<()>>,
+    thread: Option<thread::JoinHandle<()>>,
+}
+
+impl Ticker {
+    pub fn start(engines: Vec<EngineWeak>) -> Result<Self, Error> {
+        let (stop, stopped) = mpsc::channel();
+        let thread = thread::Builder::new()
+            .name("sandbox-epoch".into())
+            .spawn(move || {
+                while stopped.recv_timeout(Duration::from_millis(TICK_MS)) == Err(mpsc::RecvTimeoutError::Timeout) {
+                    for engine in engines.iter().filter_map(EngineWeak::upgrade) {
+                        engine.increment_epoch();
+                    }
+                }
+            })
+            .map_err(|error| Error::Internal { problem: format!("no epoch thread: {error}") })?;
+        Ok(Self { stop: Some(stop), thread: Some(thread) })
+    }
+}
+
+impl Drop for Ticker {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            // The thread cannot panic, and if it did there is nothing left to undo.
+            let _ = thread.join();
+        }
+    }
+}

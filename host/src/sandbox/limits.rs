@@ -1,0 +1,41 @@
+//! The limits of one call, as a scheme may set them.
+
+use serde::{Deserialize, Serialize};
+
+use super::settings::Settings;
+
+/// What one document may use. Made from [`Settings`]; a scheme may override each.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Limits {
+    pub fuel: u64,
+    pub deadline_ms: u64,
+    /// Over [`Settings::memory_ceiling_bytes`] it counts as that.
+    pub memory_limit_bytes: u64,
+    pub table_elements_limit: u64,
+    pub input_limit_bytes: u64,
+    pub output_limit_bytes: u64,
+    pub output_documents_limit: u64,
+    pub host_calls_limit: u64,
+    pub lookup_limit_bytes: u64,
+    pub log_lines_limit: u64,
+    pub log_limit_bytes: u64,
+}
+
+impl From<&Settings> for Limits {
+    fn from(settings: &Settings) -> Self {
+        Self {
+            fuel: settings.fuel,
+            deadline_ms: settings.deadline_ms,
+            memory_limit_bytes: settings.memory_limit_bytes,
+            table_elements_limit: settings.table_elements_limit,
+            input_limit_bytes: settings.input_limit_bytes,
+            output_limit_bytes: settings.output_limit_bytes,
+            output_documents_limit: settings.output_documents_limit,
+            host_calls_limit: settings.host_calls_limit,
+            lookup_limit_bytes: settings.lookup_limit_bytes,
+            log_lines_limit: settings.log_lines_limit,
+            log_limit_bytes: settings.log_limit_bytes,
+        }
+    }
+}

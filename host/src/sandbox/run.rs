@@ -1,0 +1,386 @@
+//! Runs one document, or a batch of them, and reports what happened.
+//!
+//! Fuel and outcome are defined on a fresh instance. A batch is an optimisation: it reuses one instance, its fuel is
+//! reported as shared, and a document that fails in it runs again alone, where the verdict counts.
+
+use std::collections::BTreeMap;
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use wasmtime::{PoolConcurrencyLimitError, Store, Trap, WasmBacktrace};
+
+use super::admission::Gate;
+use super::bindings::crossdock::transform::types as wire;
+use super::bindings::{Description as WireDescription, Transform, TransformPre};
+use super::engine::{TICK_MS, to_usize};
+use super::error::Error;
+use super::limiter::{Denial, Limiter, Resource};
+use super::limits::Limits;
+use super::module::Module;
+use super::outcome;
+use super::settings::{ClassLimits, Settings};
+use super::state::{CallState, Log, LogLine, Lookup, NoReferences, Random, References, RunState};
+use crate::model::{Document, Outcome, SchemeId, TenantId};
+
+/// Bytes that the shape of an outcome takes beside its texts, when it is lifted.
+const LIFT_OVERHEAD_BYTES: u64 = 1 << 20;
+/// A trap's text as it is kept: the reason and the innermost functions.
+const TRAP_TEXT_LIMIT_BYTES: usize = 1 << 10;
+const TRAP_FRAMES: usize = 8;
+
+/// How documents share instances.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Isolation {
+    /// A fresh instance for each document.
+    #[default]
+    Document,
+    /// One instance for the documents of a batch.
+    Batch,
+}
+
+/// What surrounds a document, as the contract's `context`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Context {
+    pub tenant: TenantId,
+    pub scheme: SchemeId,
+    /// `system:operation`
+    pub source: Arc<str>,
+    /// `system:operation`
+    pub target: Arc<str>,
+    /// JSON text.
+    pub parameters: Arc<str>,
+    /// When this version of the document was first received; handed over in whole seconds.
+    pub received_at: Timestamp,
+}
+
+/// One document to run.
+#[derive(Debug, Clone, Copy)]
+pub struct Call<'a> {
+    pub context: &'a Context,
+    pub document: &'a Document,
+    /// Instead of the limits' own: a retry after a missed deadline gets longer.
+    pub deadline_ms: Option<u64>,
+}
+
+/// What happened to one document.
+#[derive(Debug, Clone)]
+pub struct Run {
+    pub verdict: Result<Outcome, Error>,
+    pub fuel: u64,
+    /// The instance had run other documents before; fuel differs a little from a fresh one's.
+    pub fuel_shared: bool,
+    /// Linear memory that the instance held at the end.
+    pub memory_bytes: u64,
+    pub logs: Vec<LogLine>,
+    pub logs_dropped: u64,
+    pub denials: Vec<Denial>,
+    /// Each key that was asked for, with its answer, ordered by table and key.
+    pub lookups: Vec<(String, String, Lookup)>,
+    pub elapsed: Duration,
+}
+
+impl Run {
+    fn without_guest(error: Error) -> Self {
+        Self {
+            verdict: Err(error),
+            fuel: 0,
+            fuel_shared: false,
+            memory_bytes: 0,
+            logs: Vec::new(),
+            logs_dropped: 0,
+            denials: Vec::new(),
+            lookups: Vec::new(),
+            elapsed: Duration::ZERO,
+        }
+    }
+}
+
+/// Everything that the documents of one transform have in common.
+pub(super) struct Runner<'a> {
+    pub settings: &'a Settings,
+    pub gate: &'a Gate,
+    pub module: &'a Module,
+    pub limits: &'a Limits,
+    pub references: &'a dyn References,
+}
+
+/// An instance between documents of a batch.
+struct Live {
+    store: Store<RunState>,
+    instance: Transform,
+}
+
+impl Runner<'_> {
+    pub fn run(&self, calls: &[Call<'_>], isolation: Isolation) -> Vec<Run> {
+        match isolation {
+            Isolation::Document => calls.iter().map(|call| self.alone(call)).collect(),
+            Isolation::Batch => self.batch(calls),
+        }
+    }
+
+    fn batch(&self, calls: &[Call<'_>]) -> Vec<Run> {
+        let mut live = None;
+        calls
+            .iter()
+            .map(|call| {
+                let run = match self.too_large(call) {
+                    Some(error) => return Run::without_guest(error),
+                    None => {
+                        let _pass = self.gate.enter();
+                        caught(|| self.shared(&mut live, call)).unwrap_or_else(Run::without_guest)
+                    }
+                };
+                match &run.verdict {
+                    Ok(_) => run,
+                    // A document that waits for a table has no verdict yet, here or alone.
+                    Err(Error::ReferencePending { .. }) => {
+                        live = None;
+                        run
+                    }
+                    Err(_) => {
+                        live = None; // Gives the slot back before the next one is taken.
+                        self.alone(call)
+                    }
+                }
+            })
+            .collect()
+    }
+
+    fn alone(&self, call: &Call<'_>) -> Run {
+        if let Some(error) = self.too_large(call) {
+            return Run::without_guest(error);
+        }
+        let _pass = self.gate.enter();
+        caught(|| {
+            let mut live = None;
+            let run = self.shared(&mut live, call);
+            Run { fuel_shared: false, ..run }
+        })
+        .unwrap_or_else(Run::without_guest)
+    }
+
+    /// Runs a document in the live instance, or makes one. After an error the instance is not to be used again.
+    fn shared(&self, live: &mut Option<Live>, call: &Call<'_>) -> Run {
+        let started = Instant::now();
+        let (mut store, instance) = match live.take() {
+            Some(Live { store, instance }) => (store, Some(instance)),
+            None => (self.store(call), None),
+        };
+        let deadline_ms = call.deadline_ms.unwrap_or(self.limits.deadline_ms);
+        let answer = prepare(&mut store, self.limits.fuel, deadline_ms).and_then(|()| {
+            store.data_mut().call = self.call_state(call);
+            let instance = match instance {
+                Some(instance) => instance,
+                None => self.module.0.pre.instantiate(&mut store)?,
+            };
+            let answer =
+                instance.call_transform(&mut store, &wire_context(call.context), &wire_document(call.document))?;
+            Ok((instance, answer))
+        });
+        let fuel_left = store.get_fuel().unwrap_or(0);
+        let verdict = match answer {
+            Ok((instance, answer)) => outcome::check(answer, self.limits).map(|outcome| (instance, outcome)),
+            Err(error) => {
+                let facts = Facts { limits: self.limits, deadline_ms, elapsed: started.elapsed(), fuel_left };
+                Err(classify(&error, store.data_mut(), self.settings, &facts))
+            }
+        };
+        let state = store.data_mut();
+        state.call.log.finish(self.limits);
+        let log = std::mem::take(&mut state.call.log);
+        let lookups = std::mem::take(&mut state.call.lookups);
+        let mut run = Run {
+            verdict: Err(Error::Internal { problem: "no verdict was reached".into() }),
+            fuel: self.limits.fuel.saturating_sub(fuel_left),
+            fuel_shared: true,
+            memory_bytes: state.limiter.memory_bytes(),
+            logs: log.lines,
+            logs_dropped: log.dropped,
+            denials: state.limiter.take_denials(),
+            lookups: lookups.into_iter().map(|((table, key), answer)| (table, key, answer)).collect(),
+            elapsed: Duration::ZERO,
+        };
+        run.verdict = verdict.map(|(instance, outcome)| {
+            *live = Some(Live { store, instance });
+            outcome
+        });
+        run.elapsed = started.elapsed();
+        run
+    }
+
+    fn too_large(&self, call: &Call<'_>) -> Option<Error> {
+        let (limit, used) = (self.limits.input_limit_bytes, call.document.body.len() as u64);
+        if used > limit {
+            return Some(Error::DocumentTooLarge { limit, used });
+        }
+        let (limit, used) = (self.settings.parameters_limit_bytes, call.context.parameters.len() as u64);
+        (used > limit).then_some(Error::ParametersTooLarge { limit, used })
+    }
+
+    fn store(&self, call: &Call<'_>) -> Store<RunState> {
+        let class = self.settings.class(self.module.class());
+        // SAFETY: only the lifetime changes. The reference goes into a store that lives in `batch` or `alone`, both of
+        // which end, and drop the store, while `self` and with it the borrow of `references` is alive. Nothing takes the
+        // reference out of the store: `host::lookup` calls it and keeps only owned answers.
+        let references = unsafe { std::mem::transmute::<&dyn References, &'static dyn References>(self.references) };
+        store(&self.module.0.pre, self.call_state(call), references, self.settings, class)
+    }
+
+    fn call_state(&self, call: &Call<'_>) -> CallState {
+        let received_at_s = u64::try_from(call.context.received_at.as_second()).unwrap_or(0);
+        call_state(self.limits.clone(), self.settings, received_at_s, call.document.key.as_str())
+    }
+}
+
+/// Asks a module what it is, with fuel of its own, no tables and a clock that stands at 1970.
+pub(super) fn describe(
+    pre: &TransformPre<RunState>,
+    settings: &Settings,
+    class: &ClassLimits,
+    gate: &Gate,
+) -> Result<WireDescription, Error> {
+    let limits = Limits { fuel: settings.describe_fuel, ..Limits::from(settings) };
+    let started = Instant::now();
+    let _pass = gate.enter();
+    caught(|| {
+        let mut store = store(pre, call_state(limits.clone(), settings, 0, "describe"), &NoReferences, settings, class);
+        prepare(&mut store, limits.fuel, limits.deadline_ms)
+            .and_then(|()| pre.instantiate(&mut store)?.call_describe(&mut store))
+            .map_err(|error| {
+                let fuel_left = store.get_fuel().unwrap_or(0);
+                let facts =
+                    Facts { limits: &limits, deadline_ms: limits.deadline_ms, elapsed: started.elapsed(), fuel_left };
+                classify(&error, store.data_mut(), settings, &facts)
+            })
+    })?
+}
+
+fn store(
+    pre: &TransformPre<RunState>,
+    call: CallState,
+    references: &'static dyn References,
+    settings: &Settings,
+    class: &ClassLimits,
+) -> Store<RunState> {
+    let memory_limit_bytes = call.limits.memory_limit_bytes.min(settings.memory_ceiling_bytes);
+    // What one crossing may carry must hold the largest outcome that this call may give.
+    let crossing_bytes =
+        settings.hostcall_bytes.max(call.limits.output_limit_bytes.saturating_add(LIFT_OVERHEAD_BYTES));
+    let limiter = Limiter::new(memory_limit_bytes, call.limits.table_elements_limit, class);
+    let mut store = Store::new(pre.engine(), RunState { limiter, call, references });
+    store.limiter(|state| &mut state.limiter);
+    store.set_hostcall_fuel(to_usize(crossing_bytes));
+    store.set_max_component_handles(to_usize(settings.handles_limit));
+    store.epoch_deadline_trap();
+    store
+}
+
+fn call_state(limits: Limits, settings: &Settings, received_at_s: u64, key: &str) -> CallState {
+    CallState {
+        limits,
+        host_call_fuel: settings.host_call_fuel,
+        host_calls: 0,
+        lookup_bytes: 0,
+        lookups: BTreeMap::new(),
+        log: Log::default(),
+        received_at_s,
+        random: Random::seeded(key),
+        ended: None,
+    }
+}
+
+fn prepare(store: &mut Store<RunState>, fuel: u64, deadline_ms: u64) -> wasmtime::Result<()> {
+    // One tick more, because the current one may be almost over.
+    store.set_epoch_deadline(deadline_ms.div_ceil(TICK_MS) + 1);
+    store.set_fuel(fuel)
+}
+
+/// A panic of the host's own within a call is one document's misfortune.
+fn caught<T>(run: impl FnOnce() -> T) -> Result<T, Error> {
+    // Nothing that the closure leaves half done is used again: the store dies with it, the gate counts by drop.
+    panic::catch_unwind(AssertUnwindSafe(run)).map_err(|panic| {
+        let said = panic
+            .downcast_ref::<&str>()
+            .map(|text| (*text).to_owned())
+            .or_else(|| panic.downcast_ref::<String>().cloned())
+            .unwrap_or_else(|| "a panic without words".into());
+        Error::Internal { problem: format!("panic: {said}") }
+    })
+}
+
+struct Facts<'a> {
+    limits: &'a Limits,
+    deadline_ms: u64,
+    elapsed: Duration,
+    fuel_left: u64,
+}
+
+fn classify(error: &wasmtime::Error, state: &mut RunState, settings: &Settings, facts: &Facts<'_>) -> Error {
+    if let Some(ended) = state.call.ended.take() {
+        return ended;
+    }
+    if error.is::<PoolConcurrencyLimitError>() {
+        return Error::Internal { problem: format!("{error:#}") };
+    }
+    match error.downcast_ref::<Trap>() {
+        Some(Trap::OutOfFuel) => return Error::FuelExhausted { limit: facts.limits.fuel },
+        Some(Trap::Interrupt) => {
+            return Error::DeadlinePassed {
+                limit_ms: facts.deadline_ms,
+                elapsed_ms: u64::try_from(facts.elapsed.as_millis()).unwrap_or(u64::MAX),
+                fuel_left: facts.fuel_left,
+            };
+        }
+        Some(Trap::StackOverflow) => return Error::StackOverflow { limit: settings.stack_limit_bytes },
+        _ => {}
+    }
+    // wasmtime's type for this is private; a test notices when its words change.
+    let root = error.root_cause().to_string();
+    if root.contains("fuel allocated for hostcalls has been exhausted") {
+        let limit = settings.hostcall_bytes.max(facts.limits.output_limit_bytes.saturating_add(LIFT_OVERHEAD_BYTES));
+        return Error::CrossingTooLarge { limit };
+    }
+    let trap = trap_text(error, root);
+    match state.limiter.denials().last() {
+        Some(Denial { resource: Resource::Memory, limit, wanted }) => {
+            Error::MemoryExhausted { limit: *limit, wanted: *wanted, trap }
+        }
+        Some(Denial { resource: Resource::Table, limit, wanted }) => {
+            Error::TableExhausted { limit: *limit, wanted: *wanted, trap }
+        }
+        None => Error::Trap { trap },
+    }
+}
+
+fn trap_text(error: &wasmtime::Error, root: String) -> String {
+    let mut text = root;
+    if let Some(backtrace) = error.downcast_ref::<WasmBacktrace>() {
+        let names: Vec<&str> =
+            backtrace.frames().iter().filter_map(|frame| frame.func_name()).take(TRAP_FRAMES).collect();
+        if !names.is_empty() {
+            text.push_str(" in ");
+            text.push_str(&names.join(" < "));
+        }
+    }
+    text.truncate(text.floor_char_boundary(TRAP_TEXT_LIMIT_BYTES));
+    text
+}
+
+fn wire_context(context: &Context) -> wire::Context {
+    wire::Context {
+        tenant: context.tenant.to_string(),
+        scheme: context.scheme.to_string(),
+        source: context.source.to_string(),
+        target: context.target.to_string(),
+        parameters: context.parameters.to_string(),
+        received_at: context.received_at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+    }
+}
+
+fn wire_document(document: &Document) -> wire::Document {
+    wire::Document { key: document.key.to_string(), body: document.body.clone() }
+}
