@@ -1,1 +1,145 @@
-//!
+//! The command line. Data goes to standard output, everything else to standard error, and each command's exit codes
+//! stand in its `--help`.
+
+mod build;
+mod check;
+mod compile_child;
+mod document;
+mod exit;
+mod pause;
+mod run;
+mod serve;
+mod transform;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::Config;
+use crate::pipeline::step::Sabotage;
+
+use exit::Exit;
+
+/// Moves business documents from one system to another, through sandboxed WebAssembly components.
+#[derive(Debug, Parser)]
+#[command(
+    name = "crossdock",
+    version,
+    after_help = "Begin with `crossdock check --config crossdock.toml`, then `crossdock run --dry-run`, then `crossdock serve`."
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run every scheme on its schedule until told to stop
+    Serve(serve::Arguments),
+    /// Run one pass in the foreground, or show what a pass would do
+    Run(run::Arguments),
+    /// Find every mistake of a configuration, each with its place and how to mend it
+    Check(check::Arguments),
+    /// Run a component over documents, offline, in the sandbox that production uses
+    Transform(transform::Arguments),
+    /// Build a transform into a component
+    Build(build::Arguments),
+    /// List, show, retry or discard documents
+    #[command(subcommand)]
+    Document(document::Command),
+    /// Stop all requests of a scope; returns once none is under way
+    Pause(pause::PauseArguments),
+    /// Let a paused scope go on
+    Resume(pause::ResumeArguments),
+    /// Compile one component from standard input (what the engine starts for each compilation)
+    #[command(hide = true)]
+    CompileChild,
+}
+
+/// Where the configuration is.
+#[derive(Debug, Args)]
+struct ConfigArguments {
+    /// The configuration file
+    #[arg(long, value_name = "FILE", default_value = "crossdock.toml", env = "CROSSDOCK_CONFIG")]
+    config: PathBuf,
+    /// Take secrets that stand in the file itself
+    #[arg(long)]
+    allow_inline_secrets: bool,
+}
+
+impl ConfigArguments {
+    fn load(&self) -> Result<Config, ExitCode> {
+        crate::daemon::load(&self.config, self.allow_inline_secrets).map_err(|problems| {
+            check::show(&problems);
+            Exit::Usage.into()
+        })
+    }
+}
+
+/// Reads the arguments and runs the command.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match cli.command {
+        Command::Serve(arguments) => serve::run(&arguments),
+        Command::Run(arguments) => run::run(&arguments),
+        Command::Check(arguments) => check::run(&arguments),
+        Command::Transform(arguments) => transform::run(&arguments),
+        Command::Build(arguments) => build::run(&arguments),
+        Command::Document(command) => document::run(&command),
+        Command::Pause(arguments) => pause::pause(&arguments),
+        Command::Resume(arguments) => pause::resume(&arguments),
+        Command::CompileChild => compile_child::run(),
+    }
+}
+
+/// The runtime of the commands that exchange messages with vendors or with a running engine.
+fn runtime() -> Result<tokio::runtime::Runtime, ExitCode> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| {
+        eprintln!("crossdock: cannot start the runtime: {error}");
+        Exit::Failed.into()
+    })
+}
+
+/// This very binary, which compiles components in a child process.
+fn program() -> Result<PathBuf, ExitCode> {
+    std::env::current_exe().map_err(|error| {
+        eprintln!("crossdock: cannot find its own binary: {error}");
+        Exit::Failed.into()
+    })
+}
+
+/// The promise to break, in a build made for that. A product build has no such thing.
+fn sabotage() -> Sabotage {
+    #[cfg(feature = "failpoints")]
+    {
+        let wanted = std::env::var("CROSSDOCK_SABOTAGE").unwrap_or_default();
+        let sabotage = match wanted.as_str() {
+            "no-intent" => Sabotage::NoIntent,
+            "no-verify" => Sabotage::NoVerify,
+            "no-settle" => Sabotage::NoSettle,
+            _ => Sabotage::None,
+        };
+        if sabotage != Sabotage::None {
+            eprintln!("crossdock: SABOTAGED on purpose: {wanted}");
+        }
+        return sabotage;
+    }
+    #[cfg(not(feature = "failpoints"))]
+    Sabotage::None
+}
+
+/// Cancelled at SIGTERM, SIGINT or SIGHUP.
+fn stop_on_signals() -> std::io::Result<tokio_util::sync::CancellationToken> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let stop = tokio_util::sync::CancellationToken::new();
+    for kind in [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()] {
+        let mut signals = signal(kind)?;
+        let stop = stop.clone();
+        tokio::spawn(async move {
+            signals.recv().await;
+            stop.cancel();
+        });
+    }
+    Ok(stop)
+}

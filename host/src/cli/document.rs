@@ -1,0 +1,292 @@
+//! `crossdock document`: through the running engine; on the store itself where none runs.
+
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand, ValueEnum};
+
+use crate::daemon::{
+    Client, CommandRequest, DocumentState, DocumentView, Engine, Filter, Office, OfficeError, PauseRequest, Summary,
+};
+use crate::pipeline::gate::{Pause, Scope};
+use crate::pipeline::step::RetryMode;
+
+use super::exit::{self, Exit};
+use super::serve::said;
+use super::{ConfigArguments, program, runtime, sabotage};
+
+/// Documents and what became of them. Personal data is masked unless asked for.
+#[derive(Debug, Subcommand)]
+#[command(after_help = exit::HELP)]
+pub enum Command {
+    /// List documents, newest version each
+    List(ListArguments),
+    /// Show everything that happened to one document
+    Show(ShowArguments),
+    /// Try a parked document again
+    Retry(RetryArguments),
+    /// Give a parked document up
+    Discard(DiscardArguments),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    Text,
+    Json,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Example: crossdock document list --state parked --scheme saleout")]
+pub struct ListArguments {
+    #[command(flatten)]
+    config: ConfigArguments,
+    #[arg(long)]
+    scheme: Option<String>,
+    /// Only documents in this state; may be repeated
+    #[arg(long, value_parser = state)]
+    state: Vec<DocumentState>,
+    /// Begin after this key
+    #[arg(long)]
+    after: Option<String>,
+    #[arg(long, default_value_t = 100)]
+    limit: usize,
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+}
+
+#[derive(Debug, Args)]
+pub struct ShowArguments {
+    /// The document's key
+    key: String,
+    #[command(flatten)]
+    config: ConfigArguments,
+    #[arg(long)]
+    scheme: Option<String>,
+    /// Show names, phones, addresses and identity numbers
+    #[arg(long)]
+    unmask: bool,
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Example: crossdock document retry 166001 --after-verify")]
+pub struct RetryArguments {
+    key: String,
+    #[command(flatten)]
+    config: ConfigArguments,
+    #[arg(long)]
+    scheme: Option<String>,
+    /// The version; the newest parked one where none is named
+    #[arg(long)]
+    version: Option<u64>,
+    /// Ask the target first whether the bill is there
+    #[arg(long, conflicts_with = "i_checked")]
+    after_verify: bool,
+    /// You looked into the target yourself, and the bill is not there
+    #[arg(long)]
+    i_checked: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct DiscardArguments {
+    key: String,
+    #[command(flatten)]
+    config: ConfigArguments,
+    #[arg(long)]
+    scheme: Option<String>,
+    #[arg(long)]
+    version: Option<u64>,
+    /// Why; kept with the document
+    #[arg(long)]
+    reason: String,
+}
+
+fn state(text: &str) -> Result<DocumentState, String> {
+    DocumentState::ALL.into_iter().find(|state| state.as_str() == text).ok_or_else(|| {
+        let known: Vec<&str> = DocumentState::ALL.iter().map(|state| state.as_str()).collect();
+        format!("one of {}", known.join(", "))
+    })
+}
+
+/// A running engine, or the store itself.
+pub(super) enum Door {
+    Client(Client),
+    Office(Box<Office>, Box<Engine>),
+}
+
+/// Says what went wrong, in the words of whoever said it.
+fn fail(error: &dyn std::fmt::Display) -> ExitCode {
+    eprintln!("crossdock: {error}");
+    Exit::Failed.into()
+}
+
+impl Door {
+    pub(super) async fn open(arguments: &ConfigArguments) -> Result<Self, ExitCode> {
+        let config = arguments.load()?;
+        if let Some(client) = Client::connect(&config.engine.data_dir).await.map_err(|error| fail(&error))? {
+            return Ok(Door::Client(client));
+        }
+        let engine = Engine::open(&config, program()?, None, sabotage()).map_err(|error| said(&error))?;
+        Ok(Door::Office(Box::new(engine.office()), Box::new(engine)))
+    }
+
+    async fn list(&self, filter: &Filter) -> Result<Vec<Summary>, ExitCode> {
+        match self {
+            Door::Client(client) => client.list(filter).await.map_err(|error| fail(&error)),
+            Door::Office(office, _) => office.list(filter).map_err(|error| fail(&error)),
+        }
+    }
+
+    async fn show(&self, scheme: Option<&str>, key: &str, unmask: bool) -> Result<DocumentView, ExitCode> {
+        match self {
+            Door::Client(client) => client.show(scheme, key, unmask).await.map_err(|error| fail(&error)),
+            Door::Office(office, _) => office.show(scheme, key, unmask).map_err(|error| fail(&error)),
+        }
+    }
+
+    async fn command(&self, request: &CommandRequest) -> Result<u64, ExitCode> {
+        match self {
+            Door::Client(client) => client.command(request).await.map_err(|error| fail(&error)),
+            Door::Office(office, _) => office.command(request).await.map_err(|error: OfficeError| fail(&error)),
+        }
+    }
+
+    pub(super) async fn pause(&self, what: &PauseRequest, reason: &str) -> Result<Vec<Pause>, ExitCode> {
+        match self {
+            Door::Client(client) => client.pause(what, reason).await.map_err(|error| fail(&error)),
+            Door::Office(office, _) => office.pause(what, reason).await.map_err(|error| fail(&error)),
+        }
+    }
+
+    pub(super) async fn resume(&self, what: &PauseRequest) -> Result<Vec<Scope>, ExitCode> {
+        match self {
+            Door::Client(client) => client.resume(what).await.map_err(|error| fail(&error)),
+            Door::Office(office, _) => office.resume(what).await.map_err(|error| fail(&error)),
+        }
+    }
+
+    /// Closes the store, where this process opened it.
+    pub(super) fn close(self) -> Result<(), ExitCode> {
+        match self {
+            Door::Client(_) => Ok(()),
+            Door::Office(_, engine) => engine.store.close().map_err(|error| fail(&error)),
+        }
+    }
+}
+
+pub fn run(command: &Command) -> ExitCode {
+    match start(command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(code) => code,
+    }
+}
+
+fn start(command: &Command) -> Result<(), ExitCode> {
+    runtime()?.block_on(async {
+        match command {
+            Command::List(arguments) => list(arguments).await,
+            Command::Show(arguments) => show(arguments).await,
+            Command::Retry(arguments) => retry(arguments).await,
+            Command::Discard(arguments) => discard(arguments).await,
+        }
+    })
+}
+
+async fn list(arguments: &ListArguments) -> Result<(), ExitCode> {
+    let door = Door::open(&arguments.config).await?;
+    let filter = Filter {
+        scheme: arguments.scheme.clone(),
+        states: arguments.state.clone(),
+        after: arguments.after.clone(),
+        limit: Some(arguments.limit),
+    };
+    let found = door.list(&filter).await?;
+    for one in &found {
+        match arguments.format {
+            Format::Json => println!("{}", serde_json::to_string(one).map_err(|error| fail(&error))?),
+            Format::Text => println!("{}", line(one)),
+        }
+    }
+    if found.len() == arguments.limit && arguments.format == Format::Text {
+        eprintln!("crossdock: {} shown; there may be more: --limit or --after", found.len());
+    }
+    door.close()
+}
+
+fn line(one: &Summary) -> String {
+    let Summary { scheme, key, version, state, message, targets, .. } = one;
+    let targets: Vec<String> = targets.iter().map(|bill| format!("{} {}", bill.key, bill.state)).collect();
+    let mut line = format!("{scheme} {key} v{version} {}", state.as_str());
+    if !targets.is_empty() {
+        line.push_str(&format!(" [{}]", targets.join(", ")));
+    }
+    if let Some(message) = message {
+        line.push_str(&format!(" {message}"));
+    }
+    line
+}
+
+async fn show(arguments: &ShowArguments) -> Result<(), ExitCode> {
+    let door = Door::open(&arguments.config).await?;
+    let view = door.show(arguments.scheme.as_deref(), &arguments.key, arguments.unmask).await?;
+    match arguments.format {
+        Format::Json => println!("{}", serde_json::to_string_pretty(&view).map_err(|error| fail(&error))?),
+        Format::Text => {
+            for version in &view.versions {
+                println!("{}", line(&version.summary));
+                if let Some(module) = &version.module {
+                    println!("  module {module}, fuel {}", version.fuel);
+                }
+                if let Some(body) = &version.body {
+                    println!("  source {body}");
+                }
+                for emitted in &version.emitted {
+                    println!("  emitted {emitted}");
+                }
+            }
+            for entry in &view.history {
+                println!("{} {}", entry.at, entry.event);
+                for log in &entry.logs {
+                    println!("  log {log}");
+                }
+            }
+        }
+    }
+    door.close()
+}
+
+async fn retry(arguments: &RetryArguments) -> Result<(), ExitCode> {
+    let mode = match (arguments.after_verify, arguments.i_checked) {
+        (true, _) => RetryMode::AfterVerify,
+        (_, true) => RetryMode::IChecked,
+        (false, false) => RetryMode::Plain,
+    };
+    let request = CommandRequest {
+        scheme: arguments.scheme.clone(),
+        key: arguments.key.clone(),
+        version: arguments.version,
+        discard: None,
+        retry: Some(mode),
+    };
+    let door = Door::open(&arguments.config).await?;
+    let version = door.command(&request).await?;
+    println!("{} v{version}: will be tried again", arguments.key);
+    if matches!(door, Door::Office(..)) {
+        eprintln!("crossdock: no engine runs; it is taken up at the next start");
+    }
+    door.close()
+}
+
+async fn discard(arguments: &DiscardArguments) -> Result<(), ExitCode> {
+    let request = CommandRequest {
+        scheme: arguments.scheme.clone(),
+        key: arguments.key.clone(),
+        version: arguments.version,
+        discard: Some(arguments.reason.clone()),
+        retry: None,
+    };
+    let door = Door::open(&arguments.config).await?;
+    let version = door.command(&request).await?;
+    println!("{} v{version}: discarded", arguments.key);
+    door.close()
+}

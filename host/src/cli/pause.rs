@@ -1,0 +1,97 @@
+//! `crossdock pause` and `crossdock resume`.
+
+use std::process::ExitCode;
+
+use clap::Args;
+
+use crate::daemon::PauseRequest;
+
+use super::document::Door;
+use super::exit::{self, Exit};
+use super::{ConfigArguments, runtime};
+
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+struct ScopeArguments {
+    /// Everything
+    #[arg(long)]
+    all: bool,
+    /// Every scheme that reads from or writes to this connection
+    #[arg(long, value_name = "NAME")]
+    connection: Option<String>,
+    /// One scheme
+    #[arg(long, value_name = "NAME")]
+    scheme: Option<String>,
+}
+
+impl ScopeArguments {
+    fn request(&self) -> Option<PauseRequest> {
+        match (self.all, &self.connection, &self.scheme) {
+            (true, ..) => Some(PauseRequest::All),
+            (_, Some(name), _) => Some(PauseRequest::Connection(name.clone())),
+            (_, _, Some(name)) => Some(PauseRequest::Scheme(name.clone())),
+            (false, None, None) => None,
+        }
+    }
+}
+
+/// Once it returns, no request of the scope is under way and none leaves until `resume`, a restart included. What was
+/// under way has been answered, or is known to be unknown and is asked about later.
+#[derive(Debug, Args)]
+#[command(after_help = format!("{}\n\nExample: crossdock pause --connection k3 --reason 'month end'", exit::HELP))]
+pub struct PauseArguments {
+    #[command(flatten)]
+    scope: ScopeArguments,
+    /// Why; shown wherever the pause is
+    #[arg(long, default_value = "paused by an operator")]
+    reason: String,
+    #[command(flatten)]
+    config: ConfigArguments,
+}
+
+/// Takes a pause back. `--all` takes every pause back, whoever made it.
+#[derive(Debug, Args)]
+#[command(after_help = exit::HELP)]
+pub struct ResumeArguments {
+    #[command(flatten)]
+    scope: ScopeArguments,
+    #[command(flatten)]
+    config: ConfigArguments,
+}
+
+pub fn pause(arguments: &PauseArguments) -> ExitCode {
+    finish(|| {
+        let request = arguments.scope.request().ok_or(Exit::Usage)?;
+        runtime()?.block_on(async {
+            let door = Door::open(&arguments.config).await?;
+            for pause in door.pause(&request, &arguments.reason).await? {
+                println!("paused {}", pause.scope);
+            }
+            door.close()
+        })
+    })
+}
+
+pub fn resume(arguments: &ResumeArguments) -> ExitCode {
+    finish(|| {
+        let request = arguments.scope.request().ok_or(Exit::Usage)?;
+        runtime()?.block_on(async {
+            let door = Door::open(&arguments.config).await?;
+            let resumed = door.resume(&request).await?;
+            if resumed.is_empty() {
+                println!("nothing of that was paused");
+            }
+            for scope in resumed {
+                println!("resumed {scope}");
+            }
+            door.close()
+        })
+    })
+}
+
+fn finish(body: impl FnOnce() -> Result<(), ExitCode>) -> ExitCode {
+    match body() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(code) => code,
+    }
+}
