@@ -1,1 +1,67 @@
+//! Stand-ins for the vendors' systems, on loopback, in one process.
+//!
+//! They exist to be stricter than the vendors where the vendors are known to be strict, and to misbehave on demand.
+//! They share no code with `host`: signatures are checked with formulas written from the vendors' own tables, so that a
+//! mistake in the product's signing cannot hide here. A rule that no source confirms is a setting in [`Options`].
+//!
+//! Each vendor is a folder that implements [`system::System`]; everything around it (connections, faults, the journal
+//! and the admin pages) does not know which vendor it serves.
 
+mod admin;
+mod clock;
+mod fault;
+mod journal;
+pub mod jushuitan_qimen;
+pub mod kingdee_k3cloud;
+mod options;
+mod request;
+mod server;
+mod system;
+mod wire;
+
+use std::io;
+use std::net::SocketAddr;
+
+use serde_json::Value;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+pub use fault::{Fault, FaultName};
+pub use options::{MoverTarget, Options, RateLimit};
+
+/// Why the simulator did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("cannot listen on {address}: {source}")]
+    Listen { address: SocketAddr, source: io::Error },
+    #[error("the window's start {from} is not before its end {to}")]
+    EmptyWindow { from: jiff::Timestamp, to: jiff::Timestamp },
+}
+
+/// A simulator that answers. Dropping it without [`Running::stop`] leaves its connections to the runtime.
+pub struct Running {
+    pub address: SocketAddr,
+    /// The line that the binary prints: addresses and invented credentials of every system.
+    pub ready: Value,
+    stop: watch::Sender<bool>,
+    serving: JoinHandle<()>,
+}
+
+impl Running {
+    /// Ends every open request and waits until nothing of the simulator runs any more.
+    pub async fn stop(self) {
+        // Nobody listens any more only if serving has ended already, which is what is wanted.
+        let _ = self.stop.send(true);
+        let _ = self.serving.await;
+    }
+
+    /// Where the admin pages are, with a slash at the end.
+    pub fn admin_url(&self) -> &str {
+        self.ready["admin_url"].as_str().unwrap_or_default()
+    }
+}
+
+/// Starts all systems on one loopback port.
+pub async fn start(options: Options) -> Result<Running, Error> {
+    server::start(options).await
+}

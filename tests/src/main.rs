@@ -1,1 +1,125 @@
-fn main() {}
+//! The simulator as a process: prints one line of JSON when it is ready, and nothing else on standard output.
+
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::process::ExitCode;
+
+use clap::Parser;
+use jiff::Timestamp;
+use tokio::io::{AsyncReadExt as _, stdin};
+use tokio::signal::unix::{SignalKind, signal};
+
+use vendor_sim::{Fault, MoverTarget, Options, RateLimit, start};
+
+/// Plays the vendors' systems on a loopback port.
+#[derive(Debug, Parser)]
+#[command(name = "vendor-sim", version)]
+struct Arguments {
+    #[arg(long, default_value = "127.0.0.1:0")]
+    listen: SocketAddr,
+    /// Documents the source has at the start.
+    #[arg(long, default_value_t = 100)]
+    documents: usize,
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Start of the documents' modification times, RFC 3339. Default: three days before the end.
+    #[arg(long)]
+    from: Option<Timestamp>,
+    /// End of the documents' modification times, RFC 3339. Default: ten minutes ago.
+    #[arg(long)]
+    to: Option<Timestamp>,
+    /// NAME[=VALUE][,system=S][,operation=O][,count=N][,after=N][,probability=P]; may be given several times.
+    #[arg(long = "fault")]
+    faults: Vec<Fault>,
+    /// Do not check signatures and sessions.
+    #[arg(long)]
+    plain: bool,
+    /// Documents that are modified while somebody reads.
+    #[arg(long, default_value_t = 0)]
+    movers: usize,
+    /// Movers go to the end of the documents' window instead of to the present.
+    #[arg(long)]
+    movers_stay: bool,
+    /// Documents that are cancelled while somebody reads.
+    #[arg(long, default_value_t = 0)]
+    cancel: usize,
+    #[arg(long, default_value_t = 4)]
+    skip_percent: u32,
+    #[arg(long, default_value_t = 4)]
+    reject_percent: u32,
+    #[arg(long, default_value_t = 3)]
+    refuse_percent: u32,
+    #[arg(long, default_value_t = 50)]
+    page_size_limit: usize,
+    /// Jushuitan's limit in requests a second; none by default.
+    #[arg(long)]
+    rate_limit: Option<u32>,
+    /// Requests the limit lets through at once.
+    #[arg(long, default_value_t = 5, requires = "rate_limit")]
+    rate_burst: u32,
+    /// Stop when standard input closes, so that no simulator outlives the test that started it.
+    #[arg(long)]
+    exit_with_stdin: bool,
+}
+
+impl Arguments {
+    fn options(&self) -> Options {
+        let default = Options::default();
+        let to = self.to.unwrap_or(default.to);
+        let span = default.to.duration_since(default.from);
+        Options {
+            listen: self.listen,
+            documents: self.documents,
+            seed: self.seed,
+            from: self.from.unwrap_or_else(|| to.checked_sub(span).unwrap_or(Timestamp::MIN)),
+            to,
+            faults: self.faults.clone(),
+            plain: self.plain,
+            movers: self.movers,
+            mover_target: if self.movers_stay { MoverTarget::WindowEnd } else { MoverTarget::Now },
+            cancelled: self.cancel,
+            skip_percent: self.skip_percent,
+            reject_percent: self.reject_percent,
+            refuse_percent: self.refuse_percent,
+            page_size_limit: self.page_size_limit,
+            rate_limit: self.rate_limit.map(|per_second| RateLimit { per_second, burst: self.rate_burst }),
+            ..default
+        }
+    }
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match run(&arguments).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("vendor-sim: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(arguments: &Arguments) -> Result<(), Box<dyn std::error::Error>> {
+    // Before the line that tells of readiness, so that a signal right after it is not lost.
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let running = start(arguments.options()).await?;
+    let mut out = std::io::stdout();
+    writeln!(out, "{}", running.ready)?;
+    out.flush()?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+        () = input_closed(), if arguments.exit_with_stdin => {}
+    }
+    running.stop().await;
+    // Reading standard input blocks a thread that nothing can wake; the process ends all the same.
+    std::process::exit(0)
+}
+
+async fn input_closed() {
+    let mut input = stdin();
+    let mut buffer = [0; 256];
+    while matches!(input.read(&mut buffer).await, Ok(count) if count > 0) {}
+}

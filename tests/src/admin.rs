@@ -1,0 +1,94 @@
+//! The pages by which a test looks behind the scenes and gives orders. Not part of any vendor.
+
+use axum::http::Method;
+use serde_json::{Map, Value, json};
+
+use crate::fault::{Fault, FaultName};
+use crate::request::Reply;
+use crate::server::{Server, lock};
+use crate::system::System;
+
+pub fn answer(server: &Server, method: &Method, page: &str, body: &[u8]) -> Reply {
+    match answer_or_refuse(server, method, page, body) {
+        Ok(value) => Reply::json(value.to_string(), "ok", Value::Null),
+        Err(refusal) => {
+            let text = json!({"error": refusal.text}).to_string();
+            Reply { status: refusal.status, ..Reply::json(text, "refused", Value::Null) }
+        }
+    }
+}
+
+struct Refusal {
+    status: u16,
+    text: String,
+}
+
+impl Refusal {
+    fn bad(text: impl ToString) -> Self {
+        Self { status: 400, text: text.to_string() }
+    }
+}
+
+fn answer_or_refuse(server: &Server, method: &Method, page: &str, body: &[u8]) -> Result<Value, Refusal> {
+    match (method.as_str(), page) {
+        ("GET", "served") => Ok(of_each(server, |system| system.served())),
+        ("GET", "held") => Ok(of_each(server, |system| system.held())),
+        ("GET", "documents") => Ok(of_each(server, |system| system.documents())),
+        ("GET", "requests") => Ok(lock(&server.journal).counters()),
+        ("GET", "log") => Ok(lock(&server.journal).last()),
+        ("GET", "fault") => Ok(json!({"faults": lock(&server.faults).orders()})),
+        ("POST", "fault") => {
+            let fault: Fault = serde_json::from_slice(body).map_err(Refusal::bad)?;
+            lock(&server.faults).add(fault);
+            Ok(json!({"faults": lock(&server.faults).orders()}))
+        }
+        ("DELETE", "fault") => {
+            let name = match body {
+                [] => None,
+                body => Some(fault_name(&parse(body)?)?),
+            };
+            lock(&server.faults).clear(name);
+            Ok(json!({"faults": lock(&server.faults).orders()}))
+        }
+        ("POST", "clock") => {
+            let order = parse(body)?;
+            let offset_ms = match (&order["offset_ms"], &order["offset_seconds"]) {
+                (Value::Number(ms), Value::Null) => ms.as_i64(),
+                (Value::Null, Value::Number(seconds)) => seconds.as_i64().and_then(|seconds| seconds.checked_mul(1000)),
+                _ => None,
+            };
+            let offset_ms =
+                offset_ms.ok_or_else(|| Refusal::bad("give offset_ms or offset_seconds, a whole number"))?;
+            server.clock.set_offset_ms(offset_ms);
+            Ok(json!({"offset_ms": offset_ms, "now": server.clock.now().to_string()}))
+        }
+        ("POST", "documents") => {
+            let order = parse(body)?;
+            let wanted = order["system"].as_str().unwrap_or("jushuitan_qimen");
+            let Some(slot) = server.slots.iter().find(|slot| slot.name == wanted) else {
+                return Err(Refusal::bad(format!("no system {wanted}")));
+            };
+            lock(&slot.system).put_document(&order, server.clock.now()).map_err(Refusal::bad)
+        }
+        _ => Err(Refusal { status: 404, text: format!("no page {method} {page}") }),
+    }
+}
+
+fn parse(body: &[u8]) -> Result<Value, Refusal> {
+    serde_json::from_slice(body).map_err(Refusal::bad)
+}
+
+fn fault_name(order: &Value) -> Result<FaultName, Refusal> {
+    serde_json::from_value(order["name"].clone()).map_err(Refusal::bad)
+}
+
+/// What each system has to say, under its name; those with nothing to say are left out.
+fn of_each(server: &Server, ask: impl Fn(&dyn System) -> Option<Value>) -> Value {
+    let mut all = Map::new();
+    for slot in &server.slots {
+        if let Some(value) = ask(lock(&slot.system).as_ref()) {
+            all.insert(slot.name.to_owned(), value);
+        }
+    }
+    Value::Object(all)
+}

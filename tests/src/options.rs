@@ -1,0 +1,106 @@
+//! Everything that can be chosen when the simulator starts. Rules that no source confirms are here, with the default
+//! that is hardest on a client.
+
+use std::net::SocketAddr;
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::fault::Fault;
+
+/// Where a document that is modified mid-read goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MoverTarget {
+    /// Modified now, as in life: it leaves a window that ended in the past.
+    Now,
+    /// Modified at the end of the documents' window: it changes its page, and the count of rows stays.
+    WindowEnd,
+}
+
+#[derive(Debug, Clone)]
+pub struct Options {
+    pub listen: SocketAddr,
+    pub seed: u64,
+    pub faults: Vec<Fault>,
+    /// Signatures and sessions are not checked; everything else is.
+    pub plain: bool,
+
+    /// Documents that the source has at the start.
+    pub documents: usize,
+    /// Their `modified` lies in `from..=to`. Default: three days, ending ten minutes before the start.
+    pub from: Timestamp,
+    pub to: Timestamp,
+    /// Shares of documents made to be skipped, rejected by a mapping, or refused by the target, in percent.
+    pub skip_percent: u32,
+    pub reject_percent: u32,
+    pub refuse_percent: u32,
+    /// Documents that change `modified` and `remark` while somebody reads.
+    pub movers: usize,
+    pub mover_target: MoverTarget,
+    /// Documents that become `Cancelled` while somebody reads.
+    pub cancelled: usize,
+    /// Rows a page may hold. Two vendor texts say 50 and 100.
+    pub page_size_limit: usize,
+    /// Whether a row modified in the very second of `end_time` belongs to the window. No source says.
+    pub window_end_inclusive: bool,
+    /// `page_index` and `page_size` must be sent (the 2026 table) or default to 1 and 30 (the 2023 page).
+    pub paging_required: bool,
+    /// Requests a second and burst of one app and method; none where absent.
+    pub rate_limit: Option<RateLimit>,
+    /// `sub_code` of the provider's refusals; the real ones are not known.
+    pub provider_sub_code: String,
+
+    /// How far a K3Cloud timestamp may be off.
+    pub signature_tolerance_seconds: i64,
+    /// A K3Cloud session ends after so long without a request; never where absent.
+    pub session_lifetime_seconds: Option<i64>,
+    /// Rows a query may return. Vendor texts say 2000 and 10000.
+    pub query_limit: usize,
+    /// Bills one BatchSave may carry; no limit where absent, none is documented.
+    pub batch_limit: Option<usize>,
+    /// Demand `FUnitID` and the settlement fields too, which one source calls required.
+    pub strict_required: bool,
+    /// Above this, a row is refused with the vendor's quantity text.
+    pub quantity_limit: u64,
+    /// An audit fails for want of stock unless the packet carries the flag `STK_InvCheckResult`.
+    pub stock_is_short: bool,
+}
+
+/// A bucket that holds `burst` requests and refills at `per_second`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RateLimit {
+    pub per_second: u32,
+    pub burst: u32,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        let to = Timestamp::now() - SignedDuration::from_mins(10);
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            seed: 1,
+            faults: Vec::new(),
+            plain: false,
+            documents: 100,
+            from: to - SignedDuration::from_hours(72),
+            to,
+            skip_percent: 4,
+            reject_percent: 4,
+            refuse_percent: 3,
+            movers: 0,
+            mover_target: MoverTarget::Now,
+            cancelled: 0,
+            page_size_limit: 50,
+            window_end_inclusive: true,
+            paging_required: false,
+            rate_limit: None,
+            provider_sub_code: "invalid-parameter".to_owned(),
+            signature_tolerance_seconds: 300,
+            session_lifetime_seconds: None,
+            query_limit: 2000,
+            batch_limit: None,
+            strict_required: false,
+            quantity_limit: 100_000,
+            stock_is_short: false,
+        }
+    }
+}
