@@ -1,1 +1,31 @@
+//! What the engine says of itself: log lines, metrics, alerts. Nothing here decides anything, and nothing waits for it:
+//! a webhook that is down or a log that is slow never holds a document up.
 //!
+//! Personal data passes [`mask_json`] or [`mask_text`] before it is shown to anyone who did not ask for it.
+
+mod alert;
+mod log;
+mod mask;
+mod metrics;
+
+use std::fmt;
+
+use crate::model::{SchemeId, TenantId};
+
+pub use alert::{Alert, AlertKind, AlertSettings, AlertWorker, Alerts, Post};
+pub use log::{InitError, LogFormat, check_level, init};
+pub use mask::{mask_json, mask_text};
+pub use metrics::{Metrics, Outcome, Stage};
+
+/// A scheme by its full name: its own is unique only within its tenant.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SchemeRef {
+    pub tenant: TenantId,
+    pub scheme: SchemeId,
+}
+
+impl fmt::Display for SchemeRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.tenant, self.scheme)
+    }
+}

@@ -1,0 +1,185 @@
+//! What is wrong with a configuration, where it stands, and how to mend it.
+
+use std::cell::RefCell;
+use std::fmt;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+/// Where something stands. Lines and columns begin at 1; a column counts characters, not bytes, for that is what an
+/// editor shows beside a Chinese comment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    pub file: PathBuf,
+    /// `None` where the file as a whole is meant.
+    pub position: Option<(usize, usize)>,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.file.display())?;
+        match self.position {
+            Some((line, column)) => write!(f, ":{line}:{column}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// One mistake.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    pub place: Place,
+    /// What is wrong. Never holds the value of a secret.
+    pub message: String,
+    /// What to write instead.
+    pub remedy: String,
+}
+
+/// Every mistake of a configuration, in the order of the file. Never empty.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problems(Vec<Problem>);
+
+impl Problems {
+    pub fn iter(&self) -> std::slice::Iter<'_, Problem> {
+        self.0.iter()
+    }
+    pub fn count(&self) -> usize {
+        self.0.len()
+    }
+}
+
+impl fmt::Display for Problems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for problem in &self.0 {
+            writeln!(f, "{}: {}", problem.place, problem.message)?;
+            writeln!(f, "  mend: {}", problem.remedy)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Problems {}
+
+/// What a layer above has against a table that it alone understands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Objection {
+    /// The keys that lead to the culprit, from the table that was handed over: `["limits", "fuel"]`. Where a key does
+    /// not exist, the place is the innermost table that does.
+    pub path: Vec<String>,
+    pub message: String,
+    pub remedy: String,
+}
+
+impl Objection {
+    /// `path` is written with dots: `limits.fuel`. An empty path means the table itself.
+    pub fn new(path: &str, message: impl Into<String>, remedy: impl Into<String>) -> Self {
+        let path = path.split('.').filter(|part| !part.is_empty()).map(String::from).collect();
+        Self { path, message: message.into(), remedy: remedy.into() }
+    }
+}
+
+/// Collects problems while one file is read.
+pub(super) struct Report<'a> {
+    file: &'a Path,
+    text: &'a str,
+    problems: RefCell<Vec<Problem>>,
+}
+
+impl<'a> Report<'a> {
+    pub(super) fn new(file: &'a Path, text: &'a str) -> Self {
+        Self { file, text, problems: RefCell::default() }
+    }
+
+    pub(super) fn add(&self, span: Range<usize>, message: impl Into<String>, remedy: impl Into<String>) {
+        let place = Place { file: self.file.into(), position: Some(position(self.text, span.start)) };
+        self.add_at(place, message, remedy);
+    }
+
+    /// For what stands in another file.
+    pub(super) fn add_at(&self, place: Place, message: impl Into<String>, remedy: impl Into<String>) {
+        let problem = Problem { place, message: message.into(), remedy: remedy.into() };
+        self.problems.borrow_mut().push(problem);
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.problems.borrow().is_empty()
+    }
+
+    pub(super) fn into_problems(self) -> Problems {
+        let mut problems = self.problems.into_inner();
+        // Other files come last: their mistakes are found while this one is read, but mended elsewhere.
+        problems.sort_by_key(|problem| {
+            (problem.place.file != self.file, problem.place.file.clone(), problem.place.position)
+        });
+        Problems(problems)
+    }
+}
+
+impl Problems {
+    pub(super) fn one(place: Place, message: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self(vec![Problem { place, message: message.into(), remedy: remedy.into() }])
+    }
+}
+
+fn position(text: &str, offset: usize) -> (usize, usize) {
+    let offset = (0..=offset.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+    let before = &text[..offset];
+    let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+    (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
+}
+
+/// The known word that a mistyped one most likely means.
+pub(super) fn closest<'w>(word: &str, known: &[&'w str]) -> Option<&'w str> {
+    // A third of the letters may be wrong: `shedule` finds `schedule`, and `foo` finds nothing.
+    let allowed = (word.chars().count() / 3).clamp(1, 3);
+    known
+        .iter()
+        .map(|candidate| (distance(word, candidate), *candidate))
+        .filter(|(distance, _)| *distance <= allowed)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, candidate)| candidate)
+}
+
+/// How many letters must be added, dropped, changed or swapped with their neighbour to turn `a` into `b`.
+fn distance(a: &str, b: &str) -> usize {
+    let (a, b): (Vec<char>, Vec<char>) = (a.to_lowercase().chars().collect(), b.to_lowercase().chars().collect());
+    let mut rows = vec![vec![0; b.len() + 1]; a.len() + 1];
+    for (i, row) in rows.iter_mut().enumerate() {
+        row[0] = i;
+    }
+    for j in 0..=b.len() {
+        rows[0][j] = j;
+    }
+    for i in 1..=a.len() {
+        for j in 1..=b.len() {
+            let change = rows[i - 1][j - 1] + usize::from(a[i - 1] != b[j - 1]);
+            let mut best = change.min(rows[i - 1][j] + 1).min(rows[i][j - 1] + 1);
+            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
+                best = best.min(rows[i - 2][j - 2] + 1);
+            }
+            rows[i][j] = best;
+        }
+    }
+    rows[a.len()][b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_column_counts_characters_and_not_bytes() {
+        assert_eq!(position("a = 1\n名 = 2", "a = 1\n名 ".len()), (2, 3));
+        assert_eq!(position("", 0), (1, 1));
+        assert_eq!(position("名", 99), (1, 2));
+    }
+
+    #[test]
+    fn a_mistyped_key_finds_the_one_that_was_meant() {
+        let known = ["schedule", "start_at", "source", "sweep"];
+        for (typed, meant) in
+            [("shedule", Some("schedule")), ("strat_at", Some("start_at")), ("Sweep", Some("sweep")), ("foo", None)]
+        {
+            assert_eq!(closest(typed, &known), meant, "{typed}");
+        }
+    }
+}

@@ -1,0 +1,312 @@
+//! Numbers for a dashboard, in Prometheus' text form.
+//!
+//! Labels are bounded: schemes and connections come from the configuration, and past a cap they share one label, so that
+//! no tenant can make the collector run out of memory. Nothing of a document is ever a label.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use prometheus_client::encoding::{EncodeLabelSet, text};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::Registry;
+
+use crate::model::{ConnectionName, TenantId};
+
+use super::SchemeRef;
+
+/// Distinct schemes (and connections) with labels of their own. One scheme costs about eighty series.
+const LABEL_LIMIT: usize = 1_000;
+/// The label of all others.
+const OTHER: &str = "_other";
+
+/// What became of a document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    Written,
+    Unchanged,
+    Skipped,
+    Rejected,
+    Parked,
+    Discarded,
+}
+
+impl Outcome {
+    fn as_str(self) -> &'static str {
+        match self {
+            Outcome::Written => "written",
+            Outcome::Unchanged => "unchanged",
+            Outcome::Skipped => "skipped",
+            Outcome::Rejected => "rejected",
+            Outcome::Parked => "parked",
+            Outcome::Discarded => "discarded",
+        }
+    }
+}
+
+/// A part of a document's way that is timed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Stage {
+    /// One page from the source.
+    Poll,
+    /// One batch into the store, durable.
+    Commit,
+    /// One call of the module.
+    Transform,
+    /// One request to the target.
+    Write,
+    /// One question to the target.
+    Verify,
+}
+
+impl Stage {
+    fn as_str(self) -> &'static str {
+        match self {
+            Stage::Poll => "poll",
+            Stage::Commit => "commit",
+            Stage::Transform => "transform",
+            Stage::Write => "write",
+            Stage::Verify => "verify",
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct SchemeLabels {
+    tenant: Arc<str>,
+    scheme: Arc<str>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OutcomeLabels {
+    tenant: Arc<str>,
+    scheme: Arc<str>,
+    outcome: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct StageLabels {
+    tenant: Arc<str>,
+    scheme: Arc<str>,
+    stage: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RequestLabels {
+    tenant: Arc<str>,
+    connection: Arc<str>,
+    outcome: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ConnectionLabels {
+    tenant: Arc<str>,
+    connection: Arc<str>,
+}
+
+type Histograms<L> = Family<L, Histogram, fn() -> Histogram>;
+
+/// The engine's numbers. A clone is the same set.
+#[derive(Clone)]
+pub struct Metrics(Arc<Inner>);
+
+struct Inner {
+    registry: Registry,
+    schemes: Mutex<HashSet<(Arc<str>, Arc<str>)>>,
+    connections: Mutex<HashSet<(Arc<str>, Arc<str>)>>,
+    documents: Family<OutcomeLabels, Counter>,
+    backlog: Family<SchemeLabels, Gauge>,
+    parked: Family<SchemeLabels, Gauge>,
+    cursor_age: Family<SchemeLabels, Gauge>,
+    scheme_paused: Family<SchemeLabels, Gauge>,
+    connection_paused: Family<ConnectionLabels, Gauge>,
+    fuel: Histograms<SchemeLabels>,
+    stages: Histograms<StageLabels>,
+    requests: Family<RequestLabels, Counter>,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Metrics {
+    pub fn new() -> Self {
+        // From a trivial mapping (10,000) in steps of four to a thousand million, where deadlines end it.
+        let fuel = Histograms::new_with_constructor(|| Histogram::new(exponential_buckets(10_000.0, 4.0, 10)));
+        // From 0.1 ms, an instance and a small call, in steps of four to 26 s, a slow vendor.
+        let stages = Histograms::new_with_constructor(|| Histogram::new(exponential_buckets(0.000_1, 4.0, 10)));
+        let mut inner = Inner {
+            documents: Family::default(),
+            backlog: Family::default(),
+            parked: Family::default(),
+            cursor_age: Family::default(),
+            scheme_paused: Family::default(),
+            connection_paused: Family::default(),
+            requests: Family::default(),
+            schemes: Mutex::default(),
+            connections: Mutex::default(),
+            fuel,
+            stages,
+            registry: Registry::with_prefix("crossdock"),
+        };
+        let registry = &mut inner.registry;
+        registry.register("documents", "Documents by what became of them", inner.documents.clone());
+        registry.register("backlog_documents", "Documents committed and not done", inner.backlog.clone());
+        registry.register("parked_documents", "Documents that need a person", inner.parked.clone());
+        registry.register("cursor_age_seconds", "How far reading is behind now", inner.cursor_age.clone());
+        registry.register("scheme_paused", "1 while the scheme is paused", inner.scheme_paused.clone());
+        registry.register("connection_paused", "1 while the connection is paused", inner.connection_paused.clone());
+        registry.register("fuel", "Fuel that one document's call used", inner.fuel.clone());
+        registry.register("stage_seconds", "How long a stage took", inner.stages.clone());
+        registry.register("requests", "Requests to vendors by how they ended", inner.requests.clone());
+        Self(Arc::new(inner))
+    }
+
+    pub fn document_done(&self, scheme: &SchemeRef, outcome: Outcome) {
+        let SchemeLabels { tenant, scheme } = self.scheme(scheme);
+        self.0.documents.get_or_create(&OutcomeLabels { tenant, scheme, outcome: outcome.as_str() }).inc();
+    }
+
+    pub fn stage(&self, scheme: &SchemeRef, stage: Stage, took: Duration) {
+        let SchemeLabels { tenant, scheme } = self.scheme(scheme);
+        self.0.stages.get_or_create(&StageLabels { tenant, scheme, stage: stage.as_str() }).observe(took.as_secs_f64());
+    }
+
+    pub fn fuel(&self, scheme: &SchemeRef, fuel: u64) {
+        // A histogram's sum is a floating-point number; no amount of money passes here.
+        self.0.fuel.get_or_create(&self.scheme(scheme)).observe(fuel as f64);
+    }
+
+    pub fn set_backlog(&self, scheme: &SchemeRef, documents: u64) {
+        self.0.backlog.get_or_create(&self.scheme(scheme)).set(gauge(documents));
+    }
+
+    pub fn set_parked(&self, scheme: &SchemeRef, documents: u64) {
+        self.0.parked.get_or_create(&self.scheme(scheme)).set(gauge(documents));
+    }
+
+    pub fn set_cursor_age(&self, scheme: &SchemeRef, age: Duration) {
+        self.0.cursor_age.get_or_create(&self.scheme(scheme)).set(gauge(age.as_secs()));
+    }
+
+    pub fn set_scheme_paused(&self, scheme: &SchemeRef, paused: bool) {
+        self.0.scheme_paused.get_or_create(&self.scheme(scheme)).set(i64::from(paused));
+    }
+
+    pub fn set_connection_paused(&self, tenant: &TenantId, connection: &ConnectionName, paused: bool) {
+        let (tenant, connection) = bounded(&self.0.connections, tenant.as_str(), connection.as_str());
+        self.0.connection_paused.get_or_create(&ConnectionLabels { tenant, connection }).set(i64::from(paused));
+    }
+
+    /// One request to a vendor. `outcome` is `ok` or a fault's code, never a vendor's text.
+    pub fn request(&self, tenant: &TenantId, connection: &ConnectionName, outcome: Result<(), crate::fault::Code>) {
+        let (tenant, connection) = bounded(&self.0.connections, tenant.as_str(), connection.as_str());
+        let outcome = outcome.map_or_else(|code| code.as_str(), |()| "ok");
+        self.0.requests.get_or_create(&RequestLabels { tenant, connection, outcome }).inc();
+    }
+
+    /// Everything, in the text form that Prometheus reads.
+    pub fn encode(&self) -> String {
+        let mut text = String::new();
+        text::encode(&mut text, &self.0.registry).expect("writing to a String cannot fail");
+        text
+    }
+
+    fn scheme(&self, scheme: &SchemeRef) -> SchemeLabels {
+        let (tenant, scheme) = bounded(&self.0.schemes, scheme.tenant.as_str(), scheme.scheme.as_str());
+        SchemeLabels { tenant, scheme }
+    }
+}
+
+fn gauge(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+/// The labels themselves while there is room for them, else the common one.
+fn bounded(seen: &Mutex<HashSet<(Arc<str>, Arc<str>)>>, tenant: &str, name: &str) -> (Arc<str>, Arc<str>) {
+    let mut seen = seen.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let labels = (Arc::from(tenant), Arc::from(name));
+    if let Some(known) = seen.get(&labels) {
+        return known.clone();
+    }
+    if seen.len() >= LABEL_LIMIT {
+        return (OTHER.into(), OTHER.into());
+    }
+    seen.insert(labels.clone());
+    labels
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fault::Code;
+    use crate::model::SchemeId;
+
+    fn scheme(name: &str) -> SchemeRef {
+        SchemeRef { tenant: TenantId::new("acme").unwrap(), scheme: SchemeId::new(name).unwrap() }
+    }
+
+    #[track_caller]
+    fn check(metrics: &Metrics, line: &str) {
+        let text = metrics.encode();
+        assert!(text.lines().any(|found| found == line), "no line {line}\nin\n{text}");
+    }
+
+    #[test]
+    fn every_number_appears_under_its_name_and_labels() {
+        let metrics = Metrics::new();
+        let saleout = scheme("saleout");
+        metrics.document_done(&saleout, Outcome::Written);
+        metrics.document_done(&saleout, Outcome::Written);
+        metrics.stage(&saleout, Stage::Transform, Duration::from_millis(2));
+        metrics.fuel(&saleout, 55_000);
+        metrics.set_backlog(&saleout, 7);
+        metrics.set_parked(&saleout, 3);
+        metrics.set_cursor_age(&saleout, Duration::from_secs(130));
+        metrics.set_scheme_paused(&saleout, true);
+        let jst = ConnectionName::new("jst").unwrap();
+        metrics.set_connection_paused(&saleout.tenant, &jst, false);
+        metrics.request(&saleout.tenant, &jst, Ok(()));
+        metrics.request(&saleout.tenant, &jst, Err(Code::VendorThrottled));
+        for line in [
+            r#"crossdock_documents_total{tenant="acme",scheme="saleout",outcome="written"} 2"#,
+            r#"crossdock_stage_seconds_count{tenant="acme",scheme="saleout",stage="transform"} 1"#,
+            r#"crossdock_stage_seconds_bucket{le="0.0016",tenant="acme",scheme="saleout",stage="transform"} 0"#,
+            r#"crossdock_fuel_sum{tenant="acme",scheme="saleout"} 55000.0"#,
+            r#"crossdock_backlog_documents{tenant="acme",scheme="saleout"} 7"#,
+            r#"crossdock_parked_documents{tenant="acme",scheme="saleout"} 3"#,
+            r#"crossdock_cursor_age_seconds{tenant="acme",scheme="saleout"} 130"#,
+            r#"crossdock_scheme_paused{tenant="acme",scheme="saleout"} 1"#,
+            r#"crossdock_connection_paused{tenant="acme",connection="jst"} 0"#,
+            r#"crossdock_requests_total{tenant="acme",connection="jst",outcome="ok"} 1"#,
+            r#"crossdock_requests_total{tenant="acme",connection="jst",outcome="vendor_throttled"} 1"#,
+        ] {
+            check(&metrics, line);
+        }
+    }
+
+    #[test]
+    fn a_clone_counts_into_the_same_set() {
+        let metrics = Metrics::new();
+        metrics.clone().document_done(&scheme("a"), Outcome::Parked);
+        check(&metrics, r#"crossdock_documents_total{tenant="acme",scheme="a",outcome="parked"} 1"#);
+    }
+
+    #[test]
+    fn schemes_past_the_cap_share_one_label_and_the_others_keep_theirs() {
+        let metrics = Metrics::new();
+        for number in 0..LABEL_LIMIT + 5 {
+            metrics.document_done(&scheme(&format!("s{number}")), Outcome::Written);
+        }
+        metrics.document_done(&scheme("s0"), Outcome::Written);
+        let series = metrics.encode().lines().filter(|line| line.starts_with("crossdock_documents_total{")).count();
+        assert_eq!(series, LABEL_LIMIT + 1);
+        check(&metrics, r#"crossdock_documents_total{tenant="_other",scheme="_other",outcome="written"} 5"#);
+        check(&metrics, r#"crossdock_documents_total{tenant="acme",scheme="s0",outcome="written"} 2"#);
+    }
+}
