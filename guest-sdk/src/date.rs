@@ -1,0 +1,148 @@
+//! Calendar dates and wall-clock times as vendors write them. No time zones: a vendor's local time becomes an instant
+//! in the host's connector, and a transform only passes it on.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+const DATE_WANTED: &str = "expected a date yyyy-MM-dd";
+const DATE_TIME_WANTED: &str = "expected a time yyyy-MM-dd HH:mm:ss";
+
+/// A day of the Gregorian calendar, `yyyy-MM-dd`, of the years 1 to 9999. Refuses days that do not exist, among them
+/// the `0000-00-00` that some vendors write for "none".
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Date {
+    pub year: u16,
+    pub month: u8,
+    pub day: u8,
+}
+
+/// A wall-clock time, `yyyy-MM-dd HH:mm:ss`, whole seconds, 24 hours. `T` in place of the blank is read too, and
+/// written as a blank.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DateTime {
+    pub date: Date,
+    pub hour: u8,
+    pub minute: u8,
+    pub second: u8,
+}
+
+/// A text that is not a [`Date`] or not a [`DateTime`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NotADate {
+    wanted: &'static str,
+}
+
+impl fmt::Display for NotADate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.wanted)
+    }
+}
+
+impl std::error::Error for NotADate {}
+
+impl FromStr for Date {
+    type Err = NotADate;
+    fn from_str(text: &str) -> Result<Self, NotADate> {
+        date(text.as_bytes()).ok_or(NotADate { wanted: DATE_WANTED })
+    }
+}
+
+impl FromStr for DateTime {
+    type Err = NotADate;
+    fn from_str(text: &str) -> Result<Self, NotADate> {
+        date_time(text.as_bytes()).ok_or(NotADate { wanted: DATE_TIME_WANTED })
+    }
+}
+
+fn date(text: &[u8]) -> Option<Date> {
+    let [y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2] = *text else { return None };
+    let year = u16::from(two([y1, y2])?) * 100 + u16::from(two([y3, y4])?);
+    let (month, day) = (two([m1, m2])?, two([d1, d2])?);
+    let leap = year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
+    let days = match month {
+        2 if leap => 29,
+        2 => 28,
+        4 | 6 | 9 | 11 => 30,
+        1..=12 => 31,
+        _ => return None,
+    };
+    (year > 0 && (1..=days).contains(&day)).then_some(Date { year, month, day })
+}
+
+fn date_time(text: &[u8]) -> Option<DateTime> {
+    let (day, clock) = text.split_at_checked(10)?;
+    let [b' ' | b'T', h1, h2, b':', m1, m2, b':', s1, s2] = *clock else { return None };
+    let (hour, minute, second) = (two([h1, h2])?, two([m1, m2])?, two([s1, s2])?);
+    (hour < 24 && minute < 60 && second < 60).then_some(DateTime { date: date(day)?, hour, minute, second })
+}
+
+fn two([tens, ones]: [u8; 2]) -> Option<u8> {
+    (tens.is_ascii_digit() && ones.is_ascii_digit()).then(|| (tens - b'0') * 10 + (ones - b'0'))
+}
+
+impl fmt::Display for Date {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:04}-{:02}-{:02}", self.year, self.month, self.day)
+    }
+}
+
+impl fmt::Display for DateTime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {:02}:{:02}:{:02}", self.date, self.hour, self.minute, self.second)
+    }
+}
+
+macro_rules! as_json_string {
+    ($name:ident, $wanted:literal) => {
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                struct Visitor;
+                impl serde::de::Visitor<'_> for Visitor {
+                    type Value = $name;
+                    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                        f.write_str($wanted)
+                    }
+                    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<$name, E> {
+                        text.parse().map_err(E::custom)
+                    }
+                }
+                deserializer.deserialize_str(Visitor)
+            }
+        }
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+    };
+}
+
+as_json_string!(Date, "a date yyyy-MM-dd");
+as_json_string!(DateTime, "a time yyyy-MM-dd HH:mm:ss");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_and_writes_the_vendors_form() {
+        for text in ["2026-11-20 15:07:58", "2024-02-29 00:00:00", "0001-01-01 23:59:59"] {
+            assert_eq!(text.parse::<DateTime>().expect(text).to_string(), text);
+        }
+        assert_eq!("2026-11-20T15:07:58".parse::<DateTime>().expect("T").to_string(), "2026-11-20 15:07:58");
+        assert_eq!(serde_json::from_str::<Date>("\"2026-11-20\"").expect("a date").to_string(), "2026-11-20");
+    }
+
+    #[test]
+    fn refuses_times_that_do_not_exist() {
+        for text in [
+            "", "2026-11-20", "2026-02-29 00:00:00", "1900-02-29 00:00:00", "2026-13-01 00:00:00", "2026-00-01 00:00:00",
+            "2026-04-31 00:00:00", "2026-11-20 24:00:00", "2026-11-20 23:60:00", "2026-11-20 23:59:60",
+            "0000-00-00 00:00:00", "2026-11-20 1:00:00", "2026/11/20 01:00:00", "2026-11-20 01:00:00.000", "２026-11-20 01:00",
+        ] {
+            assert!(text.parse::<DateTime>().is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,321 @@
+//! Amounts and quantities, exactly as written.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::de::{Error as _, Unexpected};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::value::RawValue;
+
+/// The largest mantissa, 2^96 − 1, which is `rust_decimal`'s: 28 digits always fit.
+const MANTISSA_LIMIT: u128 = (1 << 96) - 1;
+/// The most decimal places.
+const SCALE_LIMIT: u32 = 28;
+
+pub(crate) const NOT_A_NUMBER: &str = "is not a decimal number";
+
+/// A decimal number, held exactly: up to 28 digits, up to 28 of them behind the point.
+///
+/// Reads a JSON number or a JSON string that holds one (`12.50`, `"12.50"`, `1.2e3`), never by way of binary floating
+/// point. What it cannot hold exactly it refuses ([`NotExact`]); it never rounds. It writes a JSON number with the
+/// decimal places that it read: `1.50` stays `1.50`. Comparing is by value: `0`, `0.0` and `0.00` are equal.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Decimal(rust_decimal::Decimal);
+
+/// A number that [`Decimal`] cannot hold exactly.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NotExact;
+
+impl NotExact {
+    pub(crate) const MESSAGE: &'static str = "cannot be held exactly: more than 28 digits";
+}
+
+impl fmt::Display for NotExact {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(Self::MESSAGE)
+    }
+}
+
+impl std::error::Error for NotExact {}
+
+impl Decimal {
+    pub const ZERO: Decimal = Decimal(rust_decimal::Decimal::ZERO);
+
+    pub fn is_zero(self) -> bool {
+        self.0.is_zero()
+    }
+    pub fn is_positive(self) -> bool {
+        self > Self::ZERO
+    }
+    pub fn is_negative(self) -> bool {
+        self < Self::ZERO
+    }
+
+    /// The exact sum.
+    pub fn add(self, other: Decimal) -> Result<Decimal, NotExact> {
+        let scale = self.0.scale().max(other.0.scale());
+        let sum = self.mantissa_at(scale)?.checked_add(other.mantissa_at(scale)?).ok_or(NotExact)?;
+        from_parts(sum < 0, sum.unsigned_abs(), scale.into())
+    }
+
+    /// The exact difference.
+    pub fn sub(self, other: Decimal) -> Result<Decimal, NotExact> {
+        self.add(Decimal(-other.0))
+    }
+
+    /// The exact product.
+    pub fn mul(self, other: Decimal) -> Result<Decimal, NotExact> {
+        let product = self.0.mantissa().checked_mul(other.0.mantissa()).ok_or(NotExact)?;
+        from_parts(product < 0, product.unsigned_abs(), (self.0.scale() + other.0.scale()).into())
+    }
+
+    /// The number as `rust_decimal` knows it, for rounding and division. Those may be inexact: say where and why.
+    pub fn get(self) -> rust_decimal::Decimal {
+        self.0
+    }
+
+    fn mantissa_at(self, scale: u32) -> Result<i128, NotExact> {
+        let factor = 10_i128.checked_pow(scale - self.0.scale()).ok_or(NotExact)?;
+        self.0.mantissa().checked_mul(factor).ok_or(NotExact)
+    }
+}
+
+/// Why a text is not a [`Decimal`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Problem {
+    NotANumber,
+    NotExact,
+}
+
+/// Reads exactly what JSON calls a number; no sign `+`, no thousands separators, no white space.
+fn parse(text: &str) -> Result<Decimal, Problem> {
+    let bytes = text.as_bytes();
+    let (negative, mut rest) = match bytes.strip_prefix(b"-") {
+        Some(rest) => (true, rest),
+        None => (false, bytes),
+    };
+    let mut digits = Digits::default();
+    let whole = digits.take(&mut rest)?;
+    if whole == 0 || (whole > 1 && bytes[usize::from(negative)] == b'0') {
+        return Err(Problem::NotANumber);
+    }
+    let mut places = 0_i64;
+    if let Some(after) = rest.strip_prefix(b".") {
+        rest = after;
+        let count = digits.take(&mut rest)?;
+        if count == 0 {
+            return Err(Problem::NotANumber);
+        }
+        places = i64::try_from(count).map_err(|_| Problem::NotExact)?;
+    }
+    if let [b'e' | b'E', after @ ..] = rest {
+        places = places.checked_sub(exponent(after)?).ok_or(Problem::NotExact)?;
+    } else if !rest.is_empty() {
+        return Err(Problem::NotANumber);
+    }
+    // More than 38 digits overflow even where they are only zeros behind the point; no vendor writes such amounts.
+    let mantissa = digits.value.ok_or(Problem::NotExact)?;
+    from_parts(negative, mantissa, places).map_err(|NotExact| Problem::NotExact)
+}
+
+/// Digits gathered so far; `None` once they no longer fit.
+struct Digits {
+    value: Option<u128>,
+}
+
+impl Default for Digits {
+    fn default() -> Self {
+        Self { value: Some(0) }
+    }
+}
+
+impl Digits {
+    /// Takes the digits at the head of `rest` and says how many there were.
+    fn take(&mut self, rest: &mut &[u8]) -> Result<usize, Problem> {
+        let count = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        let (digits, after) = rest.split_at(count);
+        *rest = after;
+        // Chunks of 18 digits stay in a machine word, which is what nearly every amount needs.
+        for chunk in digits.chunks(18) {
+            let word = chunk.iter().fold(0_u64, |word, digit| word * 10 + u64::from(digit - b'0'));
+            let shift = 10_u64.pow(u32::try_from(chunk.len()).unwrap_or(u32::MAX));
+            self.value = match self.value {
+                Some(0) => Some(word.into()),
+                Some(value) => value.checked_mul(shift.into()).and_then(|value| value.checked_add(word.into())),
+                None => None,
+            };
+        }
+        Ok(count)
+    }
+}
+
+fn exponent(text: &[u8]) -> Result<i64, Problem> {
+    let (negative, digits) = match text {
+        [b'-', digits @ ..] => (true, digits),
+        [b'+', digits @ ..] => (false, digits),
+        digits => (false, digits),
+    };
+    if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
+        return Err(Problem::NotANumber);
+    }
+    // Cut at a value that no exact amount reaches, so that the sum cannot overflow.
+    let value = digits.iter().fold(0_i64, |value, digit| (value * 10 + i64::from(digit - b'0')).min(1_000_000));
+    Ok(if negative { -value } else { value })
+}
+
+fn from_parts(negative: bool, mut mantissa: u128, mut places: i64) -> Result<Decimal, NotExact> {
+    if mantissa == 0 {
+        places = places.clamp(0, SCALE_LIMIT.into());
+    }
+    while places < 0 {
+        mantissa = mantissa.checked_mul(10).ok_or(NotExact)?;
+        places += 1;
+    }
+    while (places > SCALE_LIMIT.into() || mantissa > MANTISSA_LIMIT) && places > 0 && mantissa.is_multiple_of(10) {
+        mantissa /= 10;
+        places -= 1;
+    }
+    if mantissa > MANTISSA_LIMIT {
+        return Err(NotExact);
+    }
+    let scale = u32::try_from(places).map_err(|_| NotExact)?;
+    let mantissa = i128::try_from(mantissa).map_err(|_| NotExact)?;
+    let signed = if negative { -mantissa } else { mantissa };
+    rust_decimal::Decimal::try_from_i128_with_scale(signed, scale).map(Decimal).map_err(|_| NotExact)
+}
+
+impl FromStr for Decimal {
+    type Err = NotExact;
+    /// Reads a JSON number's text; what is no number at all is refused like what is not exact.
+    fn from_str(text: &str) -> Result<Self, NotExact> {
+        parse(text).map_err(|_| NotExact)
+    }
+}
+
+impl From<rust_decimal::Decimal> for Decimal {
+    fn from(value: rust_decimal::Decimal) -> Self {
+        Self(value)
+    }
+}
+
+impl From<i64> for Decimal {
+    fn from(value: i64) -> Self {
+        Self(value.into())
+    }
+}
+
+impl fmt::Display for Decimal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Debug for Decimal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl<'de> Deserialize<'de> for Decimal {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let raw = <&'de RawValue>::deserialize(deserializer)?.get();
+        let number = match raw.as_bytes().first() {
+            Some(b'-' | b'0'..=b'9') => parse(raw),
+            // An escape in a number's string is nothing a vendor writes; it simply is not a number.
+            Some(b'"') => parse(&raw[1..raw.len() - 1]),
+            Some(b'{') => return Err(D::Error::invalid_type(Unexpected::Map, &"a decimal number")),
+            Some(b'[') => return Err(D::Error::invalid_type(Unexpected::Seq, &"a decimal number")),
+            Some(b'n') => return Err(D::Error::invalid_type(Unexpected::Unit, &"a decimal number")),
+            _ => return Err(D::Error::invalid_type(Unexpected::Bool(raw == "true"), &"a decimal number")),
+        };
+        number.map_err(|problem| match problem {
+            Problem::NotANumber => D::Error::custom(NOT_A_NUMBER),
+            Problem::NotExact => D::Error::custom(NotExact::MESSAGE),
+        })
+    }
+}
+
+impl Serialize for Decimal {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        use serde::ser::Error as _;
+        use std::io::Write as _;
+        // 29 digits, a sign, a point and a leading zero.
+        let mut buffer = [0_u8; 40];
+        let mut free = &mut buffer[..];
+        write!(free, "{}", self.0).map_err(S::Error::custom)?;
+        let used = 40 - free.len();
+        let text = std::str::from_utf8(&buffer[..used]).map_err(S::Error::custom)?;
+        serde_json::from_str::<&RawValue>(text).map_err(S::Error::custom)?.serialize(serializer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(json: &str, written: &str) {
+        let read: Decimal = serde_json::from_str(json).expect(json);
+        assert_eq!(serde_json::to_string(&read).expect("a number"), written, "{json}");
+    }
+
+    #[test]
+    fn keeps_every_digit_and_place_as_written() {
+        for text in ["0", "0.00", "1.50", "-1.50", "12345678901.123456", "0.1", "9007199254740993", "100", "0.000001"] {
+            check(text, text);
+            check(&format!("\"{text}\""), text);
+        }
+        check("79228162514264337593543950335", "79228162514264337593543950335");
+        check("0.1234567890123456789012345678", "0.1234567890123456789012345678");
+        check("-0.0000000000000000000000000001", "-0.0000000000000000000000000001");
+    }
+
+    #[test]
+    fn an_exponent_becomes_plain_digits() {
+        check("1e3", "1000");
+        check("1.25E+1", "12.5");
+        check("125e-2", "1.25");
+        check("0e99", "0");
+        check("1.0000000000000000000000000000000", "1.0000000000000000000000000000");
+    }
+
+    #[test]
+    fn refuses_what_it_cannot_hold_exactly() {
+        for text in [
+            "79228162514264337593543950336",
+            "0.12345678901234567890123456789",
+            "1e29",
+            "1e-29",
+            "1e999999999999999999999",
+            "123456789012345678901234567890123456789012345678901234567890",
+        ] {
+            assert_eq!(parse(text), Err(Problem::NotExact), "{text}");
+        }
+    }
+
+    #[test]
+    fn refuses_what_json_does_not_call_a_number() {
+        for text in ["", " 1", "1 ", "+1", "01", "-01", "1.", ".5", "1,000", "1_000", "0x1", "1e", "1e+", "--1", "NaN", "１"] {
+            assert_eq!(parse(text), Err(Problem::NotANumber), "{text}");
+        }
+    }
+
+    #[test]
+    fn compares_by_value() {
+        let read = |text: &str| parse(text).expect(text);
+        assert_eq!(read("0.00"), Decimal::ZERO);
+        assert!(read("0.0").is_zero() && read("-0.0").is_zero() && !read("0.01").is_zero());
+        assert_eq!(read("1.50"), read("1.5"));
+        assert!(read("2") < read("10"));
+    }
+
+    #[test]
+    fn calculates_exactly_or_not_at_all() {
+        let read = |text: &str| parse(text).expect(text);
+        assert_eq!(read("0.1").add(read("0.2")).map(|sum| sum.to_string()), Ok("0.3".into()));
+        assert_eq!(read("1").sub(read("1.25")).map(|sum| sum.to_string()), Ok("-0.25".into()));
+        assert_eq!(read("1.25").mul(read("-0.5")).map(|product| product.to_string()), Ok("-0.625".into()));
+        assert_eq!(read("79228162514264337593543950335").add(read("0.1")), Err(NotExact));
+        assert_eq!(read("0.00000000000001").mul(read("0.000000000000001")), Err(NotExact));
+    }
+}

@@ -1,0 +1,47 @@
+//! A field whose absence means something else than its null.
+
+use serde::{Deserialize, Deserializer};
+
+/// Distinguishes a field that is not there from one that is `null`; `Option` reads both as `None`.
+/// Needs `#[serde(default)]` on the field.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Field<T> {
+    #[default]
+    Missing,
+    Null,
+    Value(T),
+}
+
+impl<T> Field<T> {
+    pub fn value(self) -> Option<T> {
+        match self {
+            Field::Value(value) => Some(value),
+            Field::Missing | Field::Null => None,
+        }
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Field<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(Option::deserialize(deserializer)?.map_or(Field::Null, Field::Value))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Decimal;
+
+    #[test]
+    fn tells_missing_from_null_from_a_value() {
+        #[derive(Deserialize)]
+        struct Row {
+            #[serde(default)]
+            qty: Field<Decimal>,
+        }
+        let read = |json: &str| serde_json::from_str::<Row>(json).expect(json).qty;
+        assert_eq!(read("{}"), Field::Missing);
+        assert_eq!(read(r#"{"qty":null}"#), Field::Null);
+        assert_eq!(read(r#"{"qty":"2"}"#), Field::Value(2.into()));
+    }
+}
