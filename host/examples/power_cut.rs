@@ -3,7 +3,8 @@
 //! A child commits to a store on an ext4 of its own, on a loop device, and prints a line after each acknowledgement. At a
 //! random moment the child is stopped, the block device is copied as it stands, and the copy is mounted, which replays
 //! its journal as a boot would. The store in it must open, and every acknowledged batch must be there, whole and right.
-//! This is kind to the store: no write is reordered and no drive forgets its cache.
+//! The next cuts go on with the copy, so that a recovered store is cut again. This is kind to the store: no write is
+//! reordered and no drive forgets its cache.
 //!
 //! `--sabotage no-syncfs` (with the feature `failpoints`) leaves the sync out, to see that this program would notice.
 
@@ -41,9 +42,9 @@ struct Options {
 }
 
 /// An ext4 needs room for its journal and a store for its log; copying much more would take longer than the cut.
-const IMAGE_BYTES: u64 = 192 << 20;
-/// The child is stopped at a random moment of this span after its first acknowledgement.
-const WRITING_MS: std::ops::Range<u64> = 20..900;
+const IMAGE_BYTES: u64 = 256 << 20;
+/// How often one disk is cut before a new one is made.
+const GENERATIONS: u32 = 4;
 
 fn main() -> anyhow::Result<ExitCode> {
     let options = Options::parse();
@@ -67,21 +68,29 @@ fn main() -> anyhow::Result<ExitCode> {
     let mut dice = StdRng::seed_from_u64(seed);
     let mut broken = 0;
     let mut acknowledged = 0;
-    for cut in 1..=options.cuts {
+    let mut disk = Disk::new()?;
+    for cut in 0..options.cuts {
+        if cut % GENERATIONS == 0 {
+            disk = Disk::new()?;
+        }
         // A large value is synced on its own, and on ext4 that takes most other writes along. So every other cut has
         // none: there only the sync after the flush keeps the promise.
-        let work = Work { seed: dice.random(), large: cut % 2 == 0 };
+        let work = Work { seed: dice.random(), large: cut % 2 == 1 };
+        // Some cuts fall into an opening: the first of a new store, or one that recovers.
+        let moment = if cut % 5 == 0 { Moment::Opening } else { Moment::Writing };
+        let pause_ms = dice.random_range(moment.span_ms());
         let started = Instant::now();
-        let found = one_cut(&mut dice, work, child_environment)?;
+        let found = disk.cut(work, moment, Duration::from_millis(pause_ms), child_environment)?;
         let took = started.elapsed();
         acknowledged += found.acknowledged;
         let with = if work.large { "with" } else { "without" };
-        print!("cut {cut:2}, {with:>7} large values: {:5} acknowledged, ", found.acknowledged);
+        print!("cut {:2}, {moment:?}, {with:>7} large values: {:5} acknowledged, ", cut + 1, found.acknowledged);
         match found.complaint {
             None => println!("all there; opened and read in {} ms; took {took:.1?}", found.check_ms),
             Some(complaint) => {
                 broken += 1;
                 println!("BROKEN: {complaint}");
+                disk = Disk::new()?;
             }
         }
     }
@@ -95,28 +104,66 @@ struct Found {
     check_ms: u128,
 }
 
-fn one_cut(dice: &mut StdRng, work: Work, child_environment: Option<(&str, &str)>) -> anyhow::Result<Found> {
-    let place = tempfile::tempdir()?;
-    let image = place.path().join("disk.img");
-    let after = place.path().join("after.img");
-    make_filesystem(&image)?;
-    let pause = Duration::from_millis(dice.random_range(WRITING_MS));
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Moment {
+    Opening,
+    Writing,
+}
 
-    let mounted = Mount::new(&image, &place.path().join("before"))?;
-    let mut writer = Writer::start(&mounted.at, work, child_environment)?;
-    writer.wait_for_the_first(Duration::from_secs(20))?;
-    // The moment is the point: the child writes meanwhile, and nobody tells it when it ends.
-    std::thread::sleep(pause);
-    writer.stop()?;
-    // The device below the loop holds what the filesystem has written to it: read it and not the page cache above.
-    copy_device(&mounted.device, &after)?;
-    let acknowledged = writer.kill()?;
-    drop(mounted);
+impl Moment {
+    /// From the child's start, or from its first acknowledgement.
+    fn span_ms(self) -> std::ops::Range<u64> {
+        match self {
+            Moment::Opening => 0..80,
+            Moment::Writing => 20..900,
+        }
+    }
+}
 
-    let mounted = Mount::new(&after, &place.path().join("after"))?;
-    let checking = Instant::now();
-    let complaint = check(&mounted.at, work, &acknowledged).err().map(|error| format!("{error:#}"));
-    Ok(Found { acknowledged: acknowledged.len() as u64, complaint, check_ms: checking.elapsed().as_millis() })
+/// A disk and all that was acknowledged on it, through all its cuts.
+struct Disk {
+    place: tempfile::TempDir,
+    image: PathBuf,
+    history: Vec<(Work, Vec<u64>)>,
+}
+
+impl Disk {
+    fn new() -> anyhow::Result<Self> {
+        let place = tempfile::tempdir()?;
+        let image = place.path().join("disk-0.img");
+        make_filesystem(&image)?;
+        Ok(Self { place, image, history: Vec::new() })
+    }
+
+    fn cut(
+        &mut self,
+        work: Work,
+        moment: Moment,
+        pause: Duration,
+        child_environment: Option<(&str, &str)>,
+    ) -> anyhow::Result<Found> {
+        let after = self.place.path().join(format!("disk-{}.img", self.history.len() + 1));
+        let mounted = Mount::new(&self.image, &self.place.path().join("before"))?;
+        let mut writer = Writer::start(&mounted.at, work, child_environment)?;
+        if moment == Moment::Writing {
+            writer.wait_for_the_first(Duration::from_secs(20))?;
+        }
+        // The moment is the point: the child works meanwhile, and nobody tells it when it ends.
+        std::thread::sleep(pause);
+        writer.stop()?;
+        copy_device(&mounted.device, &after)?;
+        let acknowledged = writer.kill()?;
+        drop(mounted);
+        std::fs::remove_file(&self.image)?;
+        self.image = after;
+
+        let count = acknowledged.len() as u64;
+        self.history.push((work, acknowledged));
+        let mounted = Mount::new(&self.image, &self.place.path().join("after"))?;
+        let checking = Instant::now();
+        let complaint = check(&mounted.at, &self.history).err().map(|error| format!("{error:#}"));
+        Ok(Found { acknowledged: count, complaint, check_ms: checking.elapsed().as_millis() })
+    }
 }
 
 /// What the child writes. Batch `number` follows from this and the number alone, so the parent can say what is right.
@@ -128,7 +175,7 @@ struct Work {
 
 fn batch_of(work: Work, number: u64) -> Vec<(Table, Key, Vec<u8>)> {
     let mut dice = StdRng::seed_from_u64(work.seed ^ number.wrapping_mul(0x9E37_79B9_7F4A_7C15));
-    let key = |part: u64| KeyBuilder::new().number(number).number(part).build();
+    let key = |part: u64| KeyBuilder::new().number(work.seed).number(number).number(part).build();
     let mut bytes = |length: usize| -> Vec<u8> {
         let mut bytes = vec![0; length];
         dice.fill(bytes.as_mut_slice());
@@ -141,7 +188,7 @@ fn batch_of(work: Work, number: u64) -> Vec<(Table, Key, Vec<u8>)> {
             .collect(),
         1 if work.large => vec![(Table::Bodies, key(0), bytes(200_000)), (Table::Subjects, key(0), bytes(300))],
         // One row that is rewritten all the time, as a cursor is.
-        2 => vec![(Table::Cursors, KeyBuilder::new().text("cursor").build(), number.to_be_bytes().to_vec())],
+        2 => vec![(Table::Cursors, KeyBuilder::new().number(work.seed).build(), number.to_be_bytes().to_vec())],
         _ => vec![(Table::Subjects, key(0), bytes(200))],
     }
 }
@@ -180,7 +227,7 @@ fn open(directory: &Path) -> anyhow::Result<SledStore> {
 }
 
 /// Complains of the first acknowledged batch that is missing or wrong, and of any batch that is torn.
-fn check(directory: &Path, work: Work, acknowledged: &[u64]) -> anyhow::Result<()> {
+fn check(directory: &Path, history: &[(Work, Vec<u64>)]) -> anyhow::Result<()> {
     let store = open(directory).context("the store does not open")?;
     let mut rows = BTreeMap::new();
     for table in Table::ALL {
@@ -188,6 +235,17 @@ fn check(directory: &Path, work: Work, acknowledged: &[u64]) -> anyhow::Result<(
             rows.insert((table, key), row.value);
         }
     }
+    for (work, acknowledged) in history {
+        check_work(&rows, *work, acknowledged)?;
+    }
+    // A store that opens must also be usable.
+    let mut batch = Batch::new();
+    batch.put(Table::Subjects, KeyBuilder::new().text("after").build(), "the cut");
+    futures::executor::block_on(store.commit(batch)).context("the store takes nothing after the cut")?;
+    store.close().context("the store does not close")
+}
+
+fn check_work(rows: &BTreeMap<(Table, Key), bytes::Bytes>, work: Work, acknowledged: &[u64]) -> anyhow::Result<()> {
     let last = acknowledged.iter().max().copied().unwrap_or(0);
     // The child has at most four batches in work beyond those it was told of.
     for number in 0..=last + 8 {
@@ -197,25 +255,13 @@ fn check(directory: &Path, work: Work, acknowledged: &[u64]) -> anyhow::Result<(
             Some(found) => found == value,
             None => false,
         };
-        let there = batch.iter().filter(present).count();
+        let (there, all) = (batch.iter().filter(present).count(), batch.len());
         if acknowledged.contains(&number) {
-            ensure!(
-                there == batch.len(),
-                "batch {number} was acknowledged and {there} of {} rows are there",
-                batch.len()
-            );
+            ensure!(there == all, "batch {number} was acknowledged and {there} of {all} rows are there");
         }
-        ensure!(
-            there == 0 || there == batch.len(),
-            "batch {number} is torn: {there} of {} rows are there",
-            batch.len()
-        );
+        ensure!(there == 0 || there == all, "batch {number} is torn: {there} of {all} rows are there");
     }
-    // A store that opens must also be usable.
-    let mut batch = Batch::new();
-    batch.put(Table::Subjects, KeyBuilder::new().text("after").build(), "the cut");
-    futures::executor::block_on(store.commit(batch)).context("the store takes nothing after the cut")?;
-    store.close().context("the store does not close")
+    Ok(())
 }
 
 // The child, seen from the parent.

@@ -111,6 +111,11 @@ pub(super) fn sled_failed(error: &sled::Error) -> Error {
     }
 }
 
+/// Whether any opening of this data directory ever ended well. Nothing can have been acknowledged before one did.
+pub(super) fn was_ever_opened(directory: &Directory) -> Result<bool, Error> {
+    Ok(noted_lease(directory)? > 0)
+}
+
 /// The lease that was noted beside the store; zero where none was.
 fn noted_lease(directory: &Directory) -> Result<u64, Error> {
     let text = match directory.dir().read_to_string(LEASE_FILE) {

@@ -68,7 +68,7 @@ impl SledStore {
     pub fn open(data_dir: &Dir, path: &Path, settings: &Settings) -> Result<Self, Error> {
         refuse_another_folder(data_dir, path)?;
         let directory = Directory::open(data_dir)?;
-        let db = open_sled(path, settings)?;
+        let db = open_sled(path, settings, format::was_ever_opened(&directory)?)?;
         let opened = guarded(|| format::take_lease(&db, &directory))?;
         let blobs = Blobs::open(data_dir)?;
         let removed = guarded(|| blobs.collect(|digest| is_used(&db, digest)))?;
@@ -253,26 +253,27 @@ fn is_used(db: &sled::Db, digest: &row::Digest) -> Result<bool, Error> {
     }
 }
 
-fn open_sled(path: &Path, settings: &Settings) -> Result<sled::Db, Error> {
+fn open_sled(path: &Path, settings: &Settings, ever_opened: bool) -> Result<sled::Db, Error> {
     let config = sled::Config::new()
         .path(path.join(STORE))
         .cache_capacity(settings.cache_bytes)
         // Its default, said aloud: without its own flusher sled never syncs nor collects segments.
         .flush_every_ms(Some(500));
     let opened = catch_unwind(AssertUnwindSafe(|| config.open()));
-    let damaged = |why: String| Error::Damaged {
-        detail: format!(
-            "{} cannot be recovered ({why}); keep this directory for inspection and restore the whole data directory \
-             from a backup",
-            path.join(STORE).display()
-        ),
+    let store = path.join(STORE);
+    let damaged = |why: String| {
+        let what_to_do = match ever_opened {
+            true => "keep this directory for inspection and restore the whole data directory from a backup",
+            false => "its first opening never ended, so nothing was ever kept in it: remove it and start again",
+        };
+        Error::Damaged { detail: format!("{} cannot be recovered ({why}); {what_to_do}", store.display()) }
     };
     match opened {
         Ok(Ok(db)) => Ok(db),
         // sled gives this no kind of its own. The version is pinned, and a test opens a store twice.
         Ok(Err(sled::Error::Io(error))) if error.to_string().starts_with("could not acquire lock") => Err(Error::InUse),
         Ok(Err(sled::Error::Io(error))) => Err(directory::disk_full(&error)
-            .unwrap_or_else(|| Error::Open { detail: format!("{}: {error}", path.join(STORE).display()) })),
+            .unwrap_or_else(|| Error::Open { detail: format!("{}: {error}", store.display()) })),
         Ok(Err(error @ sled::Error::Unsupported(_))) => Err(Error::Open { detail: error.to_string() }),
         Ok(Err(error)) => Err(damaged(error.to_string())),
         Err(panic) => Err(damaged(panic_text(&*panic))),

@@ -176,6 +176,16 @@ fn a_log_that_sled_cannot_read_is_damaged_or_refused_and_never_a_new_store() {
 }
 
 #[test]
+fn a_store_whose_first_opening_never_ended_may_be_removed() {
+    let temp = tempfile::tempdir().unwrap();
+    std::fs::create_dir(temp.path().join("store")).unwrap();
+    std::fs::write(temp.path().join("store/conf"), [0xA5; 200]).unwrap();
+    let error = open(temp.path()).map(drop).unwrap_err();
+    assert!(matches!(error, Error::Damaged { .. }), "{error}");
+    assert!(error.to_string().contains("remove it"), "{error}");
+}
+
+#[test]
 fn a_path_that_is_not_the_opened_folder_is_refused() {
     let one = tempfile::tempdir().unwrap();
     let other = tempfile::tempdir().unwrap();
