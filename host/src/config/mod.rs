@@ -1,1 +1,5 @@
-//!
+//! What the operator and the tenants set.
+
+mod secret;
+
+pub use secret::Secret;
