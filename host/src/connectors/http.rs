@@ -41,7 +41,7 @@ impl fmt::Debug for Http {
     }
 }
 
-/// Why no client could be built: the operator's proxy address, or a machine without any certificate authority.
+/// Why no client could be built: above all the operator's proxy address.
 #[derive(Debug, thiserror::Error)]
 #[error("the HTTP client cannot be set up: {0}")]
 pub struct SetupError(String);
@@ -55,23 +55,33 @@ impl Http {
     pub fn with_clock(proxy: Option<&str>, clock: Arc<dyn Clock>) -> Result<Self, SetupError> {
         // Fails only where a provider is installed already, which is as good.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let mut builder = reqwest::Client::builder()
-            .user_agent(concat!("crossdock/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(CONNECT_TIMEOUT)
-            .pool_idle_timeout(POOL_IDLE_TIMEOUT)
-            .redirect(reqwest::redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            .referer(false)
-            .http1_only()
-            .gzip(true)
-            .no_proxy();
-        if let Some(proxy) = proxy {
+        let builder = || -> Result<reqwest::ClientBuilder, SetupError> {
+            let builder = reqwest::Client::builder()
+                .user_agent(concat!("crossdock/", env!("CARGO_PKG_VERSION")))
+                .connect_timeout(CONNECT_TIMEOUT)
+                .pool_idle_timeout(POOL_IDLE_TIMEOUT)
+                .redirect(reqwest::redirect::Policy::none())
+                .retry(reqwest::retry::never())
+                .referer(false)
+                .http1_only()
+                .gzip(true)
+                .no_proxy();
+            let Some(proxy) = proxy else { return Ok(builder) };
             // The address may carry a password, so the library's own words are not passed on.
             let proxy =
                 reqwest::Proxy::all(proxy).map_err(|_| SetupError("the proxy's address is not usable".into()))?;
-            builder = builder.proxy(proxy);
-        }
-        let client = builder.build().map_err(|error| SetupError(chain(&error.without_url())))?;
+            Ok(builder.proxy(proxy))
+        };
+        let client = match builder()?.build() {
+            Ok(client) => client,
+            // A machine without certificate authorities can still talk to a vendor on its own network; https then
+            // refuses every certificate instead of the whole engine refusing to start.
+            Err(error) => {
+                tracing::warn!(error = chain(&error.without_url()), "no certificate authorities: https will not work");
+                let bare = builder()?.tls_certs_only([]).build();
+                bare.map_err(|error| SetupError(chain(&error.without_url())))?
+            }
+        };
         Ok(Self { client, clock })
     }
 

@@ -36,7 +36,7 @@ impl Default for Limits {
             requests_per_second: 4.0,
             burst: 4,
             max_in_flight: 4,
-            queue_timeout_ms: 30_000,
+            queue_timeout_ms: 10_000,
             // A batch save of twenty bills with audit takes some ten seconds on a busy site.
             timeout_ms: 60_000,
             // Fifty sale-outs of a hundred lines each are about 4 MiB.
@@ -90,7 +90,7 @@ impl Limits {
             self.queue_timeout_ms <= 600_000,
             "queue_timeout_ms",
             "must be at most ten minutes",
-            "leave it out for 30000",
+            "leave it out for 10000",
         );
         check(
             (1 << 10..=1 << 30).contains(&self.response_limit_bytes),

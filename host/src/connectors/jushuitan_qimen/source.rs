@@ -96,7 +96,7 @@ impl Saleouts {
             other => other?,
         };
         let Some(count) = first.record_count else {
-            return Err(Error::Refused {
+            return Err(Error::Unknown {
                 code: "no_total".into(),
                 message: "the vendor gave no data_count, without which a window cannot be known to be complete".into(),
             });
@@ -144,16 +144,17 @@ impl Saleouts {
             let newest = newest_version(&page)?;
             // No filter by status goes with this cursor, so what the scheme does not want is left out here. A record
             // that cannot be read is handed over: somebody has to see it.
-            let wanted = page.rows.into_iter().filter(|row| {
-                row.document.key.is_err() || self.options.statuses.iter().any(|status| *status == row.status)
-            });
+            let wanted = page
+                .rows
+                .into_iter()
+                .filter(|row| row.document.key.is_err() || self.options.statuses.contains(&row.status));
             let position = format!("after row version {cursor}");
             hand_over(wanted.collect(), None, position, sink, summary).await?;
             match newest {
                 Some(newest) if newest > cursor => cursor = newest,
                 Some(_) if full => {
                     let message = format!("a full page at row version {cursor} names no larger one");
-                    return Err(Error::Refused { code: "row_version_stuck".into(), message });
+                    return Err(Error::Unknown { code: "row_version_stuck".into(), message });
                 }
                 _ => break,
             }

@@ -49,6 +49,16 @@ impl Client {
         self.line.limits().longest_send() * 2
     }
 
+    /// [`Client::call`] within [`Client::longest_call`], for the questions around a write: a lost session could make
+    /// them take twice as long, and the write's deadline has to hold.
+    pub async fn ask_in_time<T>(&self, question: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+        let limit = self.longest_call();
+        tokio::time::timeout(limit, question).await.unwrap_or_else(|_| {
+            let host = self.account.base_url.host_str().unwrap_or("").to_owned();
+            Err(Error::AnswerLost { host, after: limit, detail: "the question took too long".into() })
+        })
+    }
+
     pub async fn call(&self, method: &str, body: String, kind: Kind) -> Result<(Value, Option<Status>), Error> {
         let service = format!("{FORM}{method}");
         let mut repeated = false;

@@ -98,7 +98,7 @@ impl Bills {
         if !wanted {
             return vec![Seen::NotAsked; jobs.len()];
         }
-        match self.held(jobs).await {
+        match self.client.ask_in_time(self.held(jobs)).await {
             Ok(held) => {
                 let seen = |job: &&Job| held.get(&folded(job.key.as_str())).cloned().unwrap_or(Seen::Absent);
                 jobs.iter().map(seen).collect()
@@ -190,7 +190,7 @@ impl Bills {
     /// Only over a bill that the site, asked now, holds under this id and not audited.
     async fn update(&self, jobs: &[Job]) -> Result<Vec<Answer>, Error> {
         let all: Vec<_> = jobs.iter().collect();
-        let held = self.held(&all).await.map_err(unsent)?;
+        let held = self.client.ask_in_time(self.held(&all)).await.map_err(unsent)?;
         let prepared = jobs.iter().map(|job| {
             let Some(id) = job.id.as_deref().and_then(|id| id.parse::<u64>().ok()).filter(|id| *id > 0) else {
                 return Err(words("id_missing", "the bill's FID is not known, so it cannot be written over".into()));
@@ -289,9 +289,9 @@ impl Target for Bills {
         Ok(jobs.iter().map(|job| compare::find(job, &rows, &self.options)).collect())
     }
 
-    /// The question before, the write, and the question after it, each with its turn and perhaps a log-in.
+    /// A write and one question: before it for an update, after it for all else.
     fn request_timeout(&self) -> Duration {
-        self.client.longest_call() * 3
+        self.client.longest_call() * 2
     }
 
     async fn probe(&self) -> Result<(), Error> {

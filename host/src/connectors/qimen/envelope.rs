@@ -28,7 +28,7 @@ impl Answered {
 }
 
 /// A value that vendors write as a number in one release and as text in the next.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(from = "serde_json::Value")]
 pub struct Loose(pub Option<String>);
 
@@ -39,12 +39,6 @@ impl From<serde_json::Value> for Loose {
             serde_json::Value::String(text) => Loose(Some(text)),
             other => Loose(Some(other.to_string())),
         }
-    }
-}
-
-impl Default for Loose {
-    fn default() -> Self {
-        Loose(None)
     }
 }
 
