@@ -20,7 +20,7 @@ use clap::{Args, ValueEnum};
 use jiff::Timestamp;
 use serde_json::value::RawValue;
 
-use crate::model::{Outcome, SchemeId, TenantId};
+use crate::model::{Outcome, SchemeId, System, TenantId};
 use crate::sandbox::{
     Call, Compiler, Context, Error, Isolation, Limits, Lookup, Module, ModuleClass, References, Sandbox, Settings,
 };
@@ -195,11 +195,12 @@ impl Transform {
             return Ok(Some(named.clone()));
         }
         let system = module.description().source.split(':').next().unwrap_or_default();
-        Ok(match system {
-            "jushuitan_qimen" => Some("io_id".into()),
-            "wangdiantong_qimen" => Some("stockin_no".into()),
-            "yonyou_u8" => Some("code".into()),
-            _ => None,
+        let known = serde_json::from_value::<System>(system.into()).ok();
+        Ok(match known {
+            Some(System::JushuitanQimen) => Some("io_id".into()),
+            Some(System::WangdiantongQimen) => Some("stockin_no".into()),
+            Some(System::YonyouU8) => Some("code".into()),
+            Some(System::KingdeeK3cloud | System::KingdeeJdy) | None => None,
         })
     }
 }

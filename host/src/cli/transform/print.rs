@@ -27,8 +27,8 @@ struct Line<'a> {
 #[derive(Serialize)]
 struct Bill<'a> {
     key: &'a str,
-    /// Byte for byte what the component emitted.
-    body: &'a RawValue,
+    /// What the component emitted, byte for byte but for line breaks between tokens, which would break the line.
+    body: Box<RawValue>,
 }
 
 #[derive(Serialize)]
@@ -68,7 +68,7 @@ pub fn json(out: &mut impl Write, document: &Document, run: &Run) -> io::Result<
         Ok(Outcome::Emit(bills)) => {
             line.outcome = "emit";
             for bill in bills {
-                line.documents.push(Bill { key: bill.key.as_str(), body: serde_json::from_str(&bill.body)? });
+                line.documents.push(Bill { key: bill.key.as_str(), body: one_line(&bill.body)? });
             }
         }
         Ok(Outcome::Skip(reason)) => (line.outcome, line.reason) = ("skip", Some(reason)),
@@ -77,6 +77,11 @@ pub fn json(out: &mut impl Write, document: &Document, run: &Run) -> io::Result<
     }
     serde_json::to_writer(&mut *out, &line)?;
     out.write_all(b"\n")
+}
+
+/// A raw line break cannot stand in a JSON string, so whichever there is lies between tokens.
+fn one_line(body: &str) -> serde_json::Result<Box<RawValue>> {
+    RawValue::from_string(body.replace(['\r', '\n'], " "))
 }
 
 pub fn text(out: &mut impl Write, document: &Document, run: &Run) -> io::Result<()> {
