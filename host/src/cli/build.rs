@@ -33,7 +33,7 @@ pub fn run(arguments: &Arguments) -> ExitCode {
         ExitCode::from(Exit::Failed)
     };
     if arguments.install_toolchain
-        && let Err(error) = build::install_toolchain()
+        && let Err(error) = build::install_toolchain(&arguments.directory)
     {
         return fail(error);
     }

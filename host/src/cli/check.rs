@@ -4,10 +4,38 @@ use std::io::{self, IsTerminal as _, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
+use clap::Args;
+
 use crate::config::{self, LoadOptions, Problems};
+use crate::daemon;
+
+use super::ConfigArguments;
 
 /// The configuration is not usable. 1 stays for what went wrong while looking.
 const UNUSABLE: u8 = 2;
+
+/// Finds every mistake at once: the file's, the connections', the sandbox's, the schemes'. Starts nothing and asks no
+/// vendor.
+#[derive(Debug, Args)]
+#[command(after_help = "Exit codes: 0 in order; 2 not usable, every problem with its place is on standard error.\n\n\
+                        Example: crossdock check --config crossdock.toml")]
+pub struct Arguments {
+    #[command(flatten)]
+    config: ConfigArguments,
+}
+
+pub fn run(arguments: &Arguments) -> ExitCode {
+    let ConfigArguments { config, allow_inline_secrets } = &arguments.config;
+    daemon::with_judgement(*allow_inline_secrets, |options| check(config, options))
+}
+
+/// Prints the problems of a configuration that a command could not load.
+pub(super) fn show(problems: &Problems) {
+    let mut stderr = io::stderr().lock();
+    let colour = stderr.is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    // Nobody reads what cannot be printed; the exit code still tells.
+    let _ = print(problems, &mut stderr, colour);
+}
 
 /// Checks the file at `path` and prints to stderr.
 pub fn check(path: &Path, options: &LoadOptions<'_>) -> ExitCode {

@@ -42,7 +42,7 @@ enum Command {
     /// Find every mistake of a configuration, each with its place and how to mend it
     Check(check::Arguments),
     /// Run a component over documents, offline, in the sandbox that production uses
-    Transform(transform::Arguments),
+    Transform(Box<transform::Transform>),
     /// Build a transform into a component
     Build(build::Arguments),
     /// List, show, retry or discard documents
@@ -84,7 +84,7 @@ pub fn main() -> ExitCode {
         Command::Serve(arguments) => serve::run(&arguments),
         Command::Run(arguments) => run::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
-        Command::Transform(arguments) => transform::run(&arguments),
+        Command::Transform(command) => command.run(),
         Command::Build(arguments) => build::run(&arguments),
         Command::Document(command) => document::run(&command),
         Command::Pause(arguments) => pause::pause(&arguments),

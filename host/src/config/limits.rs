@@ -9,12 +9,18 @@ pub struct Limits {
     pub fuel: Option<u64>,
     pub deadline_ms: Option<u64>,
     pub memory_limit_bytes: Option<u64>,
+    /// Elements of all tables of one instance.
+    pub table_elements_limit: Option<u64>,
     /// Bytes of one call's target documents together.
     pub output_limit_bytes: Option<u64>,
+    pub output_documents_limit: Option<u64>,
+    /// Calls of the host's functions in one call.
+    pub host_calls_limit: Option<u64>,
+    /// Bytes of one call's look-up answers together.
+    pub lookup_limit_bytes: Option<u64>,
+    pub log_lines_limit: Option<u64>,
     /// Bytes of one call's log lines together.
     pub log_limit_bytes: Option<u64>,
-    /// Calls of the host's functions in one call.
-    pub host_call_limit: Option<u64>,
 }
 
 pub(super) fn read(scheme: &Section<'_>) -> Limits {
@@ -28,9 +34,13 @@ pub(super) fn read(scheme: &Section<'_>) -> Limits {
         deadline_ms: section.number("deadline_ms", 20..=600_000),
         // One page of 64 KiB is the smallest memory; a gibibyte is more than a whole pool should spend on one.
         memory_limit_bytes: section.number("memory_limit_bytes", 64 << 10..=1 << 30),
+        table_elements_limit: section.number("table_elements_limit", 1..=1_000_000),
         output_limit_bytes: section.number("output_limit_bytes", 1 << 10..=64 << 20),
+        output_documents_limit: section.number("output_documents_limit", 1..=100_000),
+        host_calls_limit: section.number("host_calls_limit", 1..=10_000_000),
+        lookup_limit_bytes: section.number("lookup_limit_bytes", 1 << 10..=64 << 20),
+        log_lines_limit: section.number("log_lines_limit", 0..=100_000),
         log_limit_bytes: section.number("log_limit_bytes", 0..=1 << 20),
-        host_call_limit: section.number("host_call_limit", 1..=10_000_000),
     };
     section.finish();
     limits

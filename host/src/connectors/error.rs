@@ -9,7 +9,7 @@ use crate::fault::{Code, Disposition, Fault};
 use super::SinkClosed;
 
 /// A failed exchange with a vendor. Holds the vendor's words, never a credential and never an unmasked address.
-#[derive(Debug, Clone, thiserror::Error)]
+#[derive(Clone, thiserror::Error)]
 pub enum Error {
     /// The request surely never left, or the connection was refused.
     #[error("cannot reach {host}: {detail}")]
@@ -50,6 +50,28 @@ pub enum Error {
     Disturbed { passes: u32 },
     #[error("stopped")]
     Stopped,
+}
+
+/// As its words: the page that [`Error::Unreadable`] keeps is people's names and addresses, which no log wants.
+impl std::fmt::Debug for Error {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let kind = match self {
+            Error::Unreachable { .. } => "Unreachable",
+            Error::AnswerLost { .. } => "AnswerLost",
+            Error::Server { .. } => "Server",
+            Error::Throttled { .. } => "Throttled",
+            Error::CredentialsRefused { .. } => "CredentialsRefused",
+            Error::SessionLost { .. } => "SessionLost",
+            Error::ClockWrong { .. } => "ClockWrong",
+            Error::TooLarge { .. } => "TooLarge",
+            Error::Unreadable { .. } => "Unreadable",
+            Error::Refused { .. } => "Refused",
+            Error::Unknown { .. } => "Unknown",
+            Error::Disturbed { .. } => "Disturbed",
+            Error::Stopped => "Stopped",
+        };
+        write!(f, "{kind}({self})")
+    }
 }
 
 impl From<SinkClosed> for Error {
@@ -99,5 +121,17 @@ impl Error {
             Error::Stopped => (Code::Internal, retry(None)),
         };
         Fault::new(code, disposition, self.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unreadable_page_is_kept_and_not_printed() {
+        let bytes = Bytes::from_static(b"{\"receiver_name\":\"somebody\"");
+        let error = Error::Unreadable { detail: "not JSON".into(), bytes };
+        assert_eq!(format!("{error:?}"), "Unreadable(unreadable answer: not JSON)");
     }
 }

@@ -4,7 +4,18 @@
 //! components, ledgers or schemes. It never decides what happens to a document: it reports facts, and
 //! [`Error`] says whose fault a failure is. It never retries a write by itself.
 
+mod clock;
 mod error;
+mod factory;
+mod http;
+mod jushuitan_qimen;
+mod kingdee_k3cloud;
+mod limits;
+mod qimen;
+mod settings;
+#[cfg(test)]
+mod stub;
+mod text;
 
 use std::ops::Range;
 
@@ -12,7 +23,11 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+pub use clock::{Clock, FixedClock, SystemClock};
 pub use error::Error;
+pub use factory::Connection;
+pub use http::{Http, SetupError};
+pub use settings::SettingProblem;
 
 use crate::model::{DocumentKey, TargetKey};
 
@@ -73,6 +88,11 @@ pub struct ReadSummary {
 pub trait Source: Send + Sync {
     /// The longest window one read may ask for; `None` where the vendor has no such limit.
     fn window_limit(&self) -> Option<jiff::SignedDuration>;
+
+    /// Whether the settings ask for spans of the kind [`Span::After`] and not for windows.
+    fn reads_by_row_version(&self) -> bool {
+        false
+    }
 
     /// Reads one span completely, handing each page to `sink` before asking for what depends on it. `Ok` means that
     /// every record of the span was handed over in an undisturbed pass.

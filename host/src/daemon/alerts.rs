@@ -17,7 +17,7 @@ pub(super) struct Webhook {
 
 impl Webhook {
     pub fn new(address: Secret) -> Result<Self, String> {
-        crate::connectors::install_tls();
+        super::tls::install();
         let http = reqwest::Client::builder()
             .timeout(TIMEOUT)
             .redirect(reqwest::redirect::Policy::none())

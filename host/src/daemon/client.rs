@@ -30,6 +30,7 @@ impl Client {
         if tokio::net::UnixStream::connect(&path).await.is_err() {
             return Ok(None);
         }
+        super::tls::install();
         let http = reqwest::Client::builder()
             .unix_socket(path)
             .build()

@@ -11,6 +11,7 @@ mod office;
 mod pass;
 mod scheme;
 mod serve;
+mod tls;
 mod transformer;
 mod watcher;
 

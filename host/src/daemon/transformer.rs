@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::model::{Digest, SchemeId, TenantId};
 use crate::pipeline::transformer::{Ran, Task, Transformer};
-use crate::sandbox::{Call, Context, Isolation, Limits, Lookup, Module, References, Run, Sandbox};
+use crate::sandbox::{Call, Context, Isolation, Level, Limits, Lookup, Module, References, Run, Sandbox};
 
 /// A retry after a deadline gets this many times the wall clock: what a busy machine took is not the guest's fault.
 const PATIENCE: u64 = 5;
@@ -57,7 +57,7 @@ impl Transformer for SandboxTransformer {
 
 fn ran(run: Run) -> Ran {
     let mut logs: Vec<String> =
-        run.logs.iter().map(|line| format!("{}: {}", line.level.as_str(), line.message)).collect();
+        run.logs.iter().map(|line| format!("{}: {}", level(line.level), line.message)).collect();
     if run.logs_dropped > 0 {
         logs.push(format!("({} more lines were over the cap)", run.logs_dropped));
     }
@@ -66,6 +66,15 @@ fn ran(run: Run) -> Ran {
         fuel: run.fuel,
         memory_bytes: run.memory_bytes,
         logs,
+    }
+}
+
+fn level(level: Level) -> &'static str {
+    match level {
+        Level::Debug => "debug",
+        Level::Info => "info",
+        Level::Warn => "warn",
+        Level::Error => "error",
     }
 }
 

@@ -183,6 +183,9 @@ impl Runner<'_> {
         });
         let fuel_left = store.get_fuel().unwrap_or(0);
         let verdict = match answer {
+            // Fuel is looked at where functions and loops begin, so the last stretch may run into the red. A tank that is
+            // empty at the end counts as exhausted, wherever that was.
+            Ok(_) if fuel_left == 0 => Err(Error::FuelExhausted { limit: self.limits.fuel }),
             Ok((instance, answer)) => outcome::check(answer, self.limits).map(|outcome| (instance, outcome)),
             Err(error) => {
                 let facts = Facts { limits: self.limits, deadline_ms, elapsed: started.elapsed(), fuel_left };
@@ -248,14 +251,18 @@ pub(super) fn describe(
     let _pass = gate.enter();
     caught(|| {
         let mut store = store(pre, call_state(limits.clone(), settings, 0, "describe"), &NoReferences, settings, class);
-        prepare(&mut store, limits.fuel, limits.deadline_ms)
-            .and_then(|()| pre.instantiate(&mut store)?.call_describe(&mut store))
-            .map_err(|error| {
-                let fuel_left = store.get_fuel().unwrap_or(0);
+        let said = prepare(&mut store, limits.fuel, limits.deadline_ms)
+            .and_then(|()| pre.instantiate(&mut store)?.call_describe(&mut store));
+        let fuel_left = store.get_fuel().unwrap_or(0);
+        match said {
+            Ok(_) if fuel_left == 0 => Err(Error::FuelExhausted { limit: limits.fuel }),
+            Ok(said) => Ok(said),
+            Err(error) => {
                 let facts =
                     Facts { limits: &limits, deadline_ms: limits.deadline_ms, elapsed: started.elapsed(), fuel_left };
-                classify(&error, store.data_mut(), settings, &facts)
-            })
+                Err(classify(&error, store.data_mut(), settings, &facts))
+            }
+        }
     })?
 }
 

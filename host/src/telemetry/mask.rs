@@ -76,10 +76,10 @@ fn is_identifier(field: &str) -> bool {
     ["id", "no", "code", "number", "key", "tid"].iter().any(|ending| field.ends_with(ending))
 }
 
-/// What stands outside of strings.
+/// What is expected outside of strings.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Bare {
-    /// Numbers and literals, to be kept.
+    /// Numbers, to be kept. Words are looked into: an error page may come where JSON should.
     Json,
     /// Anything.
     Text,
@@ -136,7 +136,10 @@ fn scan(text: &str, bare: Bare, depth: usize) -> String {
                 rest = &rest[1..];
             }
             _ => {
-                let end = rest.find(['"', '{', '[', '}', ']', ',']).unwrap_or(rest.len());
+                // Outside of any bracket a comma is punctuation, and may stand in the middle of an address.
+                let sentence = bare == Bare::Text && levels.is_empty();
+                let ends = |c: char| matches!(c, '"' | '{' | '[' | '}' | ']') || (c == ',' && !sentence);
+                let end = find_unescaped(rest, ends);
                 let (plain, after) = rest.split_at(end);
                 rest = after;
                 out.push_str(&mask_bare(plain, kind, bare));
@@ -146,6 +149,20 @@ fn scan(text: &str, bare: Bare, depth: usize) -> String {
     out
 }
 
+/// Where the first such character stands that no backslash hides: quotes in a text may be escaped.
+fn find_unescaped(text: &str, wanted: impl Fn(char) -> bool) -> usize {
+    let mut escaped = false;
+    for (at, c) in text.char_indices() {
+        match c {
+            _ if escaped => escaped = false,
+            '\\' => escaped = true,
+            c if wanted(c) => return at,
+            _ => {}
+        }
+    }
+    text.len()
+}
+
 /// What stands between strings and brackets: numbers, literals, white space; in a text, words.
 fn mask_bare(plain: &str, kind: Option<Kind>, bare: Bare) -> String {
     let value = plain.trim();
@@ -153,38 +170,50 @@ fn mask_bare(plain: &str, kind: Option<Kind>, bare: Bare) -> String {
     match kind {
         // The mask is no number, so it becomes a string.
         Some(kind) if is_number => plain.replace(value, &format!("\"{}\"", mask_value(value, kind))),
-        _ if bare == Bare::Json => plain.to_owned(),
+        _ if bare == Bare::Json && is_number => plain.to_owned(),
         _ => mask_pairs(plain),
     }
 }
 
-/// `key=value` and `key: value` in a text, and patterns in the rest of it.
+/// `key=value`, `key: value` and `<key>value` in a text, and patterns in the rest of it.
 fn mask_pairs(text: &str) -> String {
+    // Quotes of all kinds, also escaped ones, may stand around both.
+    let is_quote = |c: char| matches!(c, ' ' | '\'' | '"' | '\\');
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
-    while let Some(at) = rest.find(['=', ':', '：']) {
+    while let Some(at) = rest.find(['=', ':', '：', '>']) {
         let separator_bytes = rest[at..].chars().next().map_or(1, char::len_utf8);
         let (before, after) = (&rest[..at], &rest[at + separator_bytes..]);
-        let name_start = before
-            .rfind(|c: char| !c.is_ascii_alphanumeric() && c != '_')
-            .map_or(0, |i| i + before[i..].chars().next().map_or(1, char::len_utf8));
-        let Some(kind) = kind_of(&before[name_start..]) else {
+        let name = before.trim_end_matches(is_quote);
+        let name = &name[name.trim_end_matches(|c: char| c.is_ascii_alphanumeric() || c == '_').len()..];
+        let is_closing_tag = before.ends_with(&format!("/{name}"));
+        let Some(kind) = kind_of(name).filter(|_| !is_closing_tag) else {
             out.push_str(&mask_patterns(before));
             out.push_str(&rest[at..at + separator_bytes]);
             rest = after;
             continue;
         };
-        out.push_str(&mask_patterns(&before[..name_start]));
-        out.push_str(&rest[name_start..at + separator_bytes]);
-        let value_start = after.len() - after.trim_start_matches(' ').len();
-        let ends = |c: char| c.is_whitespace() || matches!(c, '&' | ',' | ';' | '，' | '；' | '。' | ')' | '）');
-        let value_end = after[value_start..].find(ends).map_or(after.len(), |end| value_start + end);
-        out.push_str(&after[..value_start]);
-        out.push_str(&mask_value(&after[value_start..value_end], kind));
-        rest = &after[value_end..];
+        let value = after.trim_start_matches(is_quote);
+        let value = &value[..value.find(|c| ends_value(c, kind)).unwrap_or(value.len())];
+        let value_start = after.len() - after.trim_start_matches(is_quote).len();
+        out.push_str(&mask_patterns(before));
+        out.push_str(&rest[at..at + separator_bytes + value_start]);
+        out.push_str(&mask_value(value, kind));
+        rest = &after[value_start + value.len()..];
     }
     out.push_str(&mask_patterns(rest));
     out
+}
+
+/// Where a value in a text is over. Names and addresses hold spaces, addresses commas: there it is better to hide the
+/// next words as well than to show half of where somebody lives.
+fn ends_value(c: char, kind: Kind) -> bool {
+    match c {
+        '&' | ';' | '；' | '。' | '<' | '"' | '\'' | '\\' | '\n' | '\r' => true,
+        ',' | '，' | ')' | '）' => kind != Kind::Address,
+        c if c.is_whitespace() => !matches!(kind, Kind::Address | Kind::Name | Kind::NameIfPerson),
+        _ => false,
+    }
 }
 
 /// The string token at the front, quotes included, and what follows. An unclosed one reaches to the end.
@@ -226,7 +255,8 @@ fn mask_string(token: &str, kind: Option<Kind>, field: Option<&str>, depth: usiz
         Some(kind) => mask_value(&text, kind),
         None if text.trim_start().starts_with(['{', '[']) => {
             if depth < NESTING_LIMIT {
-                scan(&text, Bare::Text, depth + 1)
+                let is_json = serde_json::from_str::<serde::de::IgnoredAny>(&text).is_ok();
+                scan(&text, if is_json { Bare::Json } else { Bare::Text }, depth + 1)
             } else {
                 "***".into()
             }

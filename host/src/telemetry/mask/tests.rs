@@ -134,6 +134,45 @@ fn masks_pairs_and_quoted_json_in_a_message() {
 }
 
 #[test]
+fn an_address_in_a_text_is_hidden_to_its_end() {
+    check_text("receiver_address: 浙江省 杭州市 余杭区, 文一西路969号", "receiver_address: 浙江省***");
+    check_text("receiver_name: Zhang San\nqty 2", "receiver_name: Z***\nqty 2");
+}
+
+#[test]
+fn understands_other_quotes_and_tags() {
+    check_text("{'receiver_name': '张三', 'qty': 2}", "{'receiver_name': '张*', 'qty': 2}");
+    check_text("body={\\\"receiver_name\\\":\\\"张三\\\"", "body={\\\"receiver_name\\\":\\\"张*\\\"");
+    check_text("<receiver_name>张三</receiver_name> refused", "<receiver_name>张*</receiver_name> refused");
+}
+
+#[test]
+fn a_page_that_is_no_json_is_masked_as_a_text() {
+    check_json("<html>call 13812345678</html>", "<html>call 138****5678</html>");
+}
+
+#[test]
+fn numbers_in_nested_json_stay_numbers() {
+    let text = r#"{"content":"{\"io_id\":13812345678,\"price\":1.10}"}"#;
+    check_json(text, text);
+}
+
+#[test]
+fn survives_any_mixture_of_quotes_brackets_and_separators() {
+    let mut runner = proptest::test_runner::TestRunner::deterministic();
+    let text = r#"(["\\{}\[\],:=<>/@ 张：]|maker|1381234|5678|address|\\u5f|é){0,24}"#;
+    runner
+        .run(&proptest::string::string_regex(text).unwrap(), |text| {
+            // Only a mask may lengthen a text, and there are less than thirty pieces.
+            for masked in [mask_text(&text), mask_json(&text)] {
+                assert!(masked.len() <= text.len() * 2 + 300, "{text} became {masked}");
+            }
+            Ok(())
+        })
+        .unwrap();
+}
+
+#[test]
 fn never_panics_and_never_lengthens_without_bound() {
     for text in ["\"", "\"\\", "{\"a", "}}]]", "\"receiver_name\":", "：", "receiver_name：张三", "=", "é=\"", "张:三"]
     {

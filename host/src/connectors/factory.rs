@@ -1,0 +1,153 @@
+//! From the configuration's tables to sources and targets.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::model::{OperationName, System};
+
+use super::http::Http;
+use super::settings::SettingProblem;
+use super::{Source, Target, jushuitan_qimen, kingdee_k3cloud};
+
+/// One tenant's account at a vendor, ready to be used. Everything made from one connection shares its session and its
+/// limits.
+#[derive(Debug, Clone)]
+pub enum Connection {
+    JushuitanQimen(jushuitan_qimen::Connection),
+    KingdeeK3cloud(kingdee_k3cloud::Connection),
+}
+
+const KNOWN: &str = "this build knows jushuitan_qimen and kingdee_k3cloud";
+
+impl Connection {
+    /// `table` is the connection's, without `name` and `system`; secrets are resolved and stand in it as text.
+    pub fn parse(system: System, table: toml::Table) -> Result<Self, Vec<SettingProblem>> {
+        match system {
+            System::JushuitanQimen => jushuitan_qimen::Connection::parse(table).map(Self::JushuitanQimen),
+            System::KingdeeK3cloud => kingdee_k3cloud::Connection::parse(table).map(Self::KingdeeK3cloud),
+            System::WangdiantongQimen | System::YonyouU8 | System::KingdeeJdy => {
+                let message = format!("{system} is not in this build");
+                Err(vec![SettingProblem::new("connection.system", message, KNOWN)])
+            }
+        }
+    }
+
+    pub fn system(&self) -> System {
+        match self {
+            Connection::JushuitanQimen(_) => System::JushuitanQimen,
+            Connection::KingdeeK3cloud(_) => System::KingdeeK3cloud,
+        }
+    }
+
+    /// `options` is the scheme's `source` table, without `connection` and `operation`.
+    pub fn source(
+        &self,
+        http: &Http,
+        operation: &OperationName,
+        options: toml::Table,
+    ) -> Result<Arc<dyn Source>, Vec<SettingProblem>> {
+        match self {
+            Connection::JushuitanQimen(connection) => {
+                known(operation, jushuitan_qimen::OPERATION, "source")?;
+                let options = jushuitan_qimen::Options::parse(options)?;
+                Ok(Arc::new(jushuitan_qimen::Saleouts::new(connection, http, options)))
+            }
+            Connection::KingdeeK3cloud(_) => Err(no_such(self.system(), "source", "read from")),
+        }
+    }
+
+    /// `options` is the scheme's `target` table, without `connection` and `operation`.
+    pub fn target(
+        &self,
+        http: &Http,
+        operation: &OperationName,
+        options: toml::Table,
+    ) -> Result<Arc<dyn Target>, Vec<SettingProblem>> {
+        match self {
+            Connection::KingdeeK3cloud(connection) => {
+                known(operation, kingdee_k3cloud::OPERATION, "target")?;
+                let options = kingdee_k3cloud::Options::parse(options)?;
+                Ok(Arc::new(kingdee_k3cloud::Bills::new(connection, http, options)))
+            }
+            Connection::JushuitanQimen(_) => Err(no_such(self.system(), "target", "written to")),
+        }
+    }
+}
+
+/// Operations are the vendor's names, and the vendors' own documents vary their case.
+fn known(operation: &OperationName, only: &str, side: &str) -> Result<(), Vec<SettingProblem>> {
+    if operation.as_str().eq_ignore_ascii_case(only) {
+        return Ok(());
+    }
+    let message = format!("{operation} is not an operation that this build knows");
+    Err(vec![SettingProblem::new(format!("{side}.operation"), message, format!("use {only}"))])
+}
+
+fn no_such(system: System, side: impl fmt::Display, verb: &str) -> Vec<SettingProblem> {
+    let message = format!("{system} cannot be {verb} in this build");
+    vec![SettingProblem::new(format!("{side}.connection"), message, "name a connection of another system")]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table(text: &str) -> toml::Table {
+        toml::from_str(text).unwrap()
+    }
+
+    fn paths<T>(result: Result<T, Vec<SettingProblem>>) -> Vec<String> {
+        let mut paths: Vec<_> = result.err().unwrap().into_iter().map(|problem| problem.path).collect();
+        paths.sort_unstable();
+        paths
+    }
+
+    const JST: &str =
+        "base_url = \"https://h.example/router/qm\"\napp_key = \"1\"\napp_secret = \"topsecret\"\ncustomer_id = \"2\"";
+    const K3: &str = "base_url = \"https://h.example/k3cloud/\"\nacct_id = \"a\"\nuser_name = \"u\"\napp_id = \"1_x\"\napp_secret = \"topsecret\"";
+
+    #[test]
+    fn a_system_that_is_not_in_this_build_says_which_are() {
+        let problems = Connection::parse(System::YonyouU8, toml::Table::new()).unwrap_err();
+        assert!(problems[0].remedy.contains("jushuitan_qimen and kingdee_k3cloud"), "{problems:?}");
+    }
+
+    #[test]
+    fn every_problem_of_a_connection_is_named_at_once_and_no_secret_is() {
+        let text = "base_url = \"nowhere\"\napp_secret = 987654321\ncolour = 1";
+        let result = Connection::parse(System::JushuitanQimen, table(text));
+        assert!(!format!("{result:?}").contains("987654321"));
+        let found = paths(result);
+        for path in ["connection.app_key", "connection.app_secret", "connection.colour", "connection.customer_id"] {
+            assert!(found.iter().any(|found| found == path), "{path} not in {found:?}");
+        }
+        let signature = format!("{K3}\nauth = \"signature\"\n[limits]\nburst = 0");
+        assert_eq!(
+            paths(Connection::parse(System::KingdeeK3cloud, table(&signature))),
+            ["connection.app_id", "connection.limits.burst"]
+        );
+        let password = K3.replace("app_id", "auth = \"validate_user\"\napp_id");
+        assert_eq!(paths(Connection::parse(System::KingdeeK3cloud, table(&password))), ["connection.password"]);
+    }
+
+    #[test]
+    fn a_connection_serves_the_side_and_the_operation_it_knows() {
+        let http = Http::new(None).unwrap();
+        let jst = Connection::parse(System::JushuitanQimen, table(JST)).unwrap();
+        let k3 = Connection::parse(System::KingdeeK3cloud, table(K3)).unwrap();
+        assert!(!format!("{jst:?} {k3:?}").contains("topsecret"));
+        let query = OperationName::new("jushuitan.saleout.list.query").unwrap();
+        let save = OperationName::new("batchSave").unwrap();
+        let form = "form = \"SAL_OUTSTOCK\"";
+        assert!(jst.source(&http, &query, table("status = \"Confirmed\"")).is_ok());
+        assert!(k3.target(&http, &save, table(form)).is_ok());
+        assert_eq!(paths(jst.target(&http, &save, table(form))), ["target.connection"]);
+        assert_eq!(paths(k3.source(&http, &query, toml::Table::new())), ["source.connection"]);
+        assert_eq!(paths(jst.source(&http, &save, toml::Table::new())), ["source.operation"]);
+        assert_eq!(
+            paths(jst.source(&http, &query, table("status = [\"Shipped\"]\npage_size = 51"))),
+            ["source.page_size", "source.status"]
+        );
+        assert_eq!(paths(k3.target(&http, &save, table("form = \"STK_X\"\nbatch_size = 0"))).len(), 2);
+    }
+}

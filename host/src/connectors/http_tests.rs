@@ -1,0 +1,147 @@
+use std::io::Write as _;
+
+use super::super::clock::FixedClock;
+use super::super::stub::{Captured, Stub, answer};
+use super::*;
+
+fn line(limits: Limits) -> Line {
+    let clock = Arc::new(FixedClock("2026-01-15T02:30:00Z".parse().unwrap()));
+    let http = Http::with_clock(None, clock).unwrap();
+    let gate = Arc::new(Gate::new(&limits));
+    Line::new(&http, Arc::new(limits), gate)
+}
+
+fn request(url: &str) -> Request {
+    Request {
+        method: Method::POST,
+        url: url.parse().unwrap(),
+        operation: "sample".into(),
+        headers: HeaderMap::new(),
+        body: Bytes::from_static(b"password=topsecret"),
+    }
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    // Stored blocks only: a valid stream without a compressor. Each holds at most 65535 bytes.
+    let mut packed = vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255];
+    let mut blocks = bytes.chunks(65_535).peekable();
+    while let Some(block) = blocks.next() {
+        packed.push(u8::from(blocks.peek().is_none()));
+        let length = block.len() as u16;
+        packed.write_all(&length.to_le_bytes()).unwrap();
+        packed.write_all(&(!length).to_le_bytes()).unwrap();
+        packed.write_all(block).unwrap();
+    }
+    let crc = bytes.iter().fold(!0u32, |crc, byte| {
+        (0..8).fold(crc ^ u32::from(*byte), |crc, _| (crc >> 1) ^ (0xedb8_8320 & (crc & 1).wrapping_neg()))
+    });
+    packed.write_all(&(!crc).to_le_bytes()).unwrap();
+    packed.write_all(&(bytes.len() as u32).to_le_bytes()).unwrap();
+    packed
+}
+
+#[tokio::test]
+async fn a_refused_connection_was_surely_not_sent() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    drop(listener);
+    let error = line(Limits::default()).send(request(&format!("http://{address}/?sign=abc"))).await.err().unwrap();
+    assert!(matches!(error, Error::Unreachable { .. }) && !error.may_have_written(), "{error}");
+}
+
+#[tokio::test]
+async fn a_cut_answer_may_have_been_carried_out() {
+    let cut_head = b"".to_vec();
+    let cut_body = b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{\"half\":".to_vec();
+    let packed = gzip(b"{\"whole\":true}");
+    let mut cut_gzip = b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\nconnection: close\r\n\r\n".to_vec();
+    cut_gzip.extend_from_slice(&packed[..packed.len() - 12]);
+    for bytes in [cut_head, cut_body, cut_gzip] {
+        let stub = Stub::raw(bytes).await;
+        let error = line(Limits::default()).send(request(&stub.url("/"))).await.err().unwrap();
+        assert!(matches!(error, Error::AnswerLost { .. }) && error.may_have_written(), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_never_comes_is_lost_and_not_unreachable() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let limits = Limits { timeout_ms: 100, ..Limits::default() };
+    let error = line(limits).send(request(&format!("http://{address}/"))).await.err().unwrap();
+    assert!(matches!(error, Error::AnswerLost { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn the_cap_counts_what_an_answer_unpacks_to() {
+    let page = vec![b'x'; 4_000];
+    let packed = gzip(&page);
+    let stub = Stub::start(move |_, seen| {
+        let mut reply = answer(200, if seen.path == "/packed" { packed.clone() } else { page.clone() });
+        if seen.path == "/packed" {
+            reply.headers_mut().insert("content-encoding", "gzip".parse().unwrap());
+        }
+        reply
+    })
+    .await;
+    for path in ["/plain", "/packed"] {
+        let at = line(Limits { response_limit_bytes: 4_000, ..Limits::default() });
+        assert_eq!(at.send(request(&stub.url(path))).await.ok().unwrap().body.len(), 4_000, "{path}");
+        let past = line(Limits { response_limit_bytes: 3_999, ..Limits::default() });
+        let error = past.send(request(&stub.url(path))).await.err().unwrap();
+        assert!(matches!(error, Error::TooLarge { limit_bytes: 3_999 }), "{path}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn follows_no_redirect() {
+    let stub = Stub::start(|_, _| {
+        let mut reply = answer(307, "");
+        reply.headers_mut().insert("location", "/elsewhere".parse().unwrap());
+        reply
+    })
+    .await;
+    let reply = line(Limits::default()).send(request(&stub.url("/"))).await.ok().unwrap();
+    assert_eq!(reply.status, 307);
+    assert_eq!(stub.seen().len(), 1);
+    assert!(matches!(reply.server_error(), Error::Server { status: 307, .. }));
+}
+
+#[tokio::test]
+async fn a_clock_that_differs_too_much_is_named_with_its_skew() {
+    let stub = Stub::start(|_, seen| {
+        let mut reply = answer(200, "{}");
+        let date =
+            if seen.path == "/behind" { "Thu, 15 Jan 2026 02:18:20 GMT" } else { "Thu, 15 Jan 2026 02:35:00 GMT" };
+        reply.headers_mut().insert("date", date.parse().unwrap());
+        reply
+    })
+    .await;
+    let behind = line(Limits::default()).send(request(&stub.url("/behind"))).await.ok().unwrap();
+    assert_eq!(behind.skew_seconds(), Some(700));
+    let error = behind.clock_error(300).unwrap();
+    assert!(
+        matches!(error, Error::ClockWrong { skew_seconds: 700, .. }) && error.to_string().contains("700s"),
+        "{error}"
+    );
+    let near = line(Limits::default()).send(request(&stub.url("/near"))).await.ok().unwrap();
+    assert_eq!(near.skew_seconds(), Some(-300));
+    assert!(near.clock_error(300).is_none());
+    assert!(near.clock_error(299).is_some());
+}
+
+#[tokio::test]
+async fn neither_errors_nor_the_log_show_the_query_the_headers_or_the_body() {
+    let captured = Captured::start();
+    let stub = Stub::raw(Vec::new()).await;
+    let mut request = request(&stub.url("/path?sign=querysecret"));
+    request.headers.insert("x-token", "headersecret".parse().unwrap());
+    let error = line(Limits::default()).send(request).await.err().unwrap();
+    let log = captured.text();
+    assert!(log.contains("vendor_request") && log.contains("sample"), "nothing was captured: {log}");
+    for shown in [format!("{error} {error:?}"), log] {
+        for secret in ["querysecret", "headersecret", "topsecret"] {
+            assert!(!shown.contains(secret), "{secret} in {shown}");
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! From a vendor's bytes to text that a JSON parser takes.
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+
+use super::Error;
+
+/// The answer as text: strictly UTF-8, with what is known of vendors' slips repaired (see [`repair`]).
+pub fn decode(bytes: &Bytes) -> Result<Cow<'_, str>, Error> {
+    // Servers written for .NET like to begin with a byte order mark, which JSON parsers refuse.
+    let body = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    match std::str::from_utf8(body) {
+        Ok(text) => Ok(repair(text)),
+        Err(error) => {
+            let (_, _, gbk_failed) = encoding_rs::GBK.decode(body);
+            let guess = if gbk_failed { "" } else { "; it looks like GBK" };
+            let detail = format!("not UTF-8 from byte {}{guess}", error.valid_up_to());
+            Err(Error::Unreadable { detail, bytes: bytes.clone() })
+        }
+    }
+}
+
+/// Takes out the control characters that JSON does not allow and that vendors let through from their users' remarks,
+/// and escapes raw tabs and line breaks inside strings. A text without them is handed back untouched.
+fn repair(text: &str) -> Cow<'_, str> {
+    let is_stray = |byte: u8| byte < 0x20 && !matches!(byte, b'\t' | b'\n' | b'\r');
+    let mut repaired = String::new();
+    let (mut copied, mut in_string, mut escaped) = (0, false, false);
+    for (at, byte) in text.bytes().enumerate() {
+        let instead = match byte {
+            byte if is_stray(byte) => "",
+            b'\t' if in_string => "\\t",
+            b'\n' if in_string => "\\n",
+            b'\r' if in_string => "\\r",
+            _ => {
+                in_string ^= byte == b'"' && !escaped;
+                escaped = in_string && byte == b'\\' && !escaped;
+                continue;
+            }
+        };
+        repaired.push_str(&text[copied..at]);
+        repaired.push_str(instead);
+        copied = at + 1;
+    }
+    if copied == 0 {
+        return Cow::Borrowed(text);
+    }
+    repaired.push_str(&text[copied..]);
+    Cow::Owned(repaired)
+}
+
+/// The beginning of a vendor's words, short enough for a log line and a fault, on one line.
+pub fn excerpt(text: &str) -> String {
+    // Two hundred characters hold every error text seen; an HTML error page is recognisable long before that.
+    const EXCERPT_CHARS: usize = 200;
+    let mut words: String =
+        text.chars().take(EXCERPT_CHARS).map(|c| if c.is_control() { ' ' } else { c }).collect::<String>();
+    if text.chars().nth(EXCERPT_CHARS).is_some() {
+        words.push('…');
+    }
+    words.trim().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(bytes: &'static [u8]) -> String {
+        decode(&Bytes::from_static(bytes)).unwrap().into_owned()
+    }
+
+    #[test]
+    fn leaves_good_text_untouched_and_unallocated() {
+        let bytes = Bytes::from_static("{\n\t\"a\": \"张\\\"三\\\\\"\r\n}".as_bytes());
+        assert!(matches!(decode(&bytes).unwrap(), Cow::Borrowed(text) if text.as_bytes() == bytes));
+    }
+
+    #[test]
+    fn repairs_control_characters_that_json_refuses() {
+        assert_eq!(read(b"{\"a\":\"x\x00\x0b\x1fy\"}"), "{\"a\":\"xy\"}");
+        assert_eq!(read(b"{\"a\":\"line\nbreak\ttab\"}"), "{\"a\":\"line\\nbreak\\ttab\"}");
+        assert_eq!(read(b"{\"a\":\"q\\\"\n\"}\n"), "{\"a\":\"q\\\"\\n\"}\n");
+        assert_eq!(read(b"\xef\xbb\xbf{}"), "{}");
+    }
+
+    #[test]
+    fn says_that_a_page_looks_like_gbk() {
+        let gbk = Bytes::from_static(b"{\"name\":\"\xd5\xc5\xc8\xfd\"}");
+        let error = decode(&gbk).unwrap_err();
+        assert!(error.to_string().contains("looks like GBK"), "{error}");
+        assert!(matches!(error, Error::Unreadable { bytes, .. } if bytes == gbk));
+        let neither = decode(&Bytes::from_static(b"{\"a\":\"\xff\xff\"}")).unwrap_err();
+        assert!(!neither.to_string().contains("GBK"), "{neither}");
+    }
+
+    #[test]
+    fn an_excerpt_is_one_short_line() {
+        assert_eq!(excerpt("a\nb"), "a b");
+        assert_eq!(excerpt(&"字".repeat(300)).chars().count(), 201);
+    }
+}
