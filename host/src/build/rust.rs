@@ -24,12 +24,7 @@ pub fn build_rust(request: &BuildRequest) -> Result<BuildReport, Error> {
         None => project.target_dir.join("components").join(format!("{}.wasm", project.package)),
     };
     write(&output, &component)?;
-    Ok(BuildReport {
-        component: output,
-        digest: Digest::of(&component),
-        size_bytes: component.len() as u64,
-        toolchain,
-    })
+    Ok(BuildReport { component: output, digest: Digest::of(&component), size_bytes: component.len() as u64, toolchain })
 }
 
 /// What cargo says of the project.
@@ -86,11 +81,10 @@ impl Project {
             return Err(refuse(String::from_utf8_lossy(&output.stderr).trim().into()));
         }
         let metadata: Metadata = serde_json::from_slice(&output.stdout).map_err(|error| refuse(error.to_string()))?;
-        let package = metadata
-            .packages
-            .into_iter()
-            .find(|package| package.manifest_path == manifest)
-            .ok_or_else(|| refuse("its Cargo.toml is a workspace without a package; name the package's folder".into()))?;
+        let package =
+            metadata.packages.into_iter().find(|package| package.manifest_path == manifest).ok_or_else(|| {
+                refuse("its Cargo.toml is a workspace without a package; name the package's folder".into())
+            })?;
         if !package.targets.iter().any(|target| target.crate_types.iter().any(|kind| kind == "cdylib")) {
             return Err(Error::NotACdylib { package: package.name });
         }
@@ -219,7 +213,9 @@ mod tests {
     #[test]
     fn refuses_what_is_not_a_transforms_project() {
         let dir = project("rlib", EXPORTS);
-        assert!(matches!(build_rust(&request(&dir)), Err(Error::NotACdylib { package }) if package == "tiny-transform"));
+        assert!(
+            matches!(build_rust(&request(&dir)), Err(Error::NotACdylib { package }) if package == "tiny-transform")
+        );
         fs::remove_file(dir.path().join("Cargo.toml")).expect("removed");
         assert!(matches!(build_rust(&request(&dir)), Err(Error::NotAProject { .. })));
         fs::remove_dir_all(dir.path().join("src")).expect("removed");
