@@ -208,7 +208,7 @@ fn count(data: &Value, name: &str) -> Result<usize, Refusal> {
 }
 
 fn holds(condition: &Condition, found: &Value) -> bool {
-    let against = |value: &String| compare(found, &json!(value));
+    let against = |value: &Value| compare(found, value);
     match condition.compare {
         Compare::In => condition.values.iter().any(|value| against(value) == Ordering::Equal),
         single => condition.values.first().is_some_and(|value| match (single, against(value)) {

@@ -10,7 +10,6 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use vendor_sim::{Fault, Options, Running, start};
 
-pub const SAVE: &str = "Kingdee.BOS.WebApi.ServicesStub.DynamicFormService.Save";
 const DYNAMIC: &str = "Kingdee.BOS.WebApi.ServicesStub.DynamicFormService";
 const AUTH: &str = "Kingdee.BOS.WebApi.ServicesStub.AuthService";
 
@@ -90,7 +89,7 @@ impl Sim {
     }
 
     pub async fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Option<Answer> {
-        read_all(connect_and_send(self.running.address, method, path, headers, body).await).await
+        read_all(connect_and_send(self.running.addr, method, path, headers, body).await).await
     }
 
     pub async fn admin(&self, method: &str, page: &str, body: Value) -> Value {

@@ -52,13 +52,13 @@ async fn an_unanswered_request_hangs_until_the_simulator_stops() {
         sim.order(Fault::new(fault).operation("batchsave")).await;
         let headers = [JSON, ("kdservice-sessionid", session.as_str())];
         let path = service_path("BatchSave");
-        let stream = connect_and_send(sim.running.address, "POST", &path, &headers, batch("1").as_bytes()).await;
+        let stream = connect_and_send(sim.running.addr, "POST", &path, &headers, batch("1").as_bytes()).await;
         until("the request", async || {
             sim.admin("GET", "requests", Value::Null).await.to_string().contains("batchsave")
         })
         .await;
         assert_eq!(held_count(&sim).await, carried_out, "{fault}");
-        sim.running.stop().await;
+        sim.running.shutdown().await;
         assert!(read_all(stream).await.is_none(), "{fault}: not a byte");
     }
 }

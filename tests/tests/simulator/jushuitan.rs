@@ -94,6 +94,7 @@ async fn the_merchants_system_refuses_what_its_rules_forbid() {
         (vec![("so_ids", many.as_str())], "so_ids"),
         (vec![("so_ids", "1"), ("page_size", "51")], "page_size"),
         (vec![("so_ids", "1"), ("page_size", "ten")], "page_size"),
+        (vec![("so_ids", "1"), ("page_index", "99999999999999999999")], "page_index"),
         (vec![("so_ids", "1"), ("page_index", "0")], "page_index"),
         (vec![("so_ids", "1"), ("status", "confirmed")], "status"),
         (vec![("so_ids", "1"), ("date_type", "1")], "date_type"),
@@ -208,8 +209,7 @@ async fn the_limit_asks_to_wait_and_lets_through_again_when_time_has_passed() {
         codes.push(ask().await);
     }
     assert_eq!(codes[..2], [Value::Null, Value::Null]);
-    let refused = codes.iter().filter(|code| **code == json!(7)).count();
-    assert!(refused > 10, "{codes:?}");
+    assert!(codes.contains(&json!(7)), "{codes:?}");
     sim.pretend(now + SignedDuration::from_secs(60)).await;
     assert_eq!(ask().await, Value::Null);
 }
