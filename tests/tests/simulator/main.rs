@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod client;
+mod fates;
 mod faults;
 mod jushuitan;
 mod k3cloud_access;
