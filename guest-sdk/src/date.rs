@@ -13,8 +13,11 @@ const DATE_TIME_WANTED: &str = "expected a time yyyy-MM-dd HH:mm:ss";
 /// the `0000-00-00` that some vendors write for "none".
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Date {
+    /// 1 to 9999.
     pub year: u16,
+    /// 1 to 12.
     pub month: u8,
+    /// 1 to the month's last day.
     pub day: u8,
 }
 
@@ -22,9 +25,13 @@ pub struct Date {
 /// written as a blank.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DateTime {
+    /// The day.
     pub date: Date,
+    /// 0 to 23.
     pub hour: u8,
+    /// 0 to 59.
     pub minute: u8,
+    /// 0 to 59: no leap seconds.
     pub second: u8,
 }
 
@@ -138,9 +145,21 @@ mod tests {
     #[test]
     fn refuses_times_that_do_not_exist() {
         for text in [
-            "", "2026-11-20", "2026-02-29 00:00:00", "1900-02-29 00:00:00", "2026-13-01 00:00:00", "2026-00-01 00:00:00",
-            "2026-04-31 00:00:00", "2026-11-20 24:00:00", "2026-11-20 23:60:00", "2026-11-20 23:59:60",
-            "0000-00-00 00:00:00", "2026-11-20 1:00:00", "2026/11/20 01:00:00", "2026-11-20 01:00:00.000", "２026-11-20 01:00",
+            "",
+            "2026-11-20",
+            "2026-02-29 00:00:00",
+            "1900-02-29 00:00:00",
+            "2026-13-01 00:00:00",
+            "2026-00-01 00:00:00",
+            "2026-04-31 00:00:00",
+            "2026-11-20 24:00:00",
+            "2026-11-20 23:60:00",
+            "2026-11-20 23:59:60",
+            "0000-00-00 00:00:00",
+            "2026-11-20 1:00:00",
+            "2026/11/20 01:00:00",
+            "2026-11-20 01:00:00.000",
+            "２026-11-20 01:00",
         ] {
             assert!(text.parse::<DateTime>().is_err(), "{text}");
         }

@@ -39,32 +39,36 @@ impl fmt::Display for NotExact {
 impl std::error::Error for NotExact {}
 
 impl Decimal {
+    /// Nought, without decimal places.
     pub const ZERO: Decimal = Decimal(rust_decimal::Decimal::ZERO);
 
+    /// True for `0`, `0.00` and `-0`.
     pub fn is_zero(self) -> bool {
         self.0.is_zero()
     }
+    /// True for what is more than nought.
     pub fn is_positive(self) -> bool {
         self > Self::ZERO
     }
+    /// True for what is less than nought.
     pub fn is_negative(self) -> bool {
         self < Self::ZERO
     }
 
     /// The exact sum.
-    pub fn add(self, other: Decimal) -> Result<Decimal, NotExact> {
+    pub fn checked_add(self, other: Decimal) -> Result<Decimal, NotExact> {
         let scale = self.0.scale().max(other.0.scale());
         let sum = self.mantissa_at(scale)?.checked_add(other.mantissa_at(scale)?).ok_or(NotExact)?;
         from_parts(sum < 0, sum.unsigned_abs(), scale.into())
     }
 
     /// The exact difference.
-    pub fn sub(self, other: Decimal) -> Result<Decimal, NotExact> {
-        self.add(Decimal(-other.0))
+    pub fn checked_sub(self, other: Decimal) -> Result<Decimal, NotExact> {
+        self.checked_add(Decimal(-other.0))
     }
 
     /// The exact product.
-    pub fn mul(self, other: Decimal) -> Result<Decimal, NotExact> {
+    pub fn checked_mul(self, other: Decimal) -> Result<Decimal, NotExact> {
         let product = self.0.mantissa().checked_mul(other.0.mantissa()).ok_or(NotExact)?;
         from_parts(product < 0, product.unsigned_abs(), (self.0.scale() + other.0.scale()).into())
     }
@@ -295,9 +299,26 @@ mod tests {
 
     #[test]
     fn refuses_what_json_does_not_call_a_number() {
-        for text in ["", " 1", "1 ", "+1", "01", "-01", "1.", ".5", "1,000", "1_000", "0x1", "1e", "1e+", "--1", "NaN", "１"] {
+        for text in
+            ["", " 1", "1 ", "+1", "01", "-01", "1.", ".5", "1,000", "1_000", "0x1", "1e", "1e+", "--1", "NaN", "１"]
+        {
             assert_eq!(parse(text), Err(Problem::NotANumber), "{text}");
         }
+    }
+
+    #[test]
+    fn refuses_to_be_read_by_way_of_floating_point() {
+        #[derive(Debug, Deserialize)]
+        struct Outer {
+            #[serde(flatten)]
+            _inner: Inner,
+        }
+        #[derive(Debug, Deserialize)]
+        struct Inner {
+            _price: Decimal,
+        }
+        serde_json::from_str::<Inner>(r#"{"_price":0.1}"#).expect("a field of its own struct");
+        serde_json::from_str::<Outer>(r#"{"_price":0.1}"#).expect_err("flatten reads a floating-point number first");
     }
 
     #[test]
@@ -312,10 +333,10 @@ mod tests {
     #[test]
     fn calculates_exactly_or_not_at_all() {
         let read = |text: &str| parse(text).expect(text);
-        assert_eq!(read("0.1").add(read("0.2")).map(|sum| sum.to_string()), Ok("0.3".into()));
-        assert_eq!(read("1").sub(read("1.25")).map(|sum| sum.to_string()), Ok("-0.25".into()));
-        assert_eq!(read("1.25").mul(read("-0.5")).map(|product| product.to_string()), Ok("-0.625".into()));
-        assert_eq!(read("79228162514264337593543950335").add(read("0.1")), Err(NotExact));
-        assert_eq!(read("0.00000000000001").mul(read("0.000000000000001")), Err(NotExact));
+        assert_eq!(read("0.1").checked_add(read("0.2")).map(|sum| sum.to_string()), Ok("0.3".into()));
+        assert_eq!(read("1").checked_sub(read("1.25")).map(|sum| sum.to_string()), Ok("-0.25".into()));
+        assert_eq!(read("1.25").checked_mul(read("-0.5")).map(|product| product.to_string()), Ok("-0.625".into()));
+        assert_eq!(read("79228162514264337593543950335").checked_add(read("0.1")), Err(NotExact));
+        assert_eq!(read("0.00000000000001").checked_mul(read("0.000000000000001")), Err(NotExact));
     }
 }

@@ -7,12 +7,16 @@ use serde::{Deserialize, Deserializer};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Field<T> {
     #[default]
+    /// The field is not there.
     Missing,
+    /// The field is `null`.
     Null,
+    /// The field has a value.
     Value(T),
 }
 
 impl<T> Field<T> {
+    /// The value, where there is one.
     pub fn value(self) -> Option<T> {
         match self {
             Field::Value(value) => Some(value),

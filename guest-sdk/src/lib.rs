@@ -49,6 +49,8 @@
 //! crossdock_guest::export!(Stock);
 //! ```
 
+#![warn(missing_docs)]
+
 pub mod bindings;
 mod date;
 mod decimal;

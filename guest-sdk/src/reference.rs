@@ -32,9 +32,7 @@ pub fn lookup_text(table: &str, key: &str) -> Result<Option<String>, Rejection> 
     let answer = crate::bindings::crossdock::transform::reference::lookup(table, key).map_err(|_| ());
     #[cfg(not(target_arch = "wasm32"))]
     let answer = crate::testing::answer(table, key).ok_or(());
-    answer.map_err(|()| {
-        Rejection::new("reference_unknown_table", format!("the scheme has no reference table {table}"))
-    })
+    answer.map_err(|()| Rejection::new("reference_unknown_table", format!("the scheme has no reference table {table}")))
 }
 
 #[cfg(test)]

@@ -46,9 +46,11 @@ impl Rejection {
         Self::new("field_missing", format!("{field} is missing")).at(field)
     }
 
+    /// What programs group by.
     pub fn code(&self) -> &str {
         &self.code
     }
+    /// What a person reads.
     pub fn message(&self) -> &str {
         &self.message
     }

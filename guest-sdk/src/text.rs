@@ -12,12 +12,16 @@ use crate::Rejection;
 /// A string, or a number's digits as written: `"166001"` and `166001` read the same. Refuses `null`, booleans, objects
 /// and arrays; `Option<Text>` reads `null` and a missing field as `None`. Writes a JSON string.
 ///
+/// It must be a field of its own struct: serde's `flatten` and `untagged` read numbers as floating point first, so
+/// [`Text`] and [`Decimal`](crate::Decimal) refuse to be read through them.
+///
 /// Borrows from the document where it can. In a struct it needs `#[serde(borrow)]`; `Text<'static>` together with
 /// [`Text::into_owned`] is the way to keep one.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Text<'a>(Cow<'a, str>);
 
 impl<'a> Text<'a> {
+    /// The text as it was written, without quotes and with escapes resolved.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -35,6 +39,7 @@ impl<'a> Text<'a> {
         Ok(&self.0)
     }
 
+    /// The same text, independent of the document it was read from.
     pub fn into_owned(self) -> Text<'static> {
         Text(Cow::Owned(self.0.into_owned()))
     }

@@ -29,11 +29,7 @@ pub trait Transform {
     /// Maps one document. `Err` and `Ok(Outcome::Reject)` mean the same: the document is parked for a person.
     ///
     /// A panic is the module's fault; its message goes to the document's log, and the document is parked.
-    fn transform(
-        context: &Context,
-        parameters: &Self::Parameters,
-        document: &Document,
-    ) -> Result<Outcome, Rejection>;
+    fn transform(context: &Context, parameters: &Self::Parameters, document: &Document) -> Result<Outcome, Rejection>;
 }
 
 /// Exports a [`Transform`] as the component's two functions. Once per crate, at its root. Off WebAssembly it only
@@ -48,7 +44,7 @@ macro_rules! export {
         #[cfg(target_arch = "wasm32")]
         const _: () = {
             type Exported = $crate::Adapter<$transform>;
-            $crate::bindings::export_transform!(Exported with_types_in $crate::bindings);
+    $crate::bindings::export_transform!(Exported with_types_in $crate::bindings);
         };
     };
 }

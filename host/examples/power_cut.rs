@@ -6,6 +6,8 @@
 //! The next cuts go on with the copy, so that a recovered store is cut again. This is kind to the store: no write is
 //! reordered and no drive forgets its cache.
 //!
+//! At the end one disk is filled up: the child must end, and what it acknowledged must be there once there is room again.
+//!
 //! `--sabotage no-syncfs` (with the feature `failpoints`) leaves the sync out, to see that this program would notice.
 
 use std::collections::BTreeMap;
@@ -94,6 +96,16 @@ fn main() -> anyhow::Result<ExitCode> {
             }
         }
     }
+    let found = fill(Work { seed: dice.random(), large: false }, child_environment)?;
+    acknowledged += found.acknowledged;
+    print!("a full disk: {:5} acknowledged, ", found.acknowledged);
+    match found.complaint {
+        None => println!("all there"),
+        Some(complaint) => {
+            broken += 1;
+            println!("BROKEN: {complaint}");
+        }
+    }
     println!("{} power cuts, {acknowledged} acknowledged batches, {broken} cuts broke the promise", options.cuts);
     Ok(if broken == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -131,7 +143,7 @@ impl Disk {
     fn new() -> anyhow::Result<Self> {
         let place = tempfile::tempdir()?;
         let image = place.path().join("disk-0.img");
-        make_filesystem(&image)?;
+        make_filesystem(&image, IMAGE_BYTES)?;
         Ok(Self { place, image, history: Vec::new() })
     }
 
@@ -164,6 +176,27 @@ impl Disk {
         let complaint = check(&mounted.at, &self.history).err().map(|error| format!("{error:#}"));
         Ok(Found { acknowledged: count, complaint, check_ms: checking.elapsed().as_millis() })
     }
+}
+
+/// Lets the child write until the disk is full, makes room, and looks.
+fn fill(work: Work, child_environment: Option<(&str, &str)>) -> anyhow::Result<Found> {
+    let place = tempfile::tempdir()?;
+    let image = place.path().join("disk.img");
+    make_filesystem(&image, 32 << 20)?;
+    let mounted = Mount::new(&image, &place.path().join("full"))?;
+    let ballast = mounted.at.join("ballast");
+    std::fs::write(&ballast, vec![0xA5; 12 << 20])?;
+    let mut writer = Writer::start(&mounted.at, work, child_environment)?;
+    let ended_well = writer.wait_for_the_end(Duration::from_secs(60))?;
+    let acknowledged = writer.kill()?;
+    std::fs::remove_file(&ballast)?;
+    let count = acknowledged.len() as u64;
+    let checking = Instant::now();
+    let complaint = match ended_well {
+        true => Some("the child did not notice".into()),
+        false => check(&mounted.at, &[(work, acknowledged)]).err().map(|error| format!("{error:#}")),
+    };
+    Ok(Found { acknowledged: count, complaint, check_ms: checking.elapsed().as_millis() })
 }
 
 /// What the child writes. Batch `number` follows from this and the number alone, so the parent can say what is right.
@@ -277,7 +310,8 @@ impl Writer {
         let mut command = Command::new(std::env::current_exe()?);
         command.arg("--write-to").arg(directory).arg("--seed").arg(work.seed.to_string());
         command.args(work.large.then_some("--large"));
-        command.envs(environment).stdout(Stdio::piped());
+        // On the full disk it ends with an error, which is no news here.
+        command.envs(environment).env("RUST_BACKTRACE", "0").stdout(Stdio::piped());
         let mut child = command.spawn()?;
         let output = BufReader::new(child.stdout.take().context("the child has no output")?);
         let (send, lines) = std::sync::mpsc::channel();
@@ -310,6 +344,18 @@ impl Writer {
             std::thread::sleep(Duration::from_micros(200));
         }
         bail!("the child did not stop")
+    }
+
+    /// Whether it ended well.
+    fn wait_for_the_end(&mut self, at_most: Duration) -> anyhow::Result<bool> {
+        let deadline = Instant::now() + at_most;
+        while Instant::now() < deadline {
+            if let Some(status) = self.child.try_wait()? {
+                return Ok(status.success());
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        bail!("the child goes on on a full disk")
     }
 
     /// Everything that it said before it was stopped.
@@ -366,12 +412,12 @@ fn can_mount() -> anyhow::Result<()> {
     ensure!(rustix::process::geteuid().is_root(), "not root");
     let place = tempfile::tempdir()?;
     let image = place.path().join("disk.img");
-    make_filesystem(&image)?;
+    make_filesystem(&image, IMAGE_BYTES)?;
     Mount::new(&image, &place.path().join("mounted")).map(drop)
 }
 
-fn make_filesystem(image: &Path) -> anyhow::Result<()> {
-    std::fs::File::create(image)?.set_len(IMAGE_BYTES)?;
+fn make_filesystem(image: &Path, length_bytes: u64) -> anyhow::Result<()> {
+    std::fs::File::create(image)?.set_len(length_bytes)?;
     run(Command::new("mkfs.ext4").args(["-q", "-F", "-E", "lazy_itable_init=1,lazy_journal_init=1"]).arg(image))
         .map(drop)
 }

@@ -1,5 +1,7 @@
 //! Failures at named places of a commit. They are global to a process, so they have this one to themselves.
 
+#![allow(clippy::unwrap_used)]
+
 use std::path::Path;
 use std::sync::Mutex;
 use std::sync::mpsc;

@@ -1,4 +1,24 @@
 //! The pages by which a test looks behind the scenes and gives orders. Not part of any vendor.
+//!
+//! ```text
+//! GET    served     {"jushuitan_qimen": {"pages": 3, "versions": [{"io_id": "166", "version": 1, "modified": "…",
+//!                     "status": "Confirmed", "cancelled": false, "count": 2, "purpose": "good", "detail": "", "body": "…"}]}}
+//! GET    documents  {"jushuitan_qimen": {"movements_left": 0, "documents": [as above, without count]}}
+//! POST   documents  {"body": {…}}, or {"io_id": 166, "set": {…}, "remove": ["…"]}; answers the document
+//! GET    held       {"kingdee_k3cloud": {"bills": [{"fid": 100041, "number": "166", "status": "C", "accepted_saves": 1,
+//!                     "visible_at": "…", "ignored_fields": [], "model": {…}}],
+//!                     "creates": [{"n": 1, "at": "…", "number": "166", "accepted": true, "fid": 100041, "reason": null}],
+//!                     "saves": {"166": 1}}}
+//! GET    requests   {"total": 9, "counters": [{"system": "…", "operation": "batchsave", "outcome": "ok", "count": 4}]}
+//! GET    log        {"total": 9, "requests": [{"n": 1, "at": "…", "system": "…", "operation": "…", "outcome": "…",
+//!                     "faults": ["gbk"], "note": {…}}]}
+//! GET    fault      {"faults": [{"name": "throttle", "value": 3, "system": "…", "operation": "…", "count": 2, "after": 0}]}
+//! POST   fault      one such object; answers the list. DELETE fault: {"name": "…"}, or no body for all
+//! POST   clock      {"offset_seconds": 61} or {"offset_ms": 61000}; answers {"offset_ms": 61000, "now": "…"}
+//! ```
+//!
+//! `body` is the exact text that a page carried, whatever a fault did to the page afterwards. A refused order is HTTP
+//! 400 with `{"error": "…"}`.
 
 use axum::http::Method;
 use serde_json::{Map, Value, json};

@@ -22,13 +22,17 @@ mod wire;
 
 use std::io;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use serde_json::Value;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 pub use fault::{Fault, FaultName};
-pub use options::{MoverTarget, Options, RateLimit};
+pub use options::{Money, MoverTarget, Options, RateLimit};
+
+/// A client that sends half a request and then nothing would otherwise hold a shutdown up for ever.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Why the simulator did not start.
 #[derive(Debug, thiserror::Error)]
@@ -39,9 +43,9 @@ pub enum Error {
     EmptyWindow { from: jiff::Timestamp, to: jiff::Timestamp },
 }
 
-/// A simulator that answers. Dropping it without [`Running::stop`] leaves its connections to the runtime.
+/// A simulator that answers. Dropping it without [`Running::shutdown`] leaves its connections to the runtime.
 pub struct Running {
-    pub address: SocketAddr,
+    pub addr: SocketAddr,
     /// The line that the binary prints: addresses and invented credentials of every system.
     pub ready: Value,
     stop: watch::Sender<bool>,
@@ -50,10 +54,10 @@ pub struct Running {
 
 impl Running {
     /// Ends every open request and waits until nothing of the simulator runs any more.
-    pub async fn stop(self) {
+    pub async fn shutdown(self) {
         // Nobody listens any more only if serving has ended already, which is what is wanted.
         let _ = self.stop.send(true);
-        let _ = self.serving.await;
+        let _ = tokio::time::timeout(PATIENCE, self.serving).await;
     }
 
     /// Where the admin pages are, with a slash at the end.

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use tokio::io::{AsyncReadExt as _, stdin};
 use tokio::signal::unix::{SignalKind, signal};
 
-use vendor_sim::{Fault, MoverTarget, Options, RateLimit, start};
+use vendor_sim::{Fault, Money, MoverTarget, Options, RateLimit, start};
 
 /// Plays the vendors' systems on a loopback port.
 #[derive(Debug, Parser)]
@@ -51,6 +51,9 @@ struct Arguments {
     refuse_percent: u32,
     #[arg(long, default_value_t = 50)]
     page_size_limit: usize,
+    /// How amounts are written: text, number, or either from document to document (mixed).
+    #[arg(long, default_value = "mixed")]
+    money: Money,
     /// Jushuitan's limit in requests a second; none by default.
     #[arg(long)]
     rate_limit: Option<u32>,
@@ -86,6 +89,7 @@ impl Arguments {
             refuse_percent: self.refuse_percent,
             page_size_limit: self.page_size_limit,
             allow_duplicate_numbers: self.allow_duplicate_numbers,
+            money: self.money,
             rate_limit: self.rate_limit.map(|per_second| RateLimit { per_second, burst: self.rate_burst }),
             ..default
         }
@@ -117,7 +121,7 @@ async fn run(arguments: &Arguments) -> Result<(), Box<dyn std::error::Error>> {
         _ = interrupt.recv() => {}
         () = input_closed(), if arguments.exit_with_stdin => {}
     }
-    running.stop().await;
+    running.shutdown().await;
     // Reading standard input blocks a thread that nothing can wake; the process ends all the same.
     std::process::exit(0)
 }

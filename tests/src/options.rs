@@ -2,6 +2,7 @@
 //! that is hardest on a client.
 
 use std::net::SocketAddr;
+use std::str::FromStr;
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -14,6 +15,28 @@ pub enum MoverTarget {
     Now,
     /// Modified at the end of the documents' window: it changes its page, and the count of rows stays.
     WindowEnd,
+}
+
+/// How amounts are written. The vendor's table says text; its native interface writes numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Money {
+    Text,
+    Number,
+    /// One or the other from document to document.
+    Mixed,
+}
+
+impl FromStr for Money {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "text" => Ok(Self::Text),
+            "number" => Ok(Self::Number),
+            "mixed" => Ok(Self::Mixed),
+            _ => Err(format!("{text:?} is none of text, number, mixed")),
+        }
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -33,6 +56,7 @@ pub struct Options {
     pub skip_percent: u32,
     pub reject_percent: u32,
     pub refuse_percent: u32,
+    pub money: Money,
     /// Documents that change `modified` and `remark` while somebody reads.
     pub movers: usize,
     pub mover_target: MoverTarget,
@@ -88,6 +112,7 @@ impl Default for Options {
             skip_percent: 4,
             reject_percent: 4,
             refuse_percent: 3,
+            money: Money::Mixed,
             movers: 0,
             mover_target: MoverTarget::Now,
             cancelled: 0,

@@ -29,6 +29,9 @@ use crate::{Error, Options, Running, admin};
 /// A BatchSave of a thousand long bills is 10 MB; more than this is a client gone wild.
 const REQUEST_LIMIT_BYTES: usize = 64 << 20;
 
+/// Status line and headers take at least so much, so that half a body more is never the whole answer.
+const SHORTEST_HEAD_BYTES: usize = 124;
+
 pub struct Server {
     pub slots: Vec<Slot>,
     pub faults: Mutex<FaultBook>,
@@ -87,7 +90,7 @@ pub async fn start(options: Options) -> Result<Running, Error> {
         let mut late = std::mem::take(&mut *lock(&server.late));
         late.shutdown().await;
     });
-    Ok(Running { address, ready, stop, serving })
+    Ok(Running { addr: address, ready, stop, serving })
 }
 
 async fn wait_for_stop(mut stop: watch::Receiver<bool>) {
@@ -180,8 +183,7 @@ impl Server {
             return respond(reply);
         }
         if faults.get(FaultName::Truncate).is_some() {
-            // Past status line and headers, short of the body's end.
-            link.cut_after(300 + reply.body.len() / 2);
+            link.cut_after(SHORTEST_HEAD_BYTES + reply.body.len() / 2);
         }
         distort(reply, &faults)
     }

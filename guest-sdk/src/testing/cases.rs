@@ -100,7 +100,13 @@ impl Cases {
                 Some(format!("case {}: {problem}", folder.file_name().unwrap_or_default().display()))
             })
             .collect();
-        assert!(failures.is_empty(), "{} of {} cases failed\n\n{}", failures.len(), folders.len(), failures.join("\n\n"));
+        assert!(
+            failures.is_empty(),
+            "{} of {} cases failed\n\n{}",
+            failures.len(),
+            folders.len(),
+            failures.join("\n\n")
+        );
         folders.len()
     }
 
@@ -130,9 +136,9 @@ impl Cases {
         };
         let mut host = Host::default();
         for (table, entries) in &deviations.tables {
-            host = entries.iter().fold(host.with_table(table), |host, (key, entry)| {
-                host.with_entry(table, key, entry.get())
-            });
+            host = entries
+                .iter()
+                .fold(host.with_table(table), |host, (key, entry)| host.with_entry(table, key, entry.get()));
         }
         let (outcome, lines) = with_host(host, || run::<T>(&context, &Document { key, body: input }));
         check(&expected, outcome).map_err(|problem| match lines.is_empty() {
@@ -143,7 +149,8 @@ impl Cases {
 
     fn key_of(&self, input: &str) -> Result<String, String> {
         let hint = "give the document's key in case.json";
-        let fields: BTreeMap<String, &RawValue> = from_str(input).map_err(|why| format!("input.json: {why}; {hint}"))?;
+        let fields: BTreeMap<String, &RawValue> =
+            from_str(input).map_err(|why| format!("input.json: {why}; {hint}"))?;
         let raw = fields.get(&self.key_field).ok_or_else(|| format!("input.json has no {}; {hint}", self.key_field))?;
         let key: Text<'_> = from_str(raw.get()).map_err(|why| format!("input.json: {why}; {hint}"))?;
         Ok(key.as_str().into())
@@ -158,17 +165,15 @@ fn check(expected: &str, outcome: Outcome) -> Result<(), String> {
     let wanted: Expected = from_str(expected).map_err(|why| format!("expected.json: {why}"))?;
     let pin_message = matches!(&wanted, Expected::Skip(why) | Expected::Reject(why) if why.message.is_some());
     let story = format!("{outcome:?}");
-    let why = |reason: Reason| Why {
-        code: reason.code,
-        field: reason.field,
-        message: pin_message.then_some(reason.message),
-    };
+    let why =
+        |reason: Reason| Why { code: reason.code, field: reason.field, message: pin_message.then_some(reason.message) };
     let found = match outcome {
         Outcome::Emit(bills) => Expected::Emit(
             bills
                 .into_iter()
                 .map(|bill| {
-                    let body = RawValue::from_string(bill.body).map_err(|error| format!("a body is not JSON: {error}"))?;
+                    let body =
+                        RawValue::from_string(bill.body).map_err(|error| format!("a body is not JSON: {error}"))?;
                     Ok(Bill { key: bill.key, body })
                 })
                 .collect::<Result<_, String>>()?,

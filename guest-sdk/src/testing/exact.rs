@@ -13,7 +13,9 @@ use crate::{Decimal, from_str};
 pub struct Difference {
     /// A JSON Pointer.
     pub at: String,
+    /// What the first text has there.
     pub expected: String,
+    /// What the second text has there.
     pub found: String,
 }
 
@@ -46,9 +48,8 @@ fn compare(at: &str, expected: &str, found: &str) -> Option<Difference> {
         }
         (Some(Node::Array(expected)), Some(Node::Array(found))) if expected.len() == found.len() => {
             let rows = expected.iter().zip(&found).enumerate();
-            rows.into_iter().find_map(|(row, (expected, found))| {
-                compare(&format!("{at}/{row}"), expected.get(), found.get())
-            })
+            rows.into_iter()
+                .find_map(|(row, (expected, found))| compare(&format!("{at}/{row}"), expected.get(), found.get()))
         }
         (Some(Node::Number(expected)), Some(Node::Number(found))) if expected == found => None,
         (Some(Node::Text(expected)), Some(Node::Text(found))) if expected == found => None,
@@ -104,7 +105,12 @@ mod tests {
     #[test]
     fn a_string_is_not_a_number_and_nothing_is_not_null() {
         for (left, right) in [
-            ("1", "\"1\""), ("null", "false"), ("[1]", "[1,2]"), ("{\"a\":null}", "{}"), ("{}", "{\"a\":null}"), ("x", "x"),
+            ("1", "\"1\""),
+            ("null", "false"),
+            ("[1]", "[1,2]"),
+            ("{\"a\":null}", "{}"),
+            ("{}", "{\"a\":null}"),
+            ("x", "x"),
         ] {
             assert!(difference(left, right).is_some(), "{left} {right}");
         }

@@ -85,7 +85,8 @@ mod tests {
 
     #[test]
     fn refuses_a_module_that_was_not_built_against_the_contract() {
-        let core = wat::parse_str(r#"(module (import "env" "fetch" (func)) (memory (export "memory") 1))"#).expect("text");
+        let core =
+            wat::parse_str(r#"(module (import "env" "fetch" (func)) (memory (export "memory") 1))"#).expect("text");
         assert!(matches!(wrap(&core), Err(Error::NotWrappable { .. })));
         assert!(matches!(wrap(b"not wasm at all"), Err(Error::NotWrappable { .. })));
     }

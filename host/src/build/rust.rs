@@ -24,12 +24,7 @@ pub fn build_rust(request: &BuildRequest) -> Result<BuildReport, Error> {
         None => project.target_dir.join("components").join(format!("{}.wasm", project.package)),
     };
     write(&output, &component)?;
-    Ok(BuildReport {
-        component: output,
-        digest: Digest::of(&component),
-        size_bytes: component.len() as u64,
-        toolchain,
-    })
+    Ok(BuildReport { component: output, digest: Digest::of(&component), size_bytes: component.len() as u64, toolchain })
 }
 
 /// What cargo says of the project.
@@ -37,6 +32,7 @@ struct Project {
     dir: PathBuf,
     package: String,
     target_dir: PathBuf,
+    workspace_root: PathBuf,
     locked: bool,
 }
 
@@ -86,11 +82,10 @@ impl Project {
             return Err(refuse(String::from_utf8_lossy(&output.stderr).trim().into()));
         }
         let metadata: Metadata = serde_json::from_slice(&output.stdout).map_err(|error| refuse(error.to_string()))?;
-        let package = metadata
-            .packages
-            .into_iter()
-            .find(|package| package.manifest_path == manifest)
-            .ok_or_else(|| refuse("its Cargo.toml is a workspace without a package; name the package's folder".into()))?;
+        let package =
+            metadata.packages.into_iter().find(|package| package.manifest_path == manifest).ok_or_else(|| {
+                refuse("its Cargo.toml is a workspace without a package; name the package's folder".into())
+            })?;
         if !package.targets.iter().any(|target| target.crate_types.iter().any(|kind| kind == "cdylib")) {
             return Err(Error::NotACdylib { package: package.name });
         }
@@ -99,6 +94,7 @@ impl Project {
             package: package.name,
             target_dir: request.target_dir.clone().unwrap_or(metadata.target_directory),
             locked: metadata.workspace_root.join("Cargo.lock").is_file(),
+            workspace_root: metadata.workspace_root,
         })
     }
 
@@ -113,6 +109,7 @@ impl Project {
         if let Some(target_dir) = target_dir {
             cargo.arg("--target-dir").arg(target_dir);
         }
+        cargo.arg("--config").arg(nameless_paths(&self.workspace_root, cargo_home().as_deref()));
         toolchain.apply(&mut cargo);
 
         let command = format!("cargo build --release --package {}", self.package);
@@ -137,6 +134,26 @@ fn cargo(dir: &Path) -> Command {
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo")));
     cargo.current_dir(dir).stdin(Stdio::null());
     cargo
+}
+
+/// Where cargo keeps registry sources, which the compiler names in panic messages.
+fn cargo_home() -> Option<PathBuf> {
+    let home = || std::env::home_dir().map(|home| home.join(".cargo"));
+    std::env::var_os("CARGO_HOME").map(PathBuf::from).or_else(home)
+}
+
+/// Makes the compiler write neither the user's name nor the folder's into panic messages: a component is uploaded, and
+/// its digest should not depend on where it was built. The folder above the workspace is meant too, for path
+/// dependencies beside it. Of several prefixes that fit, the compiler takes the last.
+fn nameless_paths(workspace_root: &Path, cargo_home: Option<&Path>) -> String {
+    let above = workspace_root.parent().filter(|above| above.parent().is_some());
+    let folders = [(above, "/source"), (Some(workspace_root), "/source"), (cargo_home, "/cargo")];
+    let flags: Vec<String> = folders
+        .into_iter()
+        .filter_map(|(folder, name)| Some(format!("--remap-path-prefix={}={name}", folder?.to_str()?)))
+        .collect();
+    // A JSON array of strings is a TOML array of strings as well.
+    format!("target.{}.rustflags={}", super::toolchain::TARGET, serde_json::json!(flags))
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, Error> {
@@ -209,6 +226,31 @@ mod tests {
     }
 
     #[test]
+    fn a_component_names_no_folder_of_the_machine_that_built_it() {
+        // A dependency outside the workspace is what cargo hands to the compiler by its full path.
+        let helper = tempfile::tempdir().expect("a folder");
+        let manifest = "[package]\nname = \"helper\"\nversion = \"1.0.0\"\nedition = \"2024\"\n";
+        let library = "#[inline(never)]\npub fn keep() { assert!(std::hint::black_box(true), \"{}\", file!()); }\n";
+        fs::write(helper.path().join("Cargo.toml"), manifest).expect("a file");
+        fs::create_dir(helper.path().join("src")).expect("a folder");
+        fs::write(helper.path().join("src/lib.rs"), library).expect("a file");
+
+        let dir = project("cdylib", &EXPORTS.replace("describe() {}", "describe() { helper::keep() }"));
+        let manifest = fs::read_to_string(dir.path().join("Cargo.toml")).expect("a file");
+        let dependency = format!("[dependencies]\nhelper = {{ path = {:?} }}\n", helper.path());
+        fs::write(dir.path().join("Cargo.toml"), manifest + &dependency).expect("a file");
+
+        let report = build_rust(&request(&dir)).expect("a component");
+        let bytes = fs::read(&report.component).expect("the component");
+        let holds = |text: &str| bytes.windows(text.len()).any(|window| window == text.as_bytes());
+        assert!(holds("src/lib.rs"), "the helper's panic names its file");
+        assert!(
+            !holds(helper.path().to_str().expect("a path in UTF-8")),
+            "the component names the folder it came from"
+        );
+    }
+
+    #[test]
     fn a_project_that_does_not_compile_fails_with_the_command_and_writes_nothing() {
         let dir = project("cdylib", "compile_error!(\"broken\");");
         let why = build_rust(&request(&dir)).expect_err("broken source");
@@ -219,7 +261,9 @@ mod tests {
     #[test]
     fn refuses_what_is_not_a_transforms_project() {
         let dir = project("rlib", EXPORTS);
-        assert!(matches!(build_rust(&request(&dir)), Err(Error::NotACdylib { package }) if package == "tiny-transform"));
+        assert!(
+            matches!(build_rust(&request(&dir)), Err(Error::NotACdylib { package }) if package == "tiny-transform")
+        );
         fs::remove_file(dir.path().join("Cargo.toml")).expect("removed");
         assert!(matches!(build_rust(&request(&dir)), Err(Error::NotAProject { .. })));
         fs::remove_dir_all(dir.path().join("src")).expect("removed");

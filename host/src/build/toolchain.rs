@@ -221,8 +221,7 @@ mod tests {
     }
 
     const RUSTUP_STD: &str = "/rustup/lib/rustlib/wasm32-unknown-unknown/lib";
-    const DEBIAN: [&str; 3] =
-        ["/usr/bin/rustc", "/usr/lib/rustlib/src/rust/library/Cargo.toml", "/usr/bin/wasm-ld"];
+    const DEBIAN: [&str; 3] = ["/usr/bin/rustc", "/usr/lib/rustlib/src/rust/library/Cargo.toml", "/usr/bin/wasm-ld"];
 
     impl Sketch {
         fn with(files: &[&'static str]) -> Self {
@@ -296,8 +295,8 @@ mod tests {
 
     #[test]
     fn says_what_was_tried_and_exactly_what_to_type() {
-        for missing in 0..DEBIAN.len() {
-            let files: Vec<&str> = DEBIAN.iter().copied().filter(|file| *file != DEBIAN[missing]).collect();
+        for missing in DEBIAN {
+            let files: Vec<&str> = DEBIAN.into_iter().filter(|file| *file != missing).collect();
             let why = Error::NoToolchain(find(&Sketch::with(&files)).expect_err("no toolchain")).to_string();
             for part in [
                 "rustup target add wasm32-unknown-unknown: no network",

@@ -150,7 +150,7 @@ fn limits(settings: &sandbox::Settings, own: &config::Limits, document_limit_byt
     limits.memory_limit_bytes = own.memory_limit_bytes.unwrap_or(limits.memory_limit_bytes);
     limits.output_limit_bytes = own.output_limit_bytes.unwrap_or(limits.output_limit_bytes);
     limits.log_limit_bytes = own.log_limit_bytes.unwrap_or(limits.log_limit_bytes);
-    limits.host_calls_limit = own.host_call_limit.unwrap_or(limits.host_calls_limit);
+    limits.host_calls_limit = own.host_calls_limit.unwrap_or(limits.host_calls_limit);
     // A document that the scheme takes must fit through the boundary with its parameters beside it.
     limits.input_limit_bytes = limits.input_limit_bytes.max(document_limit_bytes);
     limits

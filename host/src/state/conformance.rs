@@ -92,6 +92,7 @@ conformance! {
     the_last_write_of_a_key_wins
     a_batch_sees_those_ahead_of_it_in_its_group
     a_scan_goes_in_key_order_from_after_to_limit_within_its_prefix
+    a_scan_sees_a_batch_whole
     tables_do_not_see_one_another
     revisions_and_leases_grow_over_reopenings
     the_same_is_there_after_reopening
@@ -283,6 +284,37 @@ fn a_scan_goes_in_key_order_from_after_to_limit_within_its_prefix<S: Subject>() 
     assert_eq!(scan(&b, Some(&numbered("a", 9)), 1), ["1"], "an `after` before the prefix takes nothing away");
     assert_eq!(scan(&b, Some(&key("c")), 10), [""; 0]);
     assert_eq!(scan(&Key::default(), None, 10), ["a9", "1", "2", "256", "300", "ba9"]);
+}
+
+fn a_scan_sees_a_batch_whole<S: Subject>() {
+    const ROWS: u64 = 300;
+    let subject = S::fresh();
+    let store = subject.store();
+    let rewrite = |value: u64| {
+        commit(&*store, |batch| {
+            for number in 0..ROWS {
+                batch.put(Table::History, KeyBuilder::new().number(number).build(), value.to_string());
+            }
+        })
+        .unwrap()
+    };
+    rewrite(0);
+    let done = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let reader = scope.spawn(|| {
+            while !done.load(std::sync::atomic::Ordering::SeqCst) {
+                let rows = store.scan(Table::History, &Key::default(), None, usize::MAX).unwrap();
+                assert_eq!(rows.len() as u64, ROWS);
+                let revision = rows[0].1.revision;
+                assert!(rows.iter().all(|(_, row)| row.revision == revision), "a scan saw a part of a batch");
+            }
+        });
+        for value in 1..60 {
+            rewrite(value);
+        }
+        done.store(true, std::sync::atomic::Ordering::SeqCst);
+        reader.join().unwrap();
+    });
 }
 
 fn tables_do_not_see_one_another<S: Subject>() {

@@ -23,6 +23,7 @@ mod committer;
 #[cfg(test)]
 mod conformance;
 mod directory;
+mod fault;
 mod format;
 mod group;
 mod health;

@@ -6,7 +6,7 @@ use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use serde_json::{Map, Number, Value, json};
 
-use crate::Options;
+use crate::{Money, Options};
 
 use super::document::{Document, Purpose};
 use super::time;
@@ -124,14 +124,20 @@ fn purpose(chance: &mut ChaCha8Rng, options: &Options) -> Purpose {
 
 fn document(chance: &mut ChaCha8Rng, options: &Options, io_id: u64, modified: Timestamp) -> Document {
     let purpose = purpose(chance, options);
-    let money_as_text = chance.random_bool(0.5);
+    let coin = chance.random_bool(0.5);
+    let money_as_text = match options.money {
+        Money::Text => true,
+        Money::Number => false,
+        Money::Mixed => coin,
+    };
     let (shop_id, shop_name) = *SHOPS.choose(chance).expect("the list of shops is not empty");
     let (state, city, district) = *PLACES.choose(chance).expect("the list of places is not empty");
     let shipped = modified.checked_sub(SignedDuration::from_secs(chance.random_range(0..3600))).unwrap_or(modified);
     let created = shipped.checked_sub(SignedDuration::from_secs(chance.random_range(600..90_000))).unwrap_or(shipped);
     let so_id = format!("34257867{:08}", io_id);
-    let items: Vec<Value> =
-        (0..chance.random_range(1..=20)).map(|row| item(chance, io_id, row, &so_id, money_as_text)).collect();
+    let items: Vec<Value> = (0..chance.random_range(1..=20))
+        .map(|row| item(chance, io_id, row, &so_id, money_as_text, options.money == Money::Mixed))
+        .collect();
     let paid = cents(chance, 100, 900_000, money_as_text);
 
     let mut fields = Map::new();
@@ -240,14 +246,15 @@ fn last_item(fields: &mut Map<String, Value>) -> Option<&mut Map<String, Value>>
     fields.get_mut("items")?.as_array_mut()?.last_mut()?.as_object_mut()
 }
 
-fn item(chance: &mut ChaCha8Rng, io_id: u64, row: u64, so_id: &str, money_as_text: bool) -> Value {
+fn item(chance: &mut ChaCha8Rng, io_id: u64, row: u64, so_id: &str, money_as_text: bool, free_spelling: bool) -> Value {
     let (sku_id, name, properties) = *GOODS.choose(chance).expect("the list of goods is not empty");
     let quantity = chance.random_range(1..=12);
     let gift = chance.random_bool(0.12);
     let price = if gift {
         // Free of charge has more than one spelling, and a shop does not keep to one.
         let zero = *["0", "0.0", "0.00"].choose(chance).expect("not empty");
-        exact(zero, chance.random_bool(0.5))
+        let coin = chance.random_bool(0.5);
+        exact(zero, if free_spelling { coin } else { money_as_text })
     } else if chance.random_bool(0.1) {
         exact(&format!("{}.{:04}", chance.random_range(1..300), chance.random_range(1..10_000)), money_as_text)
     } else {
@@ -307,6 +314,14 @@ mod tests {
     fn the_same_seed_makes_the_same_documents() {
         assert_eq!(bodies(7), bodies(7));
         assert_ne!(bodies(7), bodies(8));
+    }
+
+    #[test]
+    fn money_is_written_as_it_was_asked_for() {
+        for (money, wrong) in [(Money::Text, "\"pay_amount\":1"), (Money::Number, "\"sale_price\":\"")] {
+            let (documents, _) = generate(&Options { money, documents: 200, ..Options::default() });
+            assert!(documents.iter().all(|document| !document.body.contains(wrong)), "{money:?}");
+        }
     }
 
     #[test]

@@ -39,25 +39,20 @@ impl Jushuitan {
         Self { gateway: Gateway::new(options), rules: query::Rules::new(options), store: Store::new(options) }
     }
 
-    fn ask(&mut self, request: &Request, turn: &mut Turn<'_>) -> Result<(String, Value), (Failure, Value)> {
-        let parameters = Parameters::merge(request);
-        let note = parameters.note();
-        self.gateway.check(&parameters, turn).map_err(|failure| (failure, note.clone()))?;
+    fn ask(&mut self, parameters: &Parameters, note: &mut Value, turn: &mut Turn<'_>) -> Result<String, Failure> {
+        self.gateway.check(parameters, turn)?;
         if parameters.get("customer_id") != CUSTOMER_ID {
-            let failure = self.rules.refuse("customer_id 不存在或未授权");
-            return Err((failure, note));
+            return Err(self.rules.refuse("customer_id 不存在或未授权"));
         }
-        let query = self.rules.read(&parameters).map_err(|failure| (failure, note.clone()))?;
+        let query = self.rules.read(parameters)?;
         if turn.has(FaultName::MoveRows) {
             self.store.move_first_row(&query, turn.now);
         }
         let page = self.store.page(&query, turn.has(FaultName::PageTwice));
         self.store.play_script(turn.now);
-        let body = page.json(&query, &gateway::request_id(turn.chance));
-        let mut note = note;
         note["data_count"] = json!(page.total);
         note["rows"] = json!(page.rows.len());
-        Ok((body, note))
+        Ok(page.json(&query, &gateway::request_id(turn.chance)))
     }
 }
 
@@ -76,9 +71,11 @@ impl System for Jushuitan {
     }
 
     fn answer(&mut self, request: &Request, turn: &mut Turn<'_>) -> Reply {
-        match self.ask(request, turn) {
-            Ok((body, note)) => Reply::json(body, "ok", note),
-            Err((failure, note)) => {
+        let parameters = Parameters::merge(request);
+        let mut note = parameters.note();
+        match self.ask(&parameters, &mut note, turn) {
+            Ok(body) => Reply::json(body, "ok", note),
+            Err(failure) => {
                 let id = gateway::request_id(turn.chance);
                 Reply::json(failure.json(&id), format!("refused:{}", failure.code), note)
             }

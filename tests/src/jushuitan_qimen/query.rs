@@ -106,7 +106,12 @@ impl Rules {
         match parameters.get(name) {
             "" if self.paging_required => Err(self.refuse(&format!("{name} 不能为空"))),
             "" => Ok(default),
-            text => text.parse().map_err(|_| self.refuse(&format!("{name} 不合法"))),
+            // The vendor's field is an int.
+            text => text
+                .parse::<i32>()
+                .ok()
+                .and_then(|number| usize::try_from(number).ok())
+                .ok_or_else(|| self.refuse(&format!("{name} 不合法"))),
         }
     }
 

@@ -1,6 +1,6 @@
 //! The bills of the account set, and the memory of every attempt to create one.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
@@ -70,6 +70,7 @@ impl Bill {
 #[derive(Debug)]
 pub struct Ledger {
     bills: BTreeMap<u64, Bill>,
+    fid_by_number: HashMap<String, u64>,
     next_fid: u64,
     next_entry_id: u64,
     /// Every save without an id, accepted or not, in order.
@@ -84,6 +85,7 @@ impl Default for Ledger {
     fn default() -> Self {
         Self {
             bills: BTreeMap::new(),
+            fid_by_number: HashMap::new(),
             next_fid: 100_041,
             next_entry_id: 500_001,
             creates: Vec::new(),
@@ -103,7 +105,7 @@ impl Ledger {
     }
 
     pub fn by_number(&self, number: &str) -> Option<&Bill> {
-        self.bills.values().find(|bill| bill.number == number)
+        self.bill(*self.fid_by_number.get(number)?)
     }
 
     /// What queries may show, in the order of ids.
@@ -123,11 +125,17 @@ impl Ledger {
 
     pub fn accept(&mut self, bill: Bill) {
         *self.saves.entry(bill.number.clone()).or_default() += 1;
-        self.bills.insert(bill.fid, bill);
+        let (fid, number) = (bill.fid, bill.number.clone());
+        if let Some(before) = self.bills.insert(fid, bill) {
+            self.fid_by_number.remove(&before.number);
+        }
+        self.fid_by_number.insert(number, fid);
     }
 
     pub fn delete(&mut self, fid: u64) {
-        self.bills.remove(&fid);
+        if let Some(bill) = self.bills.remove(&fid) {
+            self.fid_by_number.remove(&bill.number);
+        }
     }
 
     pub fn note_create(&mut self, at: Timestamp, number: &str, result: Result<u64, &str>) {

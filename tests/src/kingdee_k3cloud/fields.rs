@@ -149,8 +149,13 @@ pub fn number_of(value: &Value) -> Option<String> {
     }
 }
 
+/// Texts without their quotes, everything else as JSON; null is no text at all.
 pub fn text(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+    match value {
+        Value::Null => String::new(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
 }
 
 /// Exact: from the digits, never by way of a float.

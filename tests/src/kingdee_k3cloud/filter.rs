@@ -1,11 +1,14 @@
 //! `FilterString`: comparisons and `in` lists, joined by `and`. Anything else is refused, not guessed at.
 
+use serde_json::Value;
+
 /// One comparison. `in` has several values, everything else one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Condition {
     pub field: String,
     pub compare: Compare,
-    pub values: Vec<String>,
+    /// As JSON texts, which is how found values are compared.
+    pub values: Vec<Value>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,7 +64,8 @@ fn condition(tokens: &[Token]) -> Option<(Condition, &[Token])> {
     let [Token::Word(field), tail @ ..] = tokens else { return None };
     match tail {
         [Token::Compare(compare), value, tail @ ..] => {
-            let condition = Condition { field: field.clone(), compare: *compare, values: vec![literal(value)?] };
+            let condition =
+                Condition { field: field.clone(), compare: *compare, values: vec![Value::from(literal(value)?)] };
             Some((condition, tail))
         }
         [Token::Word(word), Token::Open, tail @ ..] if word.eq_ignore_ascii_case("in") => {
@@ -69,7 +73,7 @@ fn condition(tokens: &[Token]) -> Option<(Condition, &[Token])> {
             let mut tail = tail;
             loop {
                 let [value, separator, next @ ..] = tail else { return None };
-                values.push(literal(value)?);
+                values.push(Value::from(literal(value)?));
                 tail = next;
                 match separator {
                     Token::Comma => {}
@@ -152,7 +156,7 @@ mod tests {
             .map(|(field, compare, values)| Condition {
                 field: (*field).to_owned(),
                 compare: *compare,
-                values: values.iter().map(|value| (*value).to_owned()).collect(),
+                values: values.iter().map(|value| Value::from(*value)).collect(),
             })
             .collect();
         assert_eq!(parse(text), Ok(expected), "{text}");

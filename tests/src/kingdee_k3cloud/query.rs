@@ -208,7 +208,7 @@ fn count(data: &Value, name: &str) -> Result<usize, Refusal> {
 }
 
 fn holds(condition: &Condition, found: &Value) -> bool {
-    let against = |value: &String| compare(found, &json!(value));
+    let against = |value: &Value| compare(found, value);
     match condition.compare {
         Compare::In => condition.values.iter().any(|value| against(value) == Ordering::Equal),
         single => condition.values.first().is_some_and(|value| match (single, against(value)) {
@@ -225,17 +225,18 @@ fn holds(condition: &Condition, found: &Value) -> bool {
 
 /// Numbers as numbers, dates as dates, the rest as texts.
 fn compare(a: &Value, b: &Value) -> Ordering {
-    if a.is_number() {
-        if let (Some(a), Some(b)) = (fields::decimal(a), fields::decimal(b)) {
-            return a.cmp(&b);
-        }
+    if a.is_number()
+        && let (Some(a), Some(b)) = (fields::decimal(a), fields::decimal(b))
+    {
+        return a.cmp(&b);
     }
     let (a, b) = (fields::text(a), fields::text(b));
     // A found date always carries its time; a bill number never has the shape `….-..-..T..`.
-    if a.len() == 19 && a.as_bytes().get(10) == Some(&b'T') {
-        if let (Some(a), Some(b)) = (fields::date(&a), fields::date(&b)) {
-            return a.cmp(&b);
-        }
+    if a.len() == 19
+        && a.as_bytes().get(10) == Some(&b'T')
+        && let (Some(a), Some(b)) = (fields::date(&a), fields::date(&b))
+    {
+        return a.cmp(&b);
     }
     a.cmp(&b)
 }

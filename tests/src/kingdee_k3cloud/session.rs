@@ -142,7 +142,7 @@ impl Sessions {
 
     fn is_signed(&self, request: &Request, app_data: &str, now: Timestamp) -> bool {
         let (nonce, timestamp) = (request.header("x-api-nonce"), request.header("x-api-timestamp"));
-        // Twelve digits last until the year 33658 as seconds; milliseconds have had thirteen since 2001.
+        // Eleven digits of seconds last until the year 5138; milliseconds have had thirteen since 2001.
         let at = timestamp.parse().ok().and_then(|count: i64| match timestamp.len() {
             0..=11 => Timestamp::from_second(count).ok(),
             _ => Timestamp::from_millisecond(count).ok(),

@@ -65,7 +65,11 @@ impl Client {
         loop {
             let ticket = self.ticket().await?;
             let reply = self.post(&service, &body, ticket.as_ref()).await?;
-            let detail = match classify(&reply, &self.account) {
+            let blank = |text: &str| {
+                let text = self.account.blank(text);
+                ticket.as_ref().map_or(text.clone(), |ticket| ticket.id.blank_in(&text))
+            };
+            let detail = match classify(&reply, &blank) {
                 Ok(answer) => return Ok(answer),
                 Err(Rejection::Other(error)) => return Err(error),
                 Err(Rejection::SessionLost(detail)) => detail,
@@ -140,10 +144,10 @@ impl Client {
         }
         let refused = |words: &str| {
             let tolerance = self.line.limits().clock_tolerance_seconds;
-            let detail = format!("the log-in was refused: {}", self.account.blank(&text::excerpt(words)));
+            let detail = format!("the log-in was refused: {}", text::excerpt(&self.account.blank(words)));
             reply.clock_error(tolerance).unwrap_or(Error::CredentialsRefused { detail })
         };
-        let answer = match classify(reply, &self.account) {
+        let answer = match classify(reply, &|text| self.account.blank(text)) {
             Ok((answer, _)) => answer,
             Err(Rejection::SessionLost(detail)) => return Err(refused(&detail)),
             // The bytes of a log-in's answer may hold a session id and are not kept.

@@ -19,10 +19,11 @@ pub enum Rejection {
 }
 
 /// The answer as JSON, with its status where it has one, once everything that concerns the call and not its bills has
-/// been dealt with. Business refusals come with HTTP 200 as well; they are left to the caller.
-pub fn classify(reply: &Reply, account: &Account) -> Result<(Value, Option<Status>), Rejection> {
+/// been dealt with; `blank` takes out what must not be printed, before words are cut short in the middle of a secret.
+/// Business refusals come with HTTP 200 as well; they are left to the caller.
+pub fn classify(reply: &Reply, blank: &dyn Fn(&str) -> String) -> Result<(Value, Option<Status>), Rejection> {
     let server = |words: &str| {
-        let detail = account.blank(&text::excerpt(words));
+        let detail = text::excerpt(&blank(words));
         Rejection::Other(Error::Server { host: reply.host.clone(), status: reply.status, detail })
     };
     let unreadable = |detail: String| Rejection::Other(Error::Unreadable { detail, bytes: reply.body.clone() });
@@ -32,11 +33,11 @@ pub fn classify(reply: &Reply, account: &Account) -> Result<(Value, Option<Statu
         Err(error) => return Err(Rejection::Other(error)),
     };
     if reply.status == 401 {
-        return Err(Rejection::SessionLost(account.blank(&text::excerpt(&text))));
+        return Err(Rejection::SessionLost(text::excerpt(&blank(&text))));
     }
     // A wrong account set, in the site's own English. It comes with a status that is not a success.
     if !reply.is_success() && text.contains("thirty passport") {
-        return Err(Rejection::Other(Error::CredentialsRefused { detail: account.blank(&text::excerpt(&text)) }));
+        return Err(Rejection::Other(Error::CredentialsRefused { detail: text::excerpt(&blank(&text)) }));
     }
     if !reply.is_success() || text.trim_start().starts_with("response_error:") {
         return Err(server(&text));
@@ -51,7 +52,7 @@ pub fn classify(reply: &Reply, account: &Account) -> Result<(Value, Option<Statu
     }
     let status = Status::find(&answer);
     if let Some(status) = status.as_ref().filter(|status| !status.is_success()) {
-        let detail = account.blank(&text::excerpt(&status.words()));
+        let detail = text::excerpt(&blank(&status.words()));
         match status.code() {
             1 => return Err(Rejection::SessionLost(detail)),
             14 => return Err(Rejection::Other(Error::Throttled { wait: None, detail })),
@@ -64,7 +65,7 @@ pub fn classify(reply: &Reply, account: &Account) -> Result<(Value, Option<Statu
 
 /// A refusal that concerns the call as a whole.
 pub fn refusal(status: &Status, account: &Account) -> Error {
-    let message = account.blank(&text::excerpt(&status.words()));
+    let message = text::excerpt(&account.blank(&status.words()));
     let code = status.code().to_string();
     if is_unknown_name(status) { Error::Unknown { code, message } } else { Error::Refused { code, message } }
 }

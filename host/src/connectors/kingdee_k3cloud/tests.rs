@@ -483,14 +483,26 @@ async fn secrets_and_sessions_appear_nowhere() {
     let stub = Stub::start(|number, seen| match number {
         0 => logged_in(),
         // An error page that quotes what it was sent.
-        _ => answer(500, format!("error in {} {SECRET}", seen.body)),
+        _ => answer(500, format!("error at {:?}: {}{SECRET}", seen.headers, "x".repeat(10))),
     })
     .await;
     let target = bills_with(&stub, "login_by_app_secret", "");
     let error = target.write(Step::Create, &jobs(&["A"])).await.unwrap_err();
     let log = captured.text();
     assert!(log.contains("vendor_request"), "nothing was captured");
+    assert!(error.to_string().contains("***"), "{error}");
     for shown in [format!("{error} {error:?}"), format!("{target:?}"), log] {
-        assert!(!shown.contains(SECRET) && !shown.contains(SESSION), "{shown}");
+        assert!(!shown.contains(&SECRET[..8]) && !shown.contains(&SESSION[..8]), "{shown}");
     }
+}
+
+#[tokio::test]
+async fn a_secret_that_a_shortened_message_would_cut_in_two_is_blanked_whole() {
+    let stub = Stub::start(|number, _| match number {
+        0 => logged_in(),
+        _ => answer(500, format!("{}{SECRET}", "x".repeat(190))),
+    })
+    .await;
+    let error = bills(&stub).probe().await.unwrap_err();
+    assert!(matches!(error, Error::Server { status: 500, .. }) && !error.to_string().contains(&SECRET[..4]), "{error}");
 }
