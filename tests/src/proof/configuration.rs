@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use jiff::{SignedDuration, Timestamp};
+
 use super::simulator::Simulator;
 use super::{Failure, Result};
 
@@ -60,7 +62,8 @@ impl Default for Scheme {
             source: String::new(),
             keys: String::new(),
             settle: "2s".to_owned(),
-            start_at: "2020-01-01T00:00:00+08:00".to_owned(),
+            // The simulator's documents begin three days back. Much earlier would mean many empty windows.
+            start_at: (Timestamp::now() - SignedDuration::from_hours(96)).to_string(),
         }
     }
 }

@@ -43,3 +43,21 @@ impl From<Failure> for Waiting {
         Self::InVain(failure)
     }
 }
+
+/// Watches for as long as said that `same` gives the same value every time. The failure names both values.
+pub fn stays<T: PartialEq + std::fmt::Debug>(
+    watched: Duration,
+    what: &str,
+    mut same: impl FnMut() -> Result<T>,
+) -> Result<()> {
+    let began = Instant::now();
+    let first = same()?;
+    while began.elapsed() < watched {
+        std::thread::sleep(PAUSE);
+        let now = same()?;
+        if now != first {
+            return Err(Failure::new(format!("{what} changed from {first:?} to {now:?}")));
+        }
+    }
+    Ok(())
+}
