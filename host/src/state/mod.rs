@@ -2,16 +2,43 @@
 //!
 //! [`Store`] has one write operation: expectations and writes, atomic over named tables, durable on return. Two
 //! implementations pass one conformance suite: [`SledStore`] and the in-memory [`MemoryStore`] whose `crash` keeps every
-//! acknowledged batch and any prefix of the others. Only this module opens sled.
+//! acknowledged batch and any prefix of the others. Only this module opens sled. `docs/decisions/store.md` says why it
+//! is built like this.
+//!
+//! A reader may rely on:
+//! - A batch is there whole or not at all, for a scan, after a kill and after a power cut.
+//! - Batches are applied in one order, each checked against all before it; its revision is its place in that order.
+//! - What `commit` acknowledged is there at every later opening.
+//! - A store that failed once acknowledges nothing more and says [`Error::Closed`] until it is opened again.
+//!
+//! It refuses to know what a row means (the pipeline does), to open a store that another process holds, that a newer
+//! Crossdock wrote, or that lost rows it once acknowledged.
 //!
 //! A read may see a batch an instant before it is durable. Nothing may act on the outside because of what it merely
 //! read: every effect follows a commit of its own, whose expectations fail if the row moved.
 
 mod batch;
+mod blobs;
+mod committer;
+#[cfg(test)]
+mod conformance;
+mod directory;
+mod format;
+mod group;
+mod health;
+mod memory;
+mod queue;
+mod row;
+mod sled_store;
+#[cfg(test)]
+mod twin;
 
 use async_trait::async_trait;
 
 pub use batch::{Batch, CommitError, Error, Expect, Key, KeyBuilder, Revision, Stored, Table};
+pub use health::Health;
+pub use memory::MemoryStore;
+pub use sled_store::{Settings, SledStore};
 
 /// The seam.
 #[async_trait]

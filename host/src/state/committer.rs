@@ -1,0 +1,130 @@
+//! The one thread that writes.
+
+use std::any::Any;
+use std::io;
+use std::sync::{Arc, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Instant;
+
+use tokio::sync::oneshot;
+
+use super::batch::{CommitError, Error, Revision};
+use super::directory;
+use super::format::{self, REVISION_ROW, sled_failed};
+use super::group::{Conflict, Ground, Group};
+use super::queue::{Answer, Request};
+use super::row::{Digest, Row};
+use super::sled_store::{Core, decode, guarded};
+
+/// Starts the thread. It ends when the queue is closed and empty.
+pub(super) fn start(core: Arc<Core>, last: Revision) -> io::Result<JoinHandle<()>> {
+    std::thread::Builder::new().name("state-committer".into()).spawn(move || {
+        let mut last = last;
+        while let Some(requests) = core.queue.gather() {
+            core.pulse.begin(Instant::now());
+            let committed = commit(&core, requests, &mut last);
+            core.pulse.end(Instant::now(), committed);
+        }
+    })
+}
+
+/// Answers every request; says how many batches became durable.
+fn commit(core: &Core, requests: Vec<Request>, last: &mut Revision) -> usize {
+    let mut fitting: Vec<(oneshot::Sender<Answer>, Revision)> = Vec::with_capacity(requests.len());
+    let ground = Tree(core);
+    let mut rooms = Vec::with_capacity(requests.len());
+    let mut requests = requests.into_iter();
+    let written = guarded(|| {
+        let mut group = Group::new(core.lease, *last);
+        for request in requests.by_ref() {
+            let (batch, answer, room) = request.into_parts();
+            rooms.push(room);
+            match group.add(&batch, &ground) {
+                Ok(Ok(revision)) => fitting.push((answer, revision)),
+                Ok(Err(conflict)) => send(answer, Err(conflict.into())),
+                Err(error) => {
+                    fitting.push((answer, *last));
+                    return Err(error);
+                }
+            }
+        }
+        if fitting.is_empty() {
+            return Ok(group.last());
+        }
+        let reached = group.last();
+        group.set(format::own_key(REVISION_ROW), format::number_value(reached.0), &ground)?;
+        write(core, group.into_tree_batch())?;
+        Ok(reached)
+    });
+    match written {
+        Ok(reached) => {
+            *last = reached;
+            let committed = fitting.len();
+            for (answer, revision) in fitting {
+                send(answer, Ok(revision));
+            }
+            committed
+        }
+        Err(error) => {
+            // Closed before anyone hears of it: whoever hears must find it closed.
+            core.fail(error.clone());
+            for answer in fitting.into_iter().map(|(answer, _)| answer).chain(requests.map(|r| r.into_parts().1)) {
+                send(answer, Err(error.clone().into()));
+            }
+            0
+        }
+    }
+}
+
+/// Makes a group durable. The order of these four lines is what the store promises.
+fn write(core: &Core, batch: sled::Batch) -> Result<(), Error> {
+    fail::fail_point!("state::before_apply", |_| Err(injected("before_apply")));
+    let mut gate = core.db.write().unwrap_or_else(PoisonError::into_inner);
+    let db = gate.as_mut().ok_or(Error::Closed)?.clone();
+    let applied = db.apply_batch(batch);
+    drop(gate);
+    applied.map_err(|error| sled_failed(&error))?;
+    fail::fail_point!("state::after_apply", |_| Err(injected("after_apply")));
+    db.flush().map_err(|error| sled_failed(&error))?;
+    fail::fail_point!("state::after_flush", |_| Err(injected("after_flush")));
+    core.directory.sync().map_err(|error| directory::io_failed("syncing the store", &error))?;
+    fail::fail_point!("state::after_sync", |_| Err(injected("after_sync")));
+    Ok(())
+}
+
+#[cfg(feature = "failpoints")]
+fn injected(point: &str) -> Error {
+    Error::Failed { detail: format!("injected at {point}") }
+}
+
+/// The tree and the files under it, as a group sees them.
+struct Tree<'a>(&'a Core);
+
+impl Ground for Tree<'_> {
+    fn row(&self, tree_key: &[u8]) -> Result<Option<Row>, Error> {
+        let db = self.0.db.read().unwrap_or_else(PoisonError::into_inner);
+        let found = db.as_ref().ok_or(Error::Closed)?.get(tree_key).map_err(|error| sled_failed(&error))?;
+        found.map(|raw| decode(&raw)).transpose()
+    }
+
+    fn write_file(&self, bytes: &[u8]) -> Result<Digest, Error> {
+        self.0.blobs.write(bytes)
+    }
+}
+
+impl From<Conflict> for CommitError {
+    fn from(conflict: Conflict) -> Self {
+        let Conflict { table, key, found } = conflict;
+        CommitError::Conflict { table, key, found }
+    }
+}
+
+fn send(answer: oneshot::Sender<Answer>, outcome: Answer) {
+    // The caller may have dropped its future; the batch stands all the same.
+    let _ = answer.send(outcome);
+}
+
+pub(super) fn panic_text(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(ToString::to_string);
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".into())
+}

@@ -1,0 +1,132 @@
+//! Several batches that become durable with one sync.
+//!
+//! Each batch is checked against the tree as it would be after the batches ahead of it, so that joining a group changes
+//! when a batch is written and never whether. A batch that does not fit leaves nothing behind.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+
+use super::batch::{Batch, Error, Expect, Key, Revision, Table};
+use super::row::{self, Digest, INLINE_LIMIT_BYTES, Payload, Row};
+
+/// What a group needs from the store: the rows as they stand, and a place for large values.
+pub(super) trait Ground {
+    fn row(&self, tree_key: &[u8]) -> Result<Option<Row>, Error>;
+    fn write_file(&self, bytes: &[u8]) -> Result<Digest, Error>;
+}
+
+/// The expectation that did not hold.
+#[derive(Debug)]
+pub(super) struct Conflict {
+    pub table: Table,
+    pub key: Key,
+    pub found: Option<Revision>,
+}
+
+#[derive(Debug)]
+struct Change {
+    before: Option<Row>,
+    after: Option<Row>,
+}
+
+#[derive(Debug)]
+pub(super) struct Group {
+    lease: u64,
+    last: Revision,
+    changes: BTreeMap<Vec<u8>, Change>,
+}
+
+impl Group {
+    pub fn new(lease: u64, last: Revision) -> Self {
+        Self { lease, last, changes: BTreeMap::new() }
+    }
+
+    /// The revision of the last batch that fitted.
+    pub fn last(&self) -> Revision {
+        self.last
+    }
+
+    /// The batch's revision if its expectations hold. Its large values are in durable files when this returns.
+    pub fn add(&mut self, batch: &Batch, ground: &impl Ground) -> Result<Result<Revision, Conflict>, Error> {
+        for (table, key, expectation) in &batch.expectations {
+            let found = self.revision_of(&row::tree_key(*table, key), ground)?;
+            let holds = match expectation {
+                Expect::Absent => found.is_none(),
+                Expect::At(revision) => found == Some(*revision),
+            };
+            if !holds {
+                return Ok(Err(Conflict { table: *table, key: key.clone(), found }));
+            }
+        }
+        let revision = Revision(self.last.0 + 1);
+        for (table, key, value) in &batch.writes {
+            let after = match value {
+                Some(bytes) => Some(self.new_row(revision, bytes, ground)?),
+                None => None,
+            };
+            self.change(row::tree_key(*table, key), after, ground)?;
+        }
+        self.last = revision;
+        Ok(Ok(revision))
+    }
+
+    /// Puts a row of the store's own beside the batches.
+    pub fn set(&mut self, tree_key: Vec<u8>, value: Bytes, ground: &impl Ground) -> Result<(), Error> {
+        let row = Row { revision: self.last, lease: self.lease, payload: Payload::Inline(value) };
+        self.change(tree_key, Some(row), ground)
+    }
+
+    /// Everything as one atomic batch, with the rows that say which files are in use.
+    pub fn into_tree_batch(self) -> sled::Batch {
+        let mut out = sled::Batch::default();
+        for (tree_key, change) in self.changes {
+            if let Some(digest) = change.before.as_ref().and_then(file_of) {
+                out.remove(row::file_use_key(digest, &tree_key));
+            }
+            // After the removal: the row may need the same file as before, and of two writes the last one counts.
+            if let Some(digest) = change.after.as_ref().and_then(file_of) {
+                out.insert(row::file_use_key(digest, &tree_key), &[]);
+            }
+            match change.after {
+                Some(row) => out.insert(tree_key, row.encode()),
+                None => out.remove(tree_key),
+            }
+        }
+        out
+    }
+
+    fn new_row(&self, revision: Revision, bytes: &Bytes, ground: &impl Ground) -> Result<Row, Error> {
+        let payload = if bytes.len() > INLINE_LIMIT_BYTES {
+            Payload::File { digest: ground.write_file(bytes)?, length_bytes: bytes.len() as u64 }
+        } else {
+            Payload::Inline(bytes.clone())
+        };
+        Ok(Row { revision, lease: self.lease, payload })
+    }
+
+    fn revision_of(&self, tree_key: &[u8], ground: &impl Ground) -> Result<Option<Revision>, Error> {
+        let row = match self.changes.get(tree_key) {
+            Some(change) => change.after.as_ref().map(|row| row.revision),
+            None => ground.row(tree_key)?.map(|row| row.revision),
+        };
+        Ok(row)
+    }
+
+    fn change(&mut self, tree_key: Vec<u8>, after: Option<Row>, ground: &impl Ground) -> Result<(), Error> {
+        if let Some(change) = self.changes.get_mut(&tree_key) {
+            change.after = after;
+            return Ok(());
+        }
+        let before = ground.row(&tree_key)?;
+        self.changes.insert(tree_key, Change { before, after });
+        Ok(())
+    }
+}
+
+fn file_of(row: &Row) -> Option<&Digest> {
+    match &row.payload {
+        Payload::File { digest, .. } => Some(digest),
+        Payload::Inline(_) => None,
+    }
+}

@@ -1,0 +1,130 @@
+//! How one row lies in the store: a header that says when, under which lease and where, then the bytes or their digest.
+
+use bytes::Bytes;
+
+use super::batch::{Key, Revision, Table};
+
+/// Values longer than this lie in a file of their own. A typical document is 2 to 20 kB and stays inline, where one sync
+/// covers it; from 128 KiB on sled would make a file of its own out of it, which it never syncs.
+pub(super) const INLINE_LIMIT_BYTES: usize = 64 << 10;
+
+const HEADER_BYTES: usize = 8 + 8 + 1;
+const INLINE: u8 = 0;
+const FILE: u8 = 1;
+
+/// SHA-256 of a value that lies in a file.
+pub(super) type Digest = [u8; 32];
+
+/// Where the bytes of a row are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Payload {
+    Inline(Bytes),
+    File { digest: Digest, length_bytes: u64 },
+}
+
+/// A row as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Row {
+    pub revision: Revision,
+    pub lease: u64,
+    pub payload: Payload,
+}
+
+impl Row {
+    pub fn encode(&self) -> Vec<u8> {
+        let tail = match &self.payload {
+            Payload::Inline(bytes) => bytes.len(),
+            Payload::File { .. } => 8 + 32,
+        };
+        let mut out = Vec::with_capacity(HEADER_BYTES + tail);
+        out.extend_from_slice(&self.revision.0.to_be_bytes());
+        out.extend_from_slice(&self.lease.to_be_bytes());
+        match &self.payload {
+            Payload::Inline(bytes) => {
+                out.push(INLINE);
+                out.extend_from_slice(bytes);
+            }
+            Payload::File { digest, length_bytes } => {
+                out.push(FILE);
+                out.extend_from_slice(&length_bytes.to_be_bytes());
+                out.extend_from_slice(digest);
+            }
+        }
+        out
+    }
+
+    /// `None` where the bytes are no row.
+    pub fn decode(raw: &[u8]) -> Option<Self> {
+        let (revision, rest) = raw.split_first_chunk::<8>()?;
+        let (lease, rest) = rest.split_first_chunk::<8>()?;
+        let (kind, rest) = rest.split_first()?;
+        let payload = match *kind {
+            INLINE => Payload::Inline(Bytes::copy_from_slice(rest)),
+            FILE => {
+                let (length, rest) = rest.split_first_chunk::<8>()?;
+                Payload::File { digest: rest.try_into().ok()?, length_bytes: u64::from_be_bytes(*length) }
+            }
+            _ => return None,
+        };
+        Some(Self { revision: Revision(u64::from_be_bytes(*revision)), lease: u64::from_be_bytes(*lease), payload })
+    }
+}
+
+/// The first byte of the rows that say which rows need a file: this byte, the digest, the row's own key. They let a file
+/// be found to be garbage without reading the whole store. No table has this number.
+const FILE_USE: u8 = 0xFF;
+
+/// A row's key in the one tree: the table's number, then the key.
+pub(super) fn tree_key(table: Table, key: &Key) -> Vec<u8> {
+    let mut out = Vec::with_capacity(1 + key.0.len());
+    out.push(table as u8);
+    out.extend_from_slice(&key.0);
+    out
+}
+
+pub(super) fn file_use_prefix(digest: &Digest) -> Vec<u8> {
+    let mut out = Vec::with_capacity(1 + digest.len());
+    out.push(FILE_USE);
+    out.extend_from_slice(digest);
+    out
+}
+
+pub(super) fn file_use_key(digest: &Digest, tree_key: &[u8]) -> Vec<u8> {
+    let mut out = file_use_prefix(digest);
+    out.extend_from_slice(tree_key);
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(payload: Payload) {
+        let row = Row { revision: Revision(7), lease: u64::MAX, payload };
+        assert_eq!(Row::decode(&row.encode()), Some(row));
+    }
+
+    #[test]
+    fn reads_back_what_it_wrote() {
+        check(Payload::Inline(Bytes::new()));
+        check(Payload::Inline(Bytes::from_static(b"body")));
+        check(Payload::File { digest: [9; 32], length_bytes: 200_000 });
+    }
+
+    #[test]
+    fn refuses_bytes_that_are_no_row() {
+        assert_eq!(Row::decode(b""), None);
+        assert_eq!(Row::decode(&[0; 16]), None);
+        let mut unknown_kind = vec![0; 17];
+        unknown_kind[16] = 2;
+        assert_eq!(Row::decode(&unknown_kind), None);
+        let mut short_digest = vec![0; 17 + 8 + 31];
+        short_digest[16] = FILE;
+        assert_eq!(Row::decode(&short_digest), None);
+    }
+
+    #[test]
+    fn no_table_has_the_number_of_the_file_uses() {
+        assert!(Table::ALL.iter().all(|table| *table as u8 != FILE_USE));
+    }
+}

@@ -1,0 +1,176 @@
+//! Failures at named places of a commit. They are global to a process, so they have this one to themselves.
+
+#![allow(clippy::unwrap_used)]
+
+use std::path::Path;
+use std::sync::Mutex;
+use std::sync::mpsc;
+use std::time::Duration;
+
+use cap_std::fs::Dir;
+use crossdock::state::{Batch, CommitError, Error, Key, KeyBuilder, Settings, SledStore, Store, Table};
+use futures::FutureExt;
+use futures::executor::block_on;
+
+fn open(path: &Path, stall_after_ms: u64) -> SledStore {
+    let dir = Dir::open_ambient_dir(path, cap_std::ambient_authority()).unwrap();
+    SledStore::open(&dir, path, &Settings { stall_after_ms, ..Settings::default() }).unwrap()
+}
+
+fn key(name: &str) -> Key {
+    KeyBuilder::new().text(name).build()
+}
+
+fn put(name: &str) -> Batch {
+    let mut batch = Batch::new();
+    batch.put(Table::Subjects, key(name), "1").put(Table::Owners, key(name), vec![1; 70_000]);
+    batch
+}
+
+fn holds(store: &SledStore, name: &str) -> bool {
+    let subjects = store.get(Table::Subjects, &key(name)).unwrap().is_some();
+    let owners = store.get(Table::Owners, &key(name)).unwrap().is_some();
+    assert_eq!(subjects, owners, "batch `{name}` is torn");
+    subjects
+}
+
+/// Fails one commit at `point`; afterwards the store is closed, and opened again it holds what was acknowledged.
+fn check(point: &str, action: &str, there_afterwards: Option<bool>) {
+    let scenario = fail::FailScenario::setup();
+    let temp = tempfile::tempdir().unwrap();
+    let store = open(temp.path(), 10_000);
+    block_on(store.commit(put("before"))).unwrap();
+
+    fail::cfg(point, action).unwrap();
+    let failed = block_on(store.commit(put("failed")));
+    assert!(matches!(failed, Err(CommitError::Store(Error::Failed { .. }))), "{point}: {failed:?}");
+    fail::remove(point);
+    let refused = block_on(store.commit(put("after")));
+    assert!(matches!(refused, Err(CommitError::Store(Error::Closed))), "{point}: {refused:?}");
+    assert!(matches!(store.health().failure, Some(Error::Failed { .. })));
+    drop(store);
+
+    let store = open(temp.path(), 10_000);
+    assert!(holds(&store, "before"), "{point}");
+    assert!(!holds(&store, "after"), "{point}");
+    let there = holds(&store, "failed");
+    assert!(there_afterwards.is_none_or(|expected| there == expected), "{point}: {there}");
+    block_on(store.commit(put("again"))).unwrap();
+    scenario.teardown();
+}
+
+#[test]
+fn a_failure_before_applying_leaves_nothing() {
+    check("state::before_apply", "return", Some(false));
+}
+
+#[test]
+fn a_failure_after_applying_is_never_acknowledged() {
+    check("state::after_apply", "return", None);
+}
+
+#[test]
+fn a_failure_after_flushing_is_never_acknowledged() {
+    check("state::after_flush", "return", None);
+}
+
+#[test]
+fn a_failure_after_syncing_leaves_everything() {
+    check("state::after_sync", "return", Some(true));
+}
+
+#[test]
+fn a_panic_in_the_committer_is_an_answer_and_not_a_silence() {
+    check("state::before_apply", "panic", Some(false));
+    check("state::after_apply", "panic", None);
+}
+
+/// Halts the committer at `point` until the answered sender is used or dropped; the receiver hears when it got there.
+fn halt_at(point: &str) -> (mpsc::Receiver<()>, mpsc::Sender<()>) {
+    let (reached, has_reached) = mpsc::channel();
+    let (go_on, may_go_on) = mpsc::channel::<()>();
+    let may_go_on = Mutex::new(may_go_on);
+    let halt = move || {
+        reached.send(()).ok();
+        may_go_on.lock().unwrap().recv().ok();
+    };
+    fail::cfg_callback(point, halt).unwrap();
+    (has_reached, go_on)
+}
+
+#[test]
+fn nothing_is_acknowledged_before_the_sync() {
+    let scenario = fail::FailScenario::setup();
+    let temp = tempfile::tempdir().unwrap();
+    let store = open(temp.path(), 10_000);
+    for point in ["state::before_apply", "state::after_apply", "state::after_flush"] {
+        let (has_reached, go_on) = halt_at(point);
+        let mut commit = store.commit(put(point));
+        assert!((&mut commit).now_or_never().is_none());
+        has_reached.recv_timeout(Duration::from_secs(20)).unwrap();
+        assert!((&mut commit).now_or_never().is_none(), "acknowledged at {point}");
+        assert_eq!(holds(&store, point), point != "state::before_apply", "a read may see it before it is durable");
+        fail::remove(point);
+        drop(go_on);
+        block_on(commit).unwrap();
+    }
+    scenario.teardown();
+}
+
+#[test]
+fn what_comes_while_a_group_is_synced_is_the_next_group() {
+    let scenario = fail::FailScenario::setup();
+    let temp = tempfile::tempdir().unwrap();
+    let store = open(temp.path(), 10_000);
+    let (has_reached, go_on) = halt_at("state::after_flush");
+    let names: Vec<_> = (0..40).map(|number| number.to_string()).collect();
+    let mut commits: Vec<_> = names.iter().map(|name| store.commit(put(name))).collect();
+    assert!((&mut commits[0]).now_or_never().is_none());
+    has_reached.recv_timeout(Duration::from_secs(20)).unwrap();
+    assert!(commits[1..].iter_mut().all(|commit| commit.now_or_never().is_none()));
+    assert_eq!(store.health().queued, 39);
+    fail::remove("state::after_flush");
+    drop(go_on);
+    let revisions: Vec<_> = block_on(futures::future::join_all(commits)).into_iter().map(|r| r.unwrap().0).collect();
+    assert_eq!(revisions, (1..=40).collect::<Vec<_>>(), "in the order in which they came");
+    store.close().unwrap();
+    assert_eq!((store.health().groups, store.health().batches), (2, 40));
+    scenario.teardown();
+}
+
+#[test]
+fn a_commit_that_hangs_is_seen_to_hang() {
+    let scenario = fail::FailScenario::setup();
+    let temp = tempfile::tempdir().unwrap();
+    let store = open(temp.path(), 0);
+    assert!(!store.health().stalled);
+    let (has_reached, go_on) = halt_at("state::after_apply");
+    let mut commit = store.commit(put("a"));
+    assert!((&mut commit).now_or_never().is_none());
+    has_reached.recv_timeout(Duration::from_secs(20)).unwrap();
+    let health = store.health();
+    assert!(health.stalled && health.committing_for.is_some(), "{health:?}");
+    fail::remove("state::after_apply");
+    drop(go_on);
+    block_on(commit).unwrap();
+    store.close().unwrap();
+    assert!(!store.health().stalled);
+    scenario.teardown();
+}
+
+#[test]
+fn a_dropped_commit_still_happens() {
+    let scenario = fail::FailScenario::setup();
+    let temp = tempfile::tempdir().unwrap();
+    let store = open(temp.path(), 10_000);
+    let (has_reached, go_on) = halt_at("state::before_apply");
+    let mut commit = store.commit(put("dropped"));
+    assert!((&mut commit).now_or_never().is_none());
+    has_reached.recv_timeout(Duration::from_secs(20)).unwrap();
+    drop(commit);
+    fail::remove("state::before_apply");
+    drop(go_on);
+    block_on(store.commit(put("next"))).unwrap();
+    assert!(holds(&store, "dropped"));
+    scenario.teardown();
+}
