@@ -2,8 +2,9 @@
 //!
 //! ```text
 //! GET    served     {"jushuitan_qimen": {"pages": 3, "versions": [{"io_id": "166", "version": 1, "modified": "…",
-//!                     "status": "Confirmed", "cancelled": false, "count": 2, "purpose": "good", "detail": "", "body": "…"}]}}
-//! GET    documents  {"jushuitan_qimen": {"movements_left": 0, "documents": [as above, without count]}}
+//!                     "status": "Confirmed", "cancelled": false, "count": 2, "intact": 1, "purpose": "good", "detail": "",
+//!                     "body": "…"}]}}
+//! GET    documents  {"jushuitan_qimen": {"movements_left": 0, "documents": [as above, without count and intact]}}
 //! POST   documents  {"body": {…}}, or {"io_id": 166, "set": {…}, "remove": ["…"]}; answers the document
 //! GET    held       {"kingdee_k3cloud": {"bills": [{"fid": 100041, "number": "166", "status": "C", "accepted_saves": 1,
 //!                     "visible_at": "…", "ignored_fields": [], "model": {…}}],
@@ -17,8 +18,9 @@
 //! POST   clock      {"offset_seconds": 61} or {"offset_ms": 61000}; answers {"offset_ms": 61000, "now": "…"}
 //! ```
 //!
-//! `body` is the exact text that a page carried, whatever a fault did to the page afterwards. A refused order is HTTP
-//! 400 with `{"error": "…"}`.
+//! `body` is the exact text that a page carried, whatever a fault did to the page afterwards. `count`
+//! is how often the version was put into an answer, `intact` how often no fault spoilt, delayed or lost that answer: a
+//! version with `intact` 0 may never have reached the client. A refused order is HTTP 400 with `{"error": "…"}`.
 
 use axum::http::Method;
 use serde_json::{Map, Value, json};

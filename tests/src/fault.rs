@@ -235,6 +235,39 @@ impl Matched {
         self.get(name).and_then(Value::as_str) == Some(text)
     }
 
+    /// Whether the answer leaves whole, in time and untouched, as far as this side can tell.
+    pub fn leave_the_answer_intact(&self) -> bool {
+        self.0.iter().all(|(name, value)| match name {
+            FaultName::TimeoutAfterCommit
+            | FaultName::LateAnswer
+            | FaultName::DropAfterCommit
+            | FaultName::CommitAfterDrop
+            | FaultName::Gbk
+            | FaultName::ControlCharacters
+            | FaultName::Truncate
+            | FaultName::Huge => false,
+            FaultName::Http500
+            | FaultName::Http502
+            | FaultName::Html
+            | FaultName::ResponseError
+            | FaultName::Firewall => value.as_str() != Some("after_commit"),
+            // Either nothing is answered with documents at all, or the answer is a right one about a wrong world.
+            FaultName::Timeout
+            | FaultName::DropBefore
+            | FaultName::ShowLate
+            | FaultName::RefuseEvery
+            | FaultName::AuditFails
+            | FaultName::Unmentioned
+            | FaultName::Throttle
+            | FaultName::SessionLost
+            | FaultName::ExpireSession
+            | FaultName::RecordLocked
+            | FaultName::PageTwice
+            | FaultName::MoveRows
+            | FaultName::ClockSkew => true,
+        })
+    }
+
     pub fn names(&self) -> Vec<&'static str> {
         self.0.iter().map(|(name, _)| name.text()).collect()
     }

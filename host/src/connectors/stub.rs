@@ -126,6 +126,10 @@ pub struct Captured {
 
 impl Captured {
     pub fn start() -> Self {
+        // With a single subscriber in the process, tracing asks only the thread that first meets a log line whether it
+        // is wanted, and remembers a "no" for all. Two that stay alive make it ask every subscriber.
+        static ALIVE: std::sync::OnceLock<[tracing::Dispatch; 2]> = std::sync::OnceLock::new();
+        ALIVE.get_or_init(|| std::array::from_fn(|_| tracing::Dispatch::new(tracing_subscriber::registry())));
         let text = Arc::<Mutex<Vec<u8>>>::default();
         let writer = Writer(text.clone());
         let subscriber = tracing_subscriber::fmt()

@@ -85,25 +85,18 @@ pub struct Parts {
 /// What others ask of a driver.
 #[derive(Debug)]
 enum Request {
-    Page {
-        documents: Vec<SourceDocument>,
-        done: oneshot::Sender<()>,
-    },
-    Cursor {
-        cursor: Cursor,
-        done: oneshot::Sender<()>,
-    },
-    BadPage {
-        page: BadPage,
-        bytes: Bytes,
-        done: oneshot::Sender<()>,
-    },
-    Command {
-        key: DocumentKey,
-        version: Option<u64>,
-        command: Command,
-        done: oneshot::Sender<Result<u64, CommandError>>,
-    },
+    Page { documents: Vec<SourceDocument>, done: oneshot::Sender<()> },
+    Cursor { cursor: Cursor, done: oneshot::Sender<()> },
+    BadPage { page: BadPage, bytes: Bytes, done: oneshot::Sender<()> },
+}
+
+/// A person's command, apart from the pages: a full backlog holds pages back, and must not hold back whoever clears it.
+#[derive(Debug)]
+struct Order {
+    key: DocumentKey,
+    version: Option<u64>,
+    command: Command,
+    done: oneshot::Sender<Result<u64, CommandError>>,
 }
 
 /// What a person asks for one document.
@@ -129,6 +122,7 @@ pub enum CommandError {
 #[derive(Clone)]
 pub struct Handle {
     requests: mpsc::Sender<Request>,
+    orders: mpsc::Sender<Order>,
     idle: watch::Receiver<bool>,
 }
 
@@ -151,8 +145,8 @@ impl Handle {
     pub async fn command(&self, key: DocumentKey, version: Option<u64>, command: Command) -> Result<u64, CommandError> {
         let stopped = || CommandError::Stopped("its task has ended".into());
         let (done, answer) = oneshot::channel();
-        let request = Request::Command { key, version, command, done };
-        self.requests.send(request).await.map_err(|_| stopped())?;
+        let order = Order { key, version, command, done };
+        self.orders.send(order).await.map_err(|_| stopped())?;
         answer.await.map_err(|_| stopped())?
     }
 
@@ -174,7 +168,8 @@ impl Handle {
 /// with the error that stopped it.
 pub fn start(parts: Parts, stop: CancellationToken) -> (Handle, impl Future<Output = Result<(), Error>> + Send) {
     // Few: a page waits here while a round commits, and each page may be large.
-    let (requests, inbox) = mpsc::channel(4);
+    let (requests, pages) = mpsc::channel(4);
+    let (orders, commands) = mpsc::channel(16);
     let (idle_sender, idle) = watch::channel(false);
     let driver = Driver {
         bodies: Bodies::new(parts.flow.body_cache_bytes),
@@ -185,10 +180,14 @@ pub fn start(parts: Parts, stop: CancellationToken) -> (Handle, impl Future<Outp
         writes_running: 0,
         asks_running: 0,
         on_the_wire: HashSet::new(),
-        writes_not_before: None,
+        target_not_before: None,
         parked_total: 0,
+        rounds: 0,
+        idle: idle_sender,
+        pages,
+        commands,
     };
-    (Handle { requests, idle }, driver.run(inbox, idle_sender, stop))
+    (Handle { requests, orders, idle }, driver.run(stop))
 }
 
 /// What a spawned task brings back.
@@ -230,20 +229,20 @@ struct Driver {
     /// Target keys in requests under way: two versions of one key never share, nor race.
     on_the_wire: HashSet<TargetKey>,
     /// After a whole request failed, the target is left alone until then.
-    writes_not_before: Option<Timestamp>,
+    target_not_before: Option<Timestamp>,
     parked_total: i64,
+    /// Rounds so far; with the scheme's name and the clock, the seed of the dice.
+    rounds: u64,
+    idle: watch::Sender<bool>,
+    pages: mpsc::Receiver<Request>,
+    commands: mpsc::Receiver<Order>,
 }
 
 /// Requests and results taken into one round at most. A round is one batch of the store.
 const ROUND_LIMIT: usize = 64;
 
 impl Driver {
-    async fn run(
-        mut self,
-        mut inbox: mpsc::Receiver<Request>,
-        idle: watch::Sender<bool>,
-        stop: CancellationToken,
-    ) -> Result<(), Error> {
+    async fn run(mut self, stop: CancellationToken) -> Result<(), Error> {
         self.recover().await?;
         let gates = self.parts.gates.clone();
         loop {
@@ -252,26 +251,27 @@ impl Driver {
             change.as_mut().enable();
             let now = (self.parts.now)();
             self.queues.wake(now);
-            self.writes_not_before = self.writes_not_before.filter(|at| *at > now);
+            self.target_not_before = self.target_not_before.filter(|at| *at > now);
             if !stop.is_cancelled() {
                 self.dispatch().await?;
             } else if self.running.is_empty() {
                 return Ok(());
             }
             self.parts.watcher.backlog(self.backlog() as u64);
-            idle.send_if_modified(|idle| {
-                let now_idle = self.queues.is_empty() && self.running.is_empty() && inbox.is_empty();
-                std::mem::replace(idle, now_idle) != now_idle
-            });
+            let now_idle =
+                self.queues.is_empty() && self.running.is_empty() && self.pages.is_empty() && self.commands.is_empty();
+            self.idle.send_if_modified(|idle| std::mem::replace(idle, now_idle) != now_idle);
             let wake = sleep_until(self.next_wake(), (self.parts.now)());
-            let takes_pages = self.backlog() < self.parts.flow.backlog_limit && !stop.is_cancelled();
+            let takes = !stop.is_cancelled();
+            let takes_pages = takes && self.backlog() < self.parts.flow.backlog_limit;
             tokio::select! {
                 biased;
+                Some(order) = self.commands.recv(), if takes => self.commanded(order).await?,
                 Some(finished) = self.running.join_next() => self.finished(finished).await?,
-                Some(request) = inbox.recv(), if takes_pages => self.requested(request, &mut inbox).await?,
+                Some(request) = self.pages.recv(), if takes_pages => self.requested(request).await?,
                 () = wake => {}
                 () = &mut change => {}
-                () = stop.cancelled(), if !stop.is_cancelled() => {}
+                () = stop.cancelled(), if takes => {}
             }
         }
     }
@@ -283,7 +283,8 @@ impl Driver {
     }
 
     fn next_wake(&self) -> Option<Timestamp> {
-        let resting = self.writes_not_before.filter(|_| !self.queues.writes.is_empty());
+        let waits = !self.queues.writes.is_empty() || !self.queues.asks.is_empty();
+        let resting = self.target_not_before.filter(|_| waits);
         [self.queues.next_wake(), resting].into_iter().flatten().min()
     }
 
@@ -309,7 +310,8 @@ impl Driver {
     /// Commits a round and files what follows from it. `Send` actions are left to the caller.
     async fn round(&mut self, works: &[Work], cursor: Option<&Cursor>) -> Result<Settled, Error> {
         let now = (self.parts.now)();
-        let moment = Moment { now, dice: rand::random() };
+        self.rounds += 1;
+        let moment = Moment { now, dice: self.dice(now) };
         let began = Instant::now();
         let Parts { ledger, destination, rules, .. } = &self.parts;
         let mut settled = commit_round(ledger, destination, rules, moment, works, cursor).await?;
@@ -353,21 +355,29 @@ impl Driver {
         Ok(settled)
     }
 
-    async fn requested(&mut self, first: Request, inbox: &mut mpsc::Receiver<Request>) -> Result<(), Error> {
+    /// Spreads retries: other for each scheme, moment and round, and the same when a story is told again.
+    fn dice(&self, now: Timestamp) -> u32 {
+        let Parts { tenant, scheme, .. } = &self.parts;
+        let digest = Digest::of(format!("{tenant} {scheme} {now} {}", self.rounds));
+        let [a, b, c, d, ..] = *digest.as_bytes();
+        u32::from_be_bytes([a, b, c, d])
+    }
+
+    async fn requested(&mut self, first: Request) -> Result<(), Error> {
+        // Before anybody is answered: who hands over a page and then waits for idle must not see the idle of before.
+        self.idle.send_replace(false);
         let mut next = Some(first);
         let mut works = Vec::new();
         let mut dones = Vec::new();
         while let Some(request) = next {
             match request {
                 Request::Page { documents, done } => {
-                    let served = documents.len();
                     works.extend(documents.into_iter().map(|document| self.received(document)));
-                    self.parts.watcher.received(served, 0);
                     dones.push(done);
                 }
                 Request::Cursor { cursor, done } => {
                     // After every page before it, in the same batch as those still open.
-                    self.round(&works, Some(&cursor)).await?;
+                    self.commit_pages(&works, Some(&cursor)).await?;
                     works.clear();
                     dones.push(done);
                     if let Some(read_to) = cursor.read_to {
@@ -380,19 +390,22 @@ impl Driver {
                     self.parts.ledger.commit(batch).await?;
                     dones.push(done);
                 }
-                Request::Command { key, version, command, done } => {
-                    let answer = self.commanded(key, version, command).await?;
-                    // Whoever asked may have gone; the command is carried out all the same.
-                    let _ = done.send(answer);
-                }
             }
-            next = if dones.len() < ROUND_LIMIT { inbox.try_recv().ok() } else { None };
+            next = if dones.len() < ROUND_LIMIT { self.pages.try_recv().ok() } else { None };
         }
         if !works.is_empty() {
-            self.round(&works, None).await?;
+            self.commit_pages(&works, None).await?;
         }
         for done in dones {
             let _ = done.send(());
+        }
+        Ok(())
+    }
+
+    async fn commit_pages(&mut self, works: &[Work], cursor: Option<&Cursor>) -> Result<(), Error> {
+        let settled = self.round(works, cursor).await?;
+        if !works.is_empty() {
+            self.parts.watcher.received(works.len(), settled.changed);
         }
         Ok(())
     }
@@ -419,7 +432,16 @@ impl Driver {
         work
     }
 
-    async fn commanded(
+    async fn commanded(&mut self, order: Order) -> Result<(), Error> {
+        self.idle.send_replace(false);
+        let Order { key, version, command, done } = order;
+        let answer = self.carry_out(key, version, command).await?;
+        // Whoever asked may have gone; the command is carried out all the same.
+        let _ = done.send(answer);
+        Ok(())
+    }
+
+    async fn carry_out(
         &mut self,
         key: DocumentKey,
         version: Option<u64>,
@@ -480,7 +502,9 @@ impl Driver {
             Finished::Transformed { took, results } => {
                 self.transforms_running -= 1;
                 self.parts.watcher.stage(Stage::Transform, took);
-                works.extend(results.into_iter().map(|(key, version, ran)| self.transformed(key, version, ran)));
+                for (key, version, ran) in results {
+                    works.push(self.transformed(key, version, ran, pauses));
+                }
             }
             Finished::Wrote { took, shipments, result } => {
                 self.writes_running -= 1;
@@ -495,13 +519,23 @@ impl Driver {
                 self.parts.watcher.stage(Stage::Verify, took);
                 match result {
                     Ok(findings) => {
+                        let findings = findings.into_iter().map(Some).chain(std::iter::repeat(None));
                         works.extend(questions.into_iter().zip(findings).map(|((key, version, target), finding)| {
-                            Work::new(key, Event::Found { version, target, asked_at, finding: finding.into() })
+                            let event = match finding {
+                                Some(finding) => Event::Found { version, target, asked_at, finding: finding.into() },
+                                None => Event::AskFailed { version, target, fault: unmentioned() },
+                            };
+                            Work::new(key, event)
                         }));
                     }
                     Err(error) => {
-                        let fault = error.fault();
+                        let mut fault = error.fault();
                         self.vendor_fault(&fault, pauses);
+                        // As with writes: one question can make the target refuse all that were put with it.
+                        if fault.disposition == Disposition::Park && questions.len() > 1 {
+                            self.queues.solo.extend(questions.iter().map(|(key, version, _)| (key.clone(), *version)));
+                            fault.disposition = Disposition::Retry { after_ms: None };
+                        }
                         works.extend(questions.into_iter().map(|(key, version, target)| {
                             Work::new(key, Event::AskFailed { version, target, fault: fault.clone() })
                         }));
@@ -511,7 +545,7 @@ impl Driver {
         }
     }
 
-    fn transformed(&mut self, key: DocumentKey, version: u64, ran: Ran) -> Work {
+    fn transformed(&mut self, key: DocumentKey, version: u64, ran: Ran, pauses: &mut Vec<(Scope, Fault)>) -> Work {
         self.parts.watcher.fuel(ran.fuel);
         let mut bodies = Vec::new();
         let verdict = match ran.verdict {
@@ -539,6 +573,14 @@ impl Driver {
             }
             Err(fault) => {
                 self.parts.watcher.faulted(&fault);
+                match fault.disposition {
+                    Disposition::Retry { .. } | Disposition::Verify | Disposition::Park => {}
+                    // Nothing of the vendor's: whatever it says, it is this scheme that cannot go on.
+                    Disposition::PauseConnection
+                    | Disposition::PauseScheme
+                    | Disposition::StopScheme
+                    | Disposition::RefuseStart => pauses.push((self.scope(), fault.clone())),
+                }
                 Verdict::Fault(fault)
             }
         };
@@ -562,7 +604,8 @@ impl Driver {
         }
         let error = match result {
             Ok(answers) => {
-                self.writes_not_before = None;
+                // A job without an answer is a job that the answer does not mention.
+                let answers = answers.into_iter().chain(std::iter::repeat(connectors::Answer::Unmentioned));
                 works.extend(shipments.into_iter().zip(answers).map(|(one, answer)| {
                     let Shipment { key, version, target, attempt, .. } = one;
                     Work::new(key, Event::Answered { version, target, attempt, answer: answer.into() })
@@ -589,18 +632,20 @@ impl Driver {
     /// What a vendor's fault means beyond the documents it hit.
     fn vendor_fault(&mut self, fault: &Fault, pauses: &mut Vec<(Scope, Fault)>) {
         self.parts.watcher.faulted(fault);
-        let Parts { tenant, scheme, destination, rules, .. } = &self.parts;
+        let Parts { tenant, destination, rules, .. } = &self.parts;
         match fault.disposition {
             Disposition::PauseConnection => {
                 pauses.push((Scope::Connection(tenant.clone(), destination.connection.clone()), fault.clone()));
             }
             Disposition::PauseScheme | Disposition::StopScheme | Disposition::RefuseStart => {
-                pauses.push((Scope::Scheme(tenant.clone(), scheme.clone()), fault.clone()));
+                pauses.push((self.scope(), fault.clone()));
             }
             Disposition::Retry { after_ms } => {
                 let asked = after_ms.map(Duration::from_millis).unwrap_or(rules.retry_base);
                 let wait = jiff::SignedDuration::try_from(asked).unwrap_or(jiff::SignedDuration::ZERO);
-                self.writes_not_before = (self.parts.now)().checked_add(wait).ok();
+                // Never shorter than another request was told to wait.
+                let until = (self.parts.now)().checked_add(wait).unwrap_or(Timestamp::MAX);
+                self.target_not_before = self.target_not_before.max(Some(until));
             }
             Disposition::Park | Disposition::Verify => {}
         }
@@ -615,8 +660,19 @@ impl Driver {
         Ok(())
     }
 
+    fn scope(&self) -> Scope {
+        Scope::Scheme(self.parts.tenant.clone(), self.parts.scheme.clone())
+    }
+
+    /// Asked for only once it is clear what will be sent: giving a permit back wakes whoever waits at a gate, this
+    /// driver too, and a driver that takes one to find nothing to do would wake itself for ever.
     fn permit(&self) -> Option<Permit> {
         self.parts.gates.enter(&self.parts.tenant, &self.parts.destination.connection, &self.parts.scheme)
+    }
+
+    fn is_paused(&self) -> bool {
+        let Parts { gates, tenant, destination, scheme, .. } = &self.parts;
+        gates.blocked_by(tenant, &destination.connection, scheme).is_some()
     }
 
     fn body(&self, digest: &Digest) -> Result<Arc<str>, Error> {
@@ -629,6 +685,9 @@ impl Driver {
     }
 
     fn start_transform(&mut self) -> Result<bool, Error> {
+        if self.queues.transforms.is_empty() || self.parts.gates.is_paused(&self.scope()) {
+            return Ok(false);
+        }
         let mut keys = Vec::new();
         let mut tasks = Vec::new();
         while let Some((key, version, alone)) = self.queues.transforms.pop_front() {
@@ -653,7 +712,7 @@ impl Driver {
         self.transforms_running += 1;
         self.running.spawn_blocking(move || {
             let began = Instant::now();
-            let ran = transformer.run(&tasks);
+            let ran = transformer.run(&tasks).into_iter().chain(std::iter::repeat_with(no_result));
             let results = keys.into_iter().zip(ran).map(|((key, version), ran)| (key, version, ran)).collect();
             Finished::Transformed { took: began.elapsed(), results }
         });
@@ -661,10 +720,10 @@ impl Driver {
     }
 
     fn start_ask(&mut self) -> Result<bool, Error> {
-        if self.queues.asks.is_empty() {
+        let now = (self.parts.now)();
+        if self.queues.asks.is_empty() || self.target_not_before.is_some_and(|at| at > now) || self.is_paused() {
             return Ok(false);
         }
-        let Some(permit) = self.permit() else { return Ok(false) };
         let (mut questions, mut jobs) = (Vec::new(), Vec::new());
         // As many keys as one question can carry within the length of a request line that every server takes.
         while jobs.len() < 50 {
@@ -676,13 +735,26 @@ impl Driver {
             if !matches!(write.fate, Fate::Asking { .. }) || questions.iter().any(|(_, _, asked)| *asked == target) {
                 continue;
             }
+            let solo = self.queues.solo.contains(&(key.clone(), version));
+            if solo && !jobs.is_empty() {
+                self.queues.asks.push_front((key, version, target));
+                break;
+            }
             let id = subject.as_ref().and_then(|subject| subject.targets.get(&target)).and_then(|held| held.id.clone());
             jobs.push(Job { key: target.clone(), body: self.body(&write.body)?.to_string(), id });
             questions.push((key, version, target));
+            if solo {
+                break;
+            }
         }
         if jobs.is_empty() {
             return Ok(false);
         }
+        let Some(permit) = self.permit() else {
+            // Paused in this very moment, from another thread.
+            self.queues.asks.extend(questions);
+            return Ok(false);
+        };
         let target = self.parts.target.clone();
         // Taken before the question leaves: what it shows is at least as new as this.
         let asked_at = (self.parts.now)();
@@ -700,15 +772,19 @@ impl Driver {
         let now = (self.parts.now)();
         let limit = self.parts.flow.write_batch.min(self.parts.target.capabilities().batch_limit).max(1);
         let more_may_join = self.transforms_running > 0 && self.queues.writes.len() < limit;
-        if self.queues.writes.is_empty() || more_may_join || self.writes_not_before.is_some_and(|at| at > now) {
+        let resting = self.target_not_before.is_some_and(|at| at > now);
+        if self.queues.writes.is_empty() || more_may_join || resting || self.is_paused() {
             return Ok(false);
         }
-        let Some(permit) = self.permit() else { return Ok(false) };
         let timeout = self.parts.target.request_timeout();
         let deadline = now
             .checked_add(jiff::SignedDuration::try_from(timeout).unwrap_or(jiff::SignedDuration::MAX))
             .unwrap_or(Timestamp::MAX);
         let Some((step, picked)) = self.pick_writes(limit)? else { return Ok(false) };
+        let Some(permit) = self.permit() else {
+            self.queues.writes.extend(picked);
+            return Ok(false);
+        };
         let (mut jobs, mut shipments) = (Vec::new(), Vec::new());
         if self.parts.rules.sabotage == Sabotage::NoIntent {
             for (key, version, target) in picked {
@@ -789,6 +865,16 @@ fn find_write<'a>(subject: &'a Subject, version: u64, target: &TargetKey) -> Opt
     }
 }
 
+fn unmentioned() -> Fault {
+    Fault::retry(Code::ResponseUnreadable, None, "the target's answer does not mention this bill")
+}
+
+/// What stands in for a result that the sandbox owes: a defect of ours, not the document's.
+fn no_result() -> Ran {
+    let fault = Fault::new(Code::Internal, Disposition::StopScheme, "the sandbox gave no result for this document");
+    Ran { verdict: Err(fault), fuel: 0, memory_bytes: 0, logs: Vec::new() }
+}
+
 /// Never, where nothing waits for its time.
 async fn sleep_until(at: Option<Timestamp>, now: Timestamp) {
     let Some(at) = at else { return std::future::pending().await };
@@ -800,3 +886,6 @@ async fn sleep_until(at: Option<Timestamp>, now: Timestamp) {
 fn stand_in_key(digest: &Digest) -> DocumentKey {
     DocumentKey::new(format!("!{digest}")).expect("a digest in hex is a usable key")
 }
+
+#[cfg(test)]
+mod tests;

@@ -56,6 +56,9 @@ struct Inner {
     store: Arc<dyn Store>,
     state: Mutex<State>,
     changed: Notify,
+    /// One pause or resume at a time, memory and store together: a resume that overtakes a pause between the two would
+    /// leave a gate open that was just said to be shut. An asynchronous lock, and nothing else is taken under it.
+    order: tokio::sync::Mutex<()>,
 }
 
 #[derive(Default)]
@@ -79,7 +82,8 @@ impl Gates {
             let pause: Pause = decode(Table::Pauses, &row.value)?;
             state.pauses.insert(pause.scope.clone(), pause);
         }
-        Ok(Self { inner: Arc::new(Inner { store, state: Mutex::new(state), changed: Notify::new() }) })
+        let (state, changed, order) = (Mutex::new(state), Notify::new(), tokio::sync::Mutex::new(()));
+        Ok(Self { inner: Arc::new(Inner { store, state, changed, order }) })
     }
 
     /// The pause that keeps this connection and scheme from exchanging anything, if there is one.
@@ -91,6 +95,12 @@ impl Gates {
             Scope::Scheme(tenant.clone(), scheme.clone()),
         ];
         scopes.iter().find_map(|scope| state.pauses.get(scope).cloned())
+    }
+
+    /// Whether there is a pause of exactly this scope, or of everything.
+    pub fn is_paused(&self, scope: &Scope) -> bool {
+        let state = self.lock();
+        state.pauses.contains_key(&Scope::All) || state.pauses.contains_key(scope)
     }
 
     /// A permit, unless paused. Checking and counting are one act, so no exchange slips past a pause.
@@ -114,9 +124,11 @@ impl Gates {
         let mut batch = Batch::new();
         batch.put(Table::Pauses, row(&scope), encode(&pause));
         // The gate closes before the record is durable: closed too early is safe, recorded too early is not needed.
+        let order = self.inner.order.lock().await;
         self.lock().pauses.insert(scope.clone(), pause);
         self.inner.changed.notify_waiters();
         self.inner.store.commit(batch).await.map_err(Error::from)?;
+        drop(order);
         if wait {
             self.drained(&scope).await;
         }
@@ -125,6 +137,7 @@ impl Gates {
 
     /// Whether there was such a pause.
     pub async fn resume(&self, scope: &Scope) -> Result<bool, Error> {
+        let _order = self.inner.order.lock().await;
         if !self.lock().pauses.contains_key(scope) {
             return Ok(false);
         }

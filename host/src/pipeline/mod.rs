@@ -10,3 +10,6 @@ pub mod step;
 pub mod subject;
 pub mod transformer;
 pub mod watch;
+
+#[cfg(test)]
+mod rig;

@@ -136,8 +136,8 @@ impl Reading {
 
     fn window_end(&self, start: Timestamp, end: Timestamp) -> Timestamp {
         match self.source.window_limit() {
-            Some(limit) => start.checked_add(limit).unwrap_or(end).min(end),
-            None => end,
+            Some(limit) if limit.is_positive() => start.checked_add(limit).unwrap_or(end).min(end),
+            Some(_) | None => end,
         }
     }
 
@@ -147,12 +147,14 @@ impl Reading {
             let Some(permit) = self.gates.enter(&self.tenant, &self.connection, &self.scheme) else {
                 return Err(Error::Stopped);
             };
-            let mut sink = Sink { reading: self, driver, stop };
+            let mut sink = Sink { reading: self, driver, stop, closed: false };
             let began = std::time::Instant::now();
             let result = self.source.read(span, &mut sink).await;
             drop(permit);
             self.watcher.stage(Stage::Poll, began.elapsed());
             match result {
+                // A connector that goes on after its sink closed has not handed everything over, whatever it says.
+                Ok(_) if sink.closed => return Err(Error::Stopped),
                 Ok(summary) => return Ok(summary),
                 Err(connectors::Error::Stopped) => return Err(Error::Stopped),
                 Err(connectors::Error::Unreadable { detail, bytes }) => {
@@ -222,15 +224,46 @@ struct Sink<'a> {
     reading: &'a Reading,
     driver: &'a Handle,
     stop: &'a CancellationToken,
+    closed: bool,
+}
+
+impl Sink<'_> {
+    async fn hand_over(&self, page: Page) -> Result<(), SinkClosed> {
+        tokio::select! {
+            biased;
+            done = self.driver.page(page.documents) => done,
+            // Where the scheme is paused with a full backlog, the page would wait for the resume, the reader for the
+            // page, and whoever pauses for the reader. Without an answer the window is read again.
+            () = self.closing() => Err(SinkClosed),
+        }
+    }
+
+    /// Completes when the scheme is paused or stopped.
+    async fn closing(&self) {
+        loop {
+            let change = self.reading.gates.change();
+            tokio::pin!(change);
+            change.as_mut().enable();
+            if self.reading.is_paused() {
+                return;
+            }
+            tokio::select! {
+                () = change => {}
+                () = self.stop.cancelled() => return,
+            }
+        }
+    }
 }
 
 #[async_trait]
 impl PageSink for Sink<'_> {
     async fn page(&mut self, page: Page) -> Result<(), SinkClosed> {
         tracing::debug!(scheme = %self.reading.scheme, documents = page.documents.len(), position = %page.position, "page");
-        if !page.documents.is_empty() {
-            self.driver.page(page.documents).await?;
-        }
-        if self.stop.is_cancelled() || self.reading.is_paused() { Err(SinkClosed) } else { Ok(()) }
+        let handed_over = if page.documents.is_empty() { Ok(()) } else { self.hand_over(page).await };
+        self.closed |= handed_over.is_err() || self.stop.is_cancelled() || self.reading.is_paused();
+        if self.closed { Err(SinkClosed) } else { Ok(()) }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::model::{ConnectionName, Digest, DocumentKey, OperationName, TargetKey};
 use crate::state::Batch;
 
-use super::ledger::{Cursor, Error, Ledger, Line};
+use super::ledger::{Cursor, Error, Ledger, Line, Owner};
 use super::step::{Action, Event, Moment, Refusal, Rules, Verdict, step};
 use super::subject::{Phase, Subject};
 
@@ -145,26 +145,29 @@ impl Round<'_> {
         let mut event = event.clone();
         if let Event::Transformed { verdict: Verdict::Emit(emitted), .. } = &mut event {
             for one in emitted {
-                one.taken_by = self.owner(&one.key)?.filter(|owner| owner != key);
+                one.taken_by = self.stranger(&one.key, key)?;
             }
         }
         Ok(event)
     }
 
-    fn owner(&self, target: &TargetKey) -> Result<Option<DocumentKey>, Error> {
-        if let Some(owner) = self.claims.get(target) {
-            return Ok(Some(owner.clone()));
+    fn owner(&self, target: &TargetKey) -> Result<Option<Owner>, Error> {
+        if let Some(document) = self.claims.get(target) {
+            return Ok(Some(Owner { scheme: self.ledger.scheme().clone(), document: document.clone() }));
         }
         let Destination { connection, operation } = self.destination;
-        let owner = self.ledger.owner(connection, operation, target)?;
-        Ok(owner.map(|owner| {
-            if owner.scheme == *self.ledger.scheme() {
-                owner.document
-            } else {
-                // Another scheme's document of the same key is another document.
-                DocumentKey::new(format!("{} of scheme {}", owner.document, owner.scheme)).unwrap_or(owner.document)
-            }
-        }))
+        self.ledger.owner(connection, operation, target)
+    }
+
+    /// The owner of a target key, where that is another document than `key`. Another scheme's document of the same key
+    /// is another document.
+    fn stranger(&self, target: &TargetKey, key: &DocumentKey) -> Result<Option<DocumentKey>, Error> {
+        let Some(Owner { scheme, document }) = self.owner(target)? else { return Ok(None) };
+        if scheme == *self.ledger.scheme() {
+            return Ok(Some(document).filter(|owner| owner != key));
+        }
+        // Only for people to read: a name too long for a key loses the scheme's.
+        Ok(Some(DocumentKey::new(format!("{document} of scheme {scheme}")).unwrap_or(document)))
     }
 
     /// Claims the target keys of a version that is now being written.

@@ -227,6 +227,10 @@ pub struct Stepped {
 /// Times the target may say "number taken" and then show nothing under that number, before a person is asked.
 const DISPUTES_LIMIT: u32 = 3;
 
+/// Times a target may refuse, in so many words, to say what it holds. Each comes after a longer wait, so a right that
+/// somebody forgot to grant can still be granted; asking for ever would hide the document from people.
+const ASK_REFUSALS_LIMIT: u32 = 8;
+
 /// One step. Never panics, whatever the state and the event.
 pub fn step(subject: &Subject, event: &Event, moment: Moment, rules: &Rules) -> Result<Stepped, Refusal> {
     let mut run = Run { subject: subject.clone(), actions: Vec::new(), moment, rules };
@@ -279,11 +283,7 @@ impl Run<'_> {
             phase: Phase::Held,
         };
         let held = self.subject.targets.clone();
-        for older in &mut self.subject.versions {
-            if !matches!(older.phase, Phase::Done { .. }) && older.is_surely_unwritten(&held) {
-                older.phase = superseded(&older.phase, number);
-            }
-        }
+        self.supersede(number, |older| older.is_surely_unwritten(&held));
         self.subject.versions.push(version);
         if let Some(fault) = fault {
             self.park(number, fault, Vec::new());
@@ -331,19 +331,28 @@ impl Run<'_> {
     }
 
     fn transform_failed(&mut self, number: u64, tries: u32, fault: Fault) {
-        let Disposition::Retry { after_ms } = fault.disposition else {
-            self.park(number, fault, Vec::new());
-            return;
+        let after_ms = match fault.disposition {
+            Disposition::Retry { after_ms } => after_ms,
+            Disposition::Park | Disposition::Verify => {
+                self.park(number, fault, Vec::new());
+                return;
+            }
+            // Not the document's fault: the driver pauses the scheme, and the document waits for the resume.
+            Disposition::PauseConnection
+            | Disposition::PauseScheme
+            | Disposition::StopScheme
+            | Disposition::RefuseStart => None,
         };
-        let tries = tries + 1;
+        // Waiting for a table, or for a machine, says nothing of how long the module takes.
+        let tries = if fault.code == Code::GuestDeadline { tries + 1 } else { tries };
         if fault.code == Code::GuestDeadline && tries >= self.rules.deadline_tries {
             self.park(number, Fault { disposition: Disposition::Park, ..fault }, Vec::new());
             return;
         }
-        let not_before = Some(self.after(tries, after_ms));
+        let not_before = Some(self.after(tries.max(1), after_ms));
         if let Some(version) = self.subject.version_mut(number) {
             version.phase = Phase::Received { tries };
-            self.actions.push(Action::Transform { version: number, not_before, alone: true });
+            self.actions.push(Action::Transform { version: number, not_before, alone: tries > 0 });
         }
     }
 
@@ -359,13 +368,10 @@ impl Run<'_> {
         }
         let standing: BTreeSet<TargetKey> = self.subject.standing_keys().into_iter().cloned().collect();
         let keys: BTreeSet<TargetKey> = emitted.iter().map(|one| one.key.clone()).collect();
-        if !standing.is_empty() && standing != keys {
-            let list = |keys: &BTreeSet<TargetKey>| keys.iter().map(TargetKey::as_str).collect::<Vec<_>>().join(", ");
-            let fault = Fault::park(
-                Code::TargetKeysChanged,
-                format!("earlier versions wrote [{}], this one would write [{}]", list(&standing), list(&keys)),
-            );
-            self.park(number, fault, Vec::new());
+        // The sandbox sees to both; here they would end as a version that never ends.
+        if keys.is_empty() || keys.len() < emitted.len() {
+            let code = if keys.is_empty() { Code::EmptyEmit } else { Code::GuestOutputInvalid };
+            self.park(number, Fault::park(code, "the module emitted no bill, or one key twice"), Vec::new());
             return;
         }
         let mut writes: Vec<TargetWrite> = emitted.into_iter().map(fresh_write).collect();
@@ -376,13 +382,24 @@ impl Run<'_> {
             self.write(number, writes);
             return;
         }
-        let mut changed = false;
+        // A key that was intended together with those that stand, and whose write was refused, may be missing or come
+        // back: a document of two bills, one of them refused, can be tried again.
+        let known = |key| self.subject.targets.contains_key(key);
+        if !standing.is_subset(&keys) || !keys.iter().all(known) {
+            let list = |keys: &BTreeSet<TargetKey>| keys.iter().map(TargetKey::as_str).collect::<Vec<_>>().join(", ");
+            let fault = Fault::park(
+                Code::TargetKeysChanged,
+                format!("earlier versions wrote [{}], this one would write [{}]", list(&standing), list(&keys)),
+            );
+            self.park(number, fault, Vec::new());
+            return;
+        }
+        let (mut changed, mut missing) = (false, false);
         for write in &mut writes {
-            let held = self.subject.targets.get(&write.key);
-            if held.is_some_and(|held| held.existence == Existence::Yes && held.body == Some(write.body)) {
-                write.fate = Fate::Unchanged;
-            } else {
-                changed = true;
+            match self.subject.targets.get(&write.key) {
+                Some(held) if held.existence == Existence::No => missing = true,
+                Some(held) if held.complete && held.body == Some(write.body) => write.fate = Fate::Unchanged,
+                Some(_) | None => changed = true,
             }
         }
         if !changed {
@@ -391,19 +408,43 @@ impl Run<'_> {
         }
         let on_change = if approved { OnChange::Update } else { self.rules.on_change };
         match on_change {
+            OnChange::Ignore if missing => {
+                self.park(number, changed_after_write("some of its bills were never written"), writes);
+            }
             OnChange::Ignore => self.finish(number, End::Ignored, writes),
             OnChange::Park => self.park(number, changed_after_write("the scheme says to ask a person"), writes),
             OnChange::Update if !self.rules.target_updatable => {
                 self.park(number, changed_after_write("this target cannot change what is written"), writes);
             }
             OnChange::Update => {
-                // What to do first depends on the state the bill is in by now: ask.
-                for write in writes.iter_mut().filter(|write| write.fate == Fate::Ready) {
-                    write.step = Step::Update;
-                    write.fate = Fate::Asking { settled_at: self.moment.now, tries: 0 };
+                for write in &mut writes {
+                    self.plan_update(write);
                 }
                 self.write(number, writes);
             }
+        }
+    }
+
+    /// How a bill that stands, or may stand, is to be changed.
+    fn plan_update(&self, write: &mut TargetWrite) {
+        let held = self.subject.targets.get(&write.key).cloned().unwrap_or_default();
+        if write.fate != Fate::Ready || held.existence == Existence::No {
+            return;
+        }
+        if self.rules.target_askable {
+            // What to do first depends on the state the bill is in by now: ask. An older write of which not everything
+            // is known may still be committing.
+            let wait = if held.complete { Duration::ZERO } else { self.rules.settle };
+            write.step = Step::Update;
+            write.fate = Fate::Asking { settled_at: later(self.moment.now, wait), tries: 0 };
+        } else if held.existence == Existence::Yes {
+            write.step = Step::Update;
+        } else {
+            let fault = Fault::park(
+                Code::WriteUnknown,
+                "whether an earlier version was written is not known, and this target cannot be asked",
+            );
+            write.fate = Fate::Stopped { fault };
         }
     }
 
@@ -436,13 +477,18 @@ impl Run<'_> {
         if held.existence == Existence::No {
             held.existence = Existence::Maybe;
         }
+        held.complete = false;
         self.actions.push(Action::Send { version: number, target: target.clone(), step, body, id, attempt });
     }
 
     fn answered(&mut self, number: u64, target: &TargetKey, attempt: u32, told: &Told) {
         let Some((deadline, step)) = self.intended(number, target, attempt) else { return };
         match told {
-            Told::Done { id, next } => self.stands(number, target, id.clone(), *next),
+            // The old content still stands; what was to be done with it is yet to come.
+            Told::Done { id, next } if step == Step::Unaudit => {
+                self.stands(number, target, id.clone(), next.or(Some(Step::Update)), false);
+            }
+            Told::Done { id, next } => self.stands(number, target, id.clone(), *next, true),
             Told::Refused { code, message, saved: Some((id, next)) } => {
                 self.keep(target, Existence::Yes, Some(id.clone()));
                 let words = format!("saved as {id}, then refused at {next:?}: {message} ({code})");
@@ -451,16 +497,21 @@ impl Run<'_> {
                 }
                 self.stop(number, target, Fault::park(Code::LeftUnaudited, words));
             }
-            Told::Refused { code, .. } if code == crate::connectors::DUPLICATE_NUMBER && step == Step::Create => {
+            Told::Refused { code, message, .. }
+                if code == crate::connectors::DUPLICATE_NUMBER && step == Step::Create =>
+            {
                 // Ours after all, or somebody else's: only the target can tell.
-                let limit_reached = match self.write_mut(number, target) {
-                    Some(write) => {
-                        write.disputes += 1;
-                        write.disputes > DISPUTES_LIMIT
+                let Some(write) = self.write_mut(number, target) else { return };
+                write.disputes += 1;
+                let (limit_reached, first_attempt) = (write.disputes > DISPUTES_LIMIT, write.attempt == 1);
+                if !self.rules.target_askable {
+                    let words = format!("{message} ({code}); this target cannot be asked whose bill it is");
+                    if first_attempt {
+                        self.keep(target, Existence::No, None);
                     }
-                    None => return,
-                };
-                if limit_reached {
+                    let code = if first_attempt { Code::KeyOccupied } else { Code::WriteUnknown };
+                    self.stop(number, target, Fault::park(code, words));
+                } else if limit_reached {
                     self.keep(target, Existence::No, None);
                     let fault = Fault::park(
                         Code::KeyOccupied,
@@ -468,22 +519,16 @@ impl Run<'_> {
                     );
                     self.stop(number, target, fault);
                 } else {
-                    self.ask(number, target, self.moment.now);
+                    // A bill may count at once and show in lists only later: an early "absent" proves nothing.
+                    self.ask(number, target, later(self.moment.now, self.rules.settle));
                 }
             }
             Told::Refused { code, message, saved: None } => {
-                let words = format!("{message} ({code})");
-                let fault = match step {
-                    Step::Create => {
-                        self.keep(target, Existence::No, None);
-                        Fault::park(Code::TargetRefused, words)
-                    }
-                    Step::Unaudit => Fault::park(Code::TargetRefused, words),
-                    Step::Update | Step::Submit | Step::Audit => {
-                        Fault::park(Code::LeftUnaudited, format!("refused at {step:?}: {words}"))
-                    }
-                };
-                self.stop(number, target, fault);
+                if step == Step::Create {
+                    self.keep(target, Existence::No, None);
+                }
+                let fault = Fault::park(Code::TargetRefused, format!("{message} ({code})"));
+                self.stop(number, target, refused_at(step, fault));
             }
             Told::Unmentioned => self.unknown(number, target, deadline),
         }
@@ -499,7 +544,7 @@ impl Run<'_> {
             self.keep(target, Existence::No, None);
         }
         match fault.disposition {
-            Disposition::Park => self.stop(number, target, fault.clone()),
+            Disposition::Park => self.stop(number, target, refused_at(step, fault.clone())),
             Disposition::Retry { after_ms } => {
                 let not_before = Some(self.after(attempt, after_ms));
                 self.ready(number, target, not_before);
@@ -525,18 +570,24 @@ impl Run<'_> {
             write.verified = true;
         }
         let settled = asked_at >= settled_at || self.rules.sabotage == Sabotage::NoSettle;
+        let existence = self.subject.targets.get(target).map_or(Existence::No, |held| held.existence);
         match seen {
-            Seen::Ours { id, next } => self.stands(number, target, Some(id.clone()), *next),
-            Seen::Absent | Seen::Differs { .. } if !settled => {
-                // What is not there yet, or not changed yet, may still come: ask again once it has settled.
+            Seen::Ours { id, next: None } => self.stands(number, target, Some(id.clone()), None, true),
+            Seen::Absent | Seen::Differs { .. } | Seen::Ours { .. } if !settled => {
+                // What is not there yet, not changed yet or not audited yet may still come, and would come behind
+                // whatever is sent now: ask again once it has settled.
                 self.actions.push(Action::Ask {
                     version: number,
                     target: target.clone(),
                     not_before: Some(settled_at),
                 });
             }
-            Seen::Absent if step == Step::Create => {
+            Seen::Ours { id, next } => self.stands(number, target, Some(id.clone()), *next, true),
+            Seen::Absent if step == Step::Create || existence == Existence::Maybe => {
                 self.keep(target, Existence::No, None);
+                if let Some(write) = self.write_mut(number, target) {
+                    write.step = Step::Create;
+                }
                 self.ready(number, target, None);
             }
             Seen::Absent => {
@@ -544,7 +595,7 @@ impl Run<'_> {
                 self.stop(number, target, fault);
             }
             Seen::Differs { id, next, differences } => {
-                let ours = self.subject.targets.get(target).is_some_and(|held| held.body.is_some());
+                let ours = existence == Existence::Yes;
                 let changing = matches!(step, Step::Update | Step::Unaudit);
                 match next {
                     Some(next) if changing && ours => {
@@ -554,14 +605,15 @@ impl Run<'_> {
                         }
                         self.ready(number, target, None);
                     }
-                    _ => self.occupied(number, target, ours, differences),
+                    _ => self.occupied(number, target, step, differences),
                 }
             }
         }
     }
 
-    fn occupied(&mut self, number: u64, target: &TargetKey, ours: bool, differences: &[Difference]) {
-        if !ours {
+    fn occupied(&mut self, number: u64, target: &TargetKey, step: Step, differences: &[Difference]) {
+        // Somebody else's bill: ours was not made. Past the first step the bill is ours, and somebody changed it.
+        if step == Step::Create {
             self.keep(target, Existence::No, None);
         }
         let shown: Vec<String> = differences
@@ -576,8 +628,14 @@ impl Run<'_> {
     fn ask_failed(&mut self, number: u64, target: &TargetKey, fault: &Fault) {
         let Some(write) = self.write_mut(number, target) else { return };
         let Fate::Asking { settled_at, tries } = write.fate else { return };
-        let tries = tries + 1;
+        let (tries, sent) = (tries + 1, write.attempt > 0);
         write.fate = Fate::Asking { settled_at, tries };
+        if fault.disposition == Disposition::Park && tries >= ASK_REFUSALS_LIMIT {
+            let code = if sent { Code::WriteUnknown } else { fault.code };
+            let message = format!("the target refuses to be asked what it holds: {}", fault.message);
+            self.stop(number, target, Fault::park(code, message));
+            return;
+        }
         let wait = match fault.disposition {
             Disposition::Retry { after_ms } => after_ms,
             _ => None,
@@ -607,7 +665,10 @@ impl Run<'_> {
                             Fate::Intended { .. } if !askable || self.rules.sabotage == Sabotage::NoVerify => {
                                 lost.push((number, target));
                             }
-                            Fate::Intended { .. } => {
+                            Fate::Intended { deadline } => {
+                                // Where the engine died early in a long request, the target may be at it until the
+                                // deadline all the same.
+                                let settled_at = settled_at.max(later(deadline, self.rules.settle));
                                 write.fate = Fate::Asking { settled_at, tries: 0 };
                                 self.actions.push(Action::Ask { version: number, target, not_before: None });
                             }
@@ -631,41 +692,78 @@ impl Run<'_> {
 
     fn retry(&mut self, number: u64, mode: RetryMode) -> Result<(), Refusal> {
         let latest = self.subject.latest().map_or(0, |latest| latest.number);
-        let askable = self.rules.target_askable;
-        let version = self.subject.version_mut(number).ok_or(Refusal::NoSuchVersion(number))?;
+        let version = self.subject.version(number).ok_or(Refusal::NoSuchVersion(number))?;
         let Phase::Parked { fault, targets } = &version.phase else { return Err(Refusal::NotParked(number)) };
-        let (code, mut writes) = (fault.code, targets.clone());
-        let standing = matches!(code, Code::WriteUnknown | Code::LeftUnaudited);
-        if standing {
-            match mode {
-                RetryMode::Plain if code == Code::WriteUnknown => return Err(Refusal::Unknown(number)),
-                RetryMode::AfterVerify | RetryMode::Plain if !askable => return Err(Refusal::NotAskable),
-                RetryMode::Plain | RetryMode::AfterVerify => {
-                    for write in writes.iter_mut().filter(|w| matches!(w.fate, Fate::Stopped { .. })) {
-                        write.fate = Fate::Asking { settled_at: self.moment.now, tries: 0 };
-                    }
-                }
-                RetryMode::IChecked => {
-                    for write in writes.iter_mut().filter(|w| matches!(w.fate, Fate::Stopped { .. })) {
-                        write.fate = Fate::Ready;
-                        if write.step == Step::Create {
-                            let held = self.subject.targets.entry(write.key.clone()).or_default();
-                            *held = Held::default();
-                        }
-                    }
-                }
-            }
-            self.write(number, writes);
-            return Ok(());
+        let (code, writes) = (fault.code, targets.clone());
+        if matches!(code, Code::WriteUnknown | Code::LeftUnaudited) {
+            return self.take_up(number, code, writes, mode);
         }
         if latest > number {
             return Err(Refusal::Outdated(latest));
         }
-        if code == Code::ChangedAfterWrite {
-            version.approved = true;
+        let blocked = self.subject.is_blocked();
+        // A look at the target says nothing of a request that is on its way.
+        if mode == RetryMode::IChecked && !blocked {
+            self.believe_absent(&writes);
         }
-        self.begin(number);
+        if let Some(version) = self.subject.version_mut(number) {
+            version.approved |= code == Code::ChangedAfterWrite;
+            version.phase = Phase::Held;
+        }
+        if !blocked {
+            self.begin(number);
+        }
         Ok(())
+    }
+
+    /// Goes on with bills that were sent: asks for them, or takes a person's word.
+    fn take_up(
+        &mut self,
+        number: u64,
+        code: Code,
+        mut writes: Vec<TargetWrite>,
+        mode: RetryMode,
+    ) -> Result<(), Refusal> {
+        // A newer version that went to work meanwhile would be overtaken by this one.
+        if let Some(newer) = self.subject.versions.iter().rev().find(|other| other.number > number && other.has_begun())
+        {
+            return Err(Refusal::Outdated(newer.number));
+        }
+        match mode {
+            RetryMode::Plain if code == Code::WriteUnknown => return Err(Refusal::Unknown(number)),
+            RetryMode::AfterVerify | RetryMode::Plain if !self.rules.target_askable => return Err(Refusal::NotAskable),
+            RetryMode::Plain | RetryMode::AfterVerify => {
+                for write in &mut writes {
+                    let Fate::Stopped { fault } = &write.fate else { continue };
+                    // When a lost request ended is not stored with a parked bill; a whole settling time is safe.
+                    let lost = fault.code == Code::WriteUnknown;
+                    let wait = if lost { self.rules.settle } else { Duration::ZERO };
+                    write.fate = Fate::Asking { settled_at: later(self.moment.now, wait), tries: 0 };
+                }
+            }
+            RetryMode::IChecked => {
+                for write in &mut writes {
+                    let Fate::Stopped { fault } = &write.fate else { continue };
+                    if write.step == Step::Create || fault.code == Code::BillGone {
+                        write.step = Step::Create;
+                        self.subject.targets.insert(write.key.clone(), Held::default());
+                    }
+                    write.fate = Fate::Ready;
+                }
+            }
+        }
+        self.write(number, writes);
+        Ok(())
+    }
+
+    /// A person looked and says that the bills in question are not there.
+    fn believe_absent(&mut self, writes: &[TargetWrite]) {
+        let gone = |write: &TargetWrite| matches!(&write.fate, Fate::Stopped { fault } if fault.code == Code::BillGone);
+        for (key, held) in &mut self.subject.targets {
+            if held.existence == Existence::Maybe || writes.iter().any(|write| write.key == *key && gone(write)) {
+                *held = Held::default();
+            }
+        }
     }
 
     fn discard(&mut self, number: u64, reason: &str) -> Result<(), Refusal> {
@@ -676,19 +774,20 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// The bill stands at the target with the intended content; `next` is what it still needs.
-    fn stands(&mut self, number: u64, target: &TargetKey, id: Option<String>, next: Option<Step>) {
+    /// The bill stands at the target, with the intended content where it `carries` that; `next` is what it still needs.
+    fn stands(&mut self, number: u64, target: &TargetKey, id: Option<String>, next: Option<Step>, carries: bool) {
         let Some(write) = self.write_mut(number, target) else { return };
         let body = write.body;
-        // After an un-audit the old content still stands.
-        let carries = write.step != Step::Unaudit || next.is_none();
         match next {
             Some(next) => write.step = next,
             None => write.fate = Fate::Written,
         }
         self.keep(target, Existence::Yes, id);
-        if carries && let Some(held) = self.subject.targets.get_mut(target) {
-            held.body = Some(body);
+        if let Some(held) = self.subject.targets.get_mut(target) {
+            held.complete = carries && next.is_none();
+            if carries {
+                held.body = Some(body);
+            }
         }
         match next {
             Some(_) => self.ready(number, target, None),
@@ -711,7 +810,8 @@ impl Run<'_> {
         if self.rules.sabotage == Sabotage::NoVerify {
             self.ready(number, target, None);
         } else if self.rules.target_askable {
-            self.ask(number, target, later(deadline, self.rules.settle));
+            // The commit of the intent took its time before the request left: the deadline may lie behind us.
+            self.ask(number, target, later(deadline.max(self.moment.now), self.rules.settle));
         } else {
             let fault = Fault::park(
                 Code::WriteUnknown,
@@ -730,19 +830,21 @@ impl Run<'_> {
     fn ready(&mut self, number: u64, target: &TargetKey, not_before: Option<Timestamp>) {
         let Some(write) = self.write_mut(number, target) else { return };
         write.fate = Fate::Ready;
-        // A newer version arrived while this one's write was in doubt; now that nothing of it stands, it gives way.
-        let gives_way = self.subject.latest().is_some_and(|latest| latest.number > number)
-            && self.subject.version(number).is_some_and(|version| version.is_surely_unwritten(&self.subject.targets));
-        if gives_way {
-            let by = self.subject.latest().map_or(number, |latest| latest.number);
-            if let Some(version) = self.subject.version_mut(number) {
-                version.phase = superseded(&version.phase, by);
-            }
-            self.actions.push(Action::Finished { version: number });
-            self.release();
-            return;
+        if !self.gives_way(number) {
+            self.actions.push(Action::Enqueue { version: number, target: target.clone(), not_before });
         }
-        self.actions.push(Action::Enqueue { version: number, target: target.clone(), not_before });
+    }
+
+    /// A newer version arrived while this one's write was in doubt; once nothing of it stands, it gives way.
+    fn gives_way(&mut self, number: u64) -> bool {
+        let by = self.subject.latest().map_or(number, |latest| latest.number);
+        let unwritten = |version: &Version| version.is_surely_unwritten(&self.subject.targets);
+        if by == number || !self.subject.version(number).is_some_and(unwritten) {
+            return false;
+        }
+        self.supersede(by, |version| version.number == number);
+        self.release();
+        true
     }
 
     fn stop(&mut self, number: u64, target: &TargetKey, fault: Fault) {
@@ -753,6 +855,9 @@ impl Run<'_> {
 
     /// Ends the version if none of its bills is under way any more.
     fn settle(&mut self, number: u64) {
+        if self.gives_way(number) {
+            return;
+        }
         let Some(version) = self.subject.version(number) else { return };
         let Phase::Writing { targets } = &version.phase else { return };
         let under_way =
@@ -789,15 +894,11 @@ impl Run<'_> {
     fn finish(&mut self, number: u64, end: End, targets: Vec<TargetWrite>) {
         let written = matches!(end, End::Written | End::Unchanged);
         if let Some(version) = self.subject.version_mut(number) {
-            version.phase = Phase::Done { end, targets };
+            version.phase = Phase::Done { end, targets: ended(targets) };
         }
         if written {
             // What an older version was parked for is settled by the newer one that stands now.
-            for older in self.subject.versions.iter_mut().filter(|version| version.number < number) {
-                if matches!(older.phase, Phase::Parked { .. }) {
-                    older.phase = superseded(&older.phase, number);
-                }
-            }
+            self.supersede(number, |older| matches!(older.phase, Phase::Parked { .. }));
         }
         self.actions.push(Action::Finished { version: number });
         self.release();
@@ -808,26 +909,22 @@ impl Run<'_> {
         if self.subject.is_blocked() {
             return;
         }
-        let waiting: Vec<u64> = self
-            .subject
-            .versions
-            .iter()
-            .filter(|version| version.phase == Phase::Held)
-            .map(|version| version.number)
-            .collect();
-        let Some((&newest, older)) = waiting.split_last() else { return };
+        let waiting = self.subject.versions.iter().rev().find(|version| version.phase == Phase::Held);
+        let Some(newest) = waiting.map(|version| version.number) else { return };
         // Parked and surely unwritten: the waiting version takes its place.
         let held = self.subject.targets.clone();
-        for version in &mut self.subject.versions {
-            let gives_way = older.contains(&version.number)
-                || (version.number < newest
-                    && matches!(version.phase, Phase::Parked { .. })
-                    && version.is_surely_unwritten(&held));
-            if gives_way {
-                version.phase = superseded(&version.phase, newest);
+        self.supersede(newest, |older| older.is_surely_unwritten(&held));
+        self.begin(newest);
+    }
+
+    /// Ends older versions, those that `gives_way` names, in favour of `by`.
+    fn supersede(&mut self, by: u64, gives_way: impl Fn(&Version) -> bool) {
+        for older in self.subject.versions.iter_mut().filter(|older| older.number < by) {
+            if !matches!(older.phase, Phase::Done { .. }) && gives_way(older) {
+                older.phase = superseded(&older.phase, by);
+                self.actions.push(Action::Finished { version: older.number });
             }
         }
-        self.begin(newest);
     }
 
     fn write_mut(&mut self, number: u64, target: &TargetKey) -> Option<&mut TargetWrite> {
@@ -873,7 +970,24 @@ fn superseded(phase: &Phase, by: u64) -> Phase {
         Phase::Writing { targets } | Phase::Parked { targets, .. } | Phase::Done { targets, .. } => targets.clone(),
         Phase::Received { .. } | Phase::Held => Vec::new(),
     };
-    Phase::Done { end: End::Superseded { by }, targets }
+    Phase::Done { end: End::Superseded { by }, targets: ended(targets) }
+}
+
+/// What a finished version keeps of its bills: those that came to an end, not those that were only planned.
+fn ended(mut writes: Vec<TargetWrite>) -> Vec<TargetWrite> {
+    writes.retain(|write| matches!(write.fate, Fate::Written | Fate::Unchanged | Fate::Stopped { .. }));
+    writes
+}
+
+/// A refusal past the first step leaves a bill behind that is not in its final state.
+fn refused_at(step: Step, fault: Fault) -> Fault {
+    match step {
+        Step::Create | Step::Unaudit => fault,
+        Step::Update | Step::Submit | Step::Audit => {
+            let message = format!("refused at {step:?}: {}", fault.message);
+            Fault { code: Code::LeftUnaudited, message, ..fault }
+        }
+    }
 }
 
 fn source_cancelled() -> Fault {
@@ -888,3 +1002,8 @@ fn later(from: Timestamp, by: Duration) -> Timestamp {
     let by = jiff::SignedDuration::try_from(by).unwrap_or(jiff::SignedDuration::MAX);
     from.checked_add(by).unwrap_or(Timestamp::MAX)
 }
+
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+mod world;

@@ -32,6 +32,10 @@ pub struct Held {
     pub id: Option<String>,
     /// The bytes that were last surely written.
     pub body: Option<Digest>,
+    /// `body` stands in its final state: no step of a chain is owed, and no change of it was sent since. Without this,
+    /// a bill that was saved and never audited, or that may have been changed, would count as unchanged.
+    #[serde(default)]
+    pub complete: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -65,7 +69,7 @@ pub struct Version {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Phase {
-    /// Committed; to be transformed. `tries` counts runs that ended without a verdict.
+    /// Committed; to be transformed. `tries` counts runs that ended at the wall clock.
     Received {
         tries: u32,
     },
@@ -154,17 +158,16 @@ impl Subject {
         self.versions.last()
     }
 
-    /// The target keys that hold, or may hold, something of ours.
+    /// The target keys that hold, or may hold, something of ours. A key whose write was surely refused is not one.
     pub fn standing_keys(&self) -> BTreeSet<&TargetKey> {
         self.targets.iter().filter(|(_, held)| held.existence != Existence::No).map(|(key, _)| key).collect()
     }
 
-    /// Whether a write is under way or unknown: later versions wait for it.
+    /// Whether a write is under way or unknown: later versions wait for it. A version counts as under way until its
+    /// last bill has ended, for between two steps of a chain, or two of its bills, it has only paused.
     pub fn is_blocked(&self) -> bool {
         self.versions.iter().any(|version| match &version.phase {
-            Phase::Writing { targets } => {
-                targets.iter().any(|t| matches!(t.fate, Fate::Intended { .. } | Fate::Asking { .. }))
-            }
+            Phase::Writing { .. } => true,
             Phase::Parked { fault, .. } => fault.code == Code::WriteUnknown,
             Phase::Received { .. } | Phase::Held | Phase::Done { .. } => false,
         })
@@ -216,13 +219,25 @@ impl Version {
         };
         !unknown
             && writes.iter().all(|write| match write.fate {
+                // Never sent, or only asked about: whatever stands there is an earlier version's.
+                _ if write.attempt == 0 => true,
                 Fate::Ready | Fate::Stopped { .. } => {
                     // A chain that got as far as a saved bill is not unwritten, even where its next step is only ready.
                     write.step == Step::Create
                         && targets.get(&write.key).is_none_or(|held| held.existence == Existence::No)
                 }
-                Fate::Unchanged => true,
-                Fate::Intended { .. } | Fate::Asking { .. } | Fate::Written => false,
+                Fate::Intended { .. } | Fate::Asking { .. } | Fate::Written | Fate::Unchanged => false,
             })
+    }
+
+    /// Whether this version is, or has been, at work at the target: an older one must not be taken up again after it.
+    pub fn has_begun(&self) -> bool {
+        match &self.phase {
+            Phase::Received { .. } | Phase::Writing { .. } => true,
+            Phase::Held => false,
+            Phase::Parked { targets, .. } | Phase::Done { targets, .. } => {
+                targets.iter().any(|write| write.attempt > 0)
+            }
+        }
     }
 }

@@ -66,9 +66,11 @@ struct Inner {
     compiler: Compiler,
     /// One component compiles at a time: compiling is what takes memory.
     compiling: Mutex<()>,
-    slots: Mutex<HashMap<(Digest, ModuleClass), Arc<Mutex<Slot>>>>,
+    slots: Mutex<Slots>,
     ticker: Mutex<Option<Ticker>>,
 }
+
+type Slots = HashMap<(Digest, ModuleClass), Arc<Mutex<Slot>>>;
 
 /// An engine with its slots and the gate before them. One per class, so that interpreters cannot take the others' places.
 struct Lane {

@@ -4,7 +4,8 @@
 //! It does not validate: wasmtime does, in the child.
 
 use wasmparser::{
-    BinaryReaderError, CanonicalFunction, CanonicalOption, Encoding, FunctionBody, Operator, Parser, Payload,
+    BinaryReaderError, CanonicalFunction, CanonicalOption, ComponentInstance, Encoding, FunctionBody, Instance,
+    Operator, Parser, Payload,
 };
 use wasmtime::Engine;
 
@@ -34,7 +35,8 @@ pub fn scan(component: &[u8], limits: &ClassLimits) -> Result<Facts, Error> {
     if !Parser::is_component(component) {
         return Err(Error::refused("this is a core module; make a component of it (`wasm-tools component new`)"));
     }
-    let mut scan = Scan { limits, facts: Facts::default(), nesting: 0, types: 0, imports: 0, exports: 0, aliases: 0 };
+    let mut scan =
+        Scan { limits, facts: Facts::default(), nesting: 0, types: 0, imports: 0, exports: 0, aliases: 0, gathered: 0 };
     for payload in Parser::new(0).parse_all(component) {
         scan.payload(payload.map_err(unreadable)?)?;
     }
@@ -49,6 +51,7 @@ struct Scan<'a> {
     imports: u64,
     exports: u64,
     aliases: u64,
+    gathered: u64,
 }
 
 impl Scan<'_> {
@@ -63,11 +66,22 @@ impl Scan<'_> {
                 }
             }
             Payload::End(_) => self.nesting = self.nesting.saturating_sub(1),
+            // Instances that only gather exports cost a definition; those that run code take a slot.
             Payload::InstanceSection(section) => {
-                add(&mut self.facts.instances, section.count(), "instances", limits.instances)?;
+                add(&mut self.gathered, section.count(), "definitions", limits.definitions)?;
+                for instance in section {
+                    if let Instance::Instantiate { .. } = instance.map_err(unreadable)? {
+                        add(&mut self.facts.instances, 1, "instances", limits.instances)?;
+                    }
+                }
             }
             Payload::ComponentInstanceSection(section) => {
-                add(&mut self.facts.instances, section.count(), "instances", limits.instances)?;
+                add(&mut self.gathered, section.count(), "definitions", limits.definitions)?;
+                for instance in section {
+                    if let ComponentInstance::Instantiate { .. } = instance.map_err(unreadable)? {
+                        add(&mut self.facts.instances, 1, "instances", limits.instances)?;
+                    }
+                }
             }
             Payload::MemorySection(section) => {
                 add(&mut self.facts.memories, section.count(), "memories", limits.memories)?;

@@ -90,7 +90,7 @@ pub struct Settings {
 pub struct ClassLimits {
     pub component_limit_bytes: u64,
     pub core_modules: u64,
-    /// Core instances, including those that only gather exports.
+    /// Instances that run code. Those that only gather exports count as definitions.
     pub instances: u64,
     pub memories: u64,
     pub tables: u64,

@@ -38,6 +38,8 @@ struct Served {
     status: String,
     body: String,
     count: u64,
+    /// How often in an answer that no fault touched: only these surely reached the client.
+    intact: u64,
 }
 
 /// One page of an answer.
@@ -79,7 +81,7 @@ impl Store {
         }
     }
 
-    pub fn page(&mut self, query: &Query, the_one_before: bool) -> Page {
+    pub fn page(&mut self, query: &Query, the_one_before: bool, intact: bool) -> Page {
         let matching = self.matching(query);
         let total = matching.len();
         let mut rows: Vec<usize> =
@@ -89,7 +91,7 @@ impl Store {
         }
         self.pages_served += 1;
         for &index in &rows {
-            self.note_served(index);
+            self.note_served(index, intact);
         }
         let page = Page { rows: rows.iter().map(|&index| self.documents[index].body.clone()).collect(), total };
         self.last_rows = rows;
@@ -132,7 +134,7 @@ impl Store {
             && among(&query.o_ids, &document.o_id)
     }
 
-    fn note_served(&mut self, index: usize) {
+    fn note_served(&mut self, index: usize, intact: bool) {
         let document = &self.documents[index];
         let at = *self.served_at.entry((index, document.version)).or_insert_with(|| {
             self.served.push(Served {
@@ -142,10 +144,12 @@ impl Store {
                 status: document.status.clone(),
                 body: document.body.clone(),
                 count: 0,
+                intact: 0,
             });
             self.served.len() - 1
         });
         self.served[at].count += 1;
+        self.served[at].intact += u64::from(intact);
     }
 
     /// What the script says for after this page.
@@ -217,7 +221,7 @@ impl Store {
                 let document = &self.documents[served.document];
                 json!({
                     "io_id": document.io_id, "version": served.version, "modified": time::format(served.modified),
-                    "status": served.status, "cancelled": served.status == "Cancelled", "count": served.count,
+                    "status": served.status, "cancelled": served.status == "Cancelled", "count": served.count, "intact": served.intact,
                     "purpose": document.purpose.text(), "detail": document.detail, "body": served.body,
                 })
             })

@@ -131,9 +131,17 @@ async fn answers_can_be_spoilt_cut_and_huge() {
     let clean: String = spoilt.text().chars().filter(|character| !matches!(character, '\u{1}' | '\u{b}')).collect();
     assert!(serde_json::from_str::<Value>(&clean).is_ok());
 
+    let counts = async || {
+        let served = sim.admin("GET", "served", Value::Null).await["jushuitan_qimen"]["versions"][0].clone();
+        (served["count"].as_u64().unwrap(), served["intact"].as_u64().unwrap())
+    };
+    assert_eq!(counts().await, (3, 1), "spoilt answers do not count as received");
+
     sim.order(Fault::new(FaultName::Truncate).times(1)).await;
     let cut = ask().await;
     assert!(cut.body.len() < cut.content_length(), "{} of {}", cut.body.len(), cut.content_length());
+
+    assert_eq!(counts().await, (4, 1));
 
     sim.order(Fault::new(FaultName::Huge).value(3).times(1)).await;
     let huge = ask().await;

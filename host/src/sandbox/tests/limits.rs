@@ -117,23 +117,31 @@ fn endless_recursion_is_stopped() {
     check_fault(&run, "guest_stack_overflow", "stack_limit_bytes", 512 << 10);
 }
 
-#[test]
-fn a_guest_that_hands_over_a_gigabyte_is_stopped_while_it_is_lifted() {
-    // A thousand bills that are all the same megabyte: 64 MiB of memory would never notice.
-    let bomb = guest(
-        r#"(local $at i32)
+/// So many bills that are all the same megabyte: the guest's memory would never notice.
+fn megabytes(count: u32) -> Vec<u8> {
+    guest(
+        &r#"(local $at i32)
         (local.set $body (call $alloc (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 1048576)))
         (memory.fill (local.get $body) (i32.const 49) (i32.const 1048576))
-        (local.set $at (call $alloc (i32.const 0) (i32.const 0) (i32.const 4) (i32.const 16000)))
+        (local.set $at (call $alloc (i32.const 0) (i32.const 0) (i32.const 4) (i32.const BYTES)))
         (local.set $i (local.get $at))
         (loop $l
           (i32.store (local.get $i) (local.get $key)) (i32.store offset=4 (local.get $i) (local.get $key_len))
           (i32.store offset=8 (local.get $i) (local.get $body)) (i32.store offset=12 (local.get $i) (i32.const 1048576))
           (local.set $i (i32.add (local.get $i) (i32.const 16)))
-          (br_if $l (i32.lt_u (local.get $i) (i32.add (local.get $at) (i32.const 16000)))))
-        (call $emit_list (local.get $at) (i32.const 1000))"#,
-    );
-    check_fault(&run(&bomb, &limits()), "guest_output_too_large", "hostcall_bytes", 9 << 20);
+          (br_if $l (i32.lt_u (local.get $i) (i32.add (local.get $at) (i32.const BYTES)))))
+        (call $emit_list (local.get $at) (i32.const COUNT))"#
+            .replace("BYTES", &(16 * count).to_string())
+            .replace("COUNT", &count.to_string()),
+    )
+}
+
+#[test]
+fn a_guest_that_hands_over_a_gigabyte_is_stopped_while_it_is_lifted() {
+    check_fault(&run(&megabytes(1_000), &limits()), "guest_output_too_large", "hostcall_bytes", 9 << 20);
+    // Ten are over the crossing's limit; eight cross, and are then too much for an outcome.
+    check_fault(&run(&megabytes(10), &limits()), "guest_output_too_large", "hostcall_bytes", 9 << 20);
+    check_fault(&run(&megabytes(8), &limits()), "guest_output_too_large", "output_limit_bytes", 8 << 20);
 }
 
 #[test]

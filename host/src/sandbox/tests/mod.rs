@@ -200,3 +200,27 @@ fn looks_up_its_key() -> Vec<u8> {
          (call $emit (local.get $key) (local.get $key_len) (i32.load (i32.const 4104)) (i32.load (i32.const 4108)))",
     )
 }
+
+#[test]
+fn no_byte_of_one_guest_is_readable_by_the_next_with_and_without_pagemap_scan() {
+    // Traps if any byte of its fresh megabyte is set, then sets them all.
+    let curious = guests::guest(&format!(
+        "(drop (memory.grow (i32.const 16)))
+         (local.set $i (i32.const 262144))
+         (loop $l
+           (if (i64.ne (i64.load (local.get $i)) (i64.const 0)) (then unreachable))
+           (local.set $i (i32.add (local.get $i) (i32.const 8)))
+           (br_if $l (i32.lt_u (local.get $i) (i32.const 1310720))))
+         (memory.fill (i32.const 262144) (i32.const 65) (i32.const 1048576))
+         {}",
+        guests::ECHO
+    ));
+    for pagemap_scan in [false, true] {
+        let (sandbox, _dir) = sandbox_with(Settings { pagemap_scan, pagemap_resident_bytes: 4 << 20, ..small() });
+        let module = sandbox.load(&curious, ModuleClass::Standard).unwrap();
+        let documents: Vec<_> = (0..20).map(|n| document(&format!("k{n}"), "{}")).collect();
+        for run in run_with(&sandbox, &module, &documents, Isolation::Document, &limits(), &NoReferences) {
+            assert!(run.verdict.is_ok(), "pagemap_scan {pagemap_scan}: {:?}", run.verdict);
+        }
+    }
+}

@@ -1,0 +1,419 @@
+//! The driver between a store that crashes and a target that misbehaves.
+
+use std::collections::BTreeMap;
+
+use super::super::rig::*;
+use super::*;
+use crate::state::MemoryStore;
+
+const HOUR: Duration = Duration::from_secs(3_600);
+
+fn page(count: usize) -> Vec<SourceDocument> {
+    (0..count).map(|number| document(&format!("d{number}"), "one")).collect()
+}
+
+fn bill(key: &str, body: &str) -> (String, String) {
+    (format!("T-{key}"), format!("T-{key}|{body}"))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_page_becomes_bills_and_the_cursor_moves_behind_it() {
+    let rig = Rig::new();
+    rig.handle.page(page(9)).await.unwrap();
+    let cursor = Cursor { read_to: Some((rig.plan.now)()), ..Cursor::default() };
+    rig.handle.cursor(cursor.clone()).await.unwrap();
+    assert_eq!(rig.ledger.cursor().unwrap(), cursor);
+    rig.handle.idle().await;
+    assert_eq!(rig.plan.target.bills(), (0..9).map(|n| bill(&format!("d{n}"), "one")).collect::<Vec<_>>());
+    assert!((0..9).all(|n| rig.is_done(&format!("d{n}"))));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_hands_over_a_page_never_sees_the_idle_of_before() {
+    let rig = Rig::new();
+    rig.handle.idle().await;
+    for round in 1..20 {
+        rig.handle.page(vec![document(&format!("d{round}"), "one")]).await.unwrap();
+        rig.handle.idle().await;
+        assert_eq!(rig.plan.target.bills().len(), round);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_change_replaces_the_bill_and_does_not_add_one() {
+    let rig = Rig::new();
+    rig.handle.page(vec![document("d", "one")]).await.unwrap();
+    rig.handle.idle().await;
+    rig.handle.page(vec![document("d", "two")]).await.unwrap();
+    rig.handle.idle().await;
+    assert_eq!(rig.plan.target.bills(), [bill("d", "two")]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_documents_that_claim_one_bill_do_not_both_get_it() {
+    let rig = Rig::new();
+    rig.handle.page(vec![document("a", "same"), document("b", "same")]).await.unwrap();
+    rig.handle.idle().await;
+    assert_eq!(rig.plan.target.bills().len(), 1);
+    assert_eq!(rig.parked("b").or(rig.parked("a")), Some(Code::TargetKeyTaken));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_transformed_parks_with_its_bytes_kept() {
+    let rig = Rig::new();
+    let keyless = SourceDocument { key: Err("no io_id".into()), body: "{}".into(), cancelled: false };
+    let large = document("large", &"x".repeat(1_001));
+    rig.handle.page(vec![keyless, large]).await.unwrap();
+    rig.handle.idle().await;
+    let stand_in = format!("!{}", Digest::of("{}"));
+    assert_eq!(rig.parked(&stand_in), Some(Code::KeyMissing));
+    assert_eq!(rig.ledger.body(Digest::of("{}")).unwrap().as_deref(), Some("{}"));
+    assert_eq!(rig.parked("large"), Some(Code::DocumentTooLarge));
+    assert_eq!(rig.plan.target.requests(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_of_a_whole_request_parks_only_the_bad_bill() {
+    let rig = Rig::new();
+    let mut documents = page(8);
+    documents[2].body = "bad".into();
+    rig.handle.page(documents).await.unwrap();
+    rig.handle.idle().await;
+    assert_eq!(rig.plan.target.bills().len(), 7);
+    assert_eq!(rig.parked("d2"), Some(Code::TargetRefused));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_bill_that_an_answer_does_not_mention_is_asked_about() {
+    // It waited, intended, for the next restart.
+    let rig = Rig::new();
+    rig.plan.target.expect([Luck::OneShort]);
+    rig.handle.page(page(3)).await.unwrap();
+    rig.handle.idle().await;
+    assert_eq!(rig.plan.target.bills().len(), 3);
+    assert!((0..3).all(|n| rig.is_done(&format!("d{n}"))));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_answer_is_verified_and_the_bill_stands_once() {
+    for carried_out_after in [None, Some(Duration::ZERO), Some(SETTLE + REQUEST_TIMEOUT / 2)] {
+        let rig = Rig::new();
+        rig.plan.target.expect([Luck::Lost { carried_out_after }]);
+        rig.handle.page(page(3)).await.unwrap();
+        rig.handle.idle().await;
+        assert_eq!(rig.plan.target.bills().len(), 3, "{carried_out_after:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_throttled_target_is_left_alone_for_as_long_as_it_asks() {
+    let rig = Rig::new();
+    // Two requests leave together. The second is lost after the first was told to wait: neither it nor its question may
+    // cut that short.
+    let bans = [Luck::Throttled(Duration::from_secs(600)), Luck::Lost { carried_out_after: Some(Duration::ZERO) }];
+    rig.plan.target.expect(bans);
+    rig.pause(target_scope()).await;
+    rig.handle.page(page(8)).await.unwrap();
+    pass(HOUR).await;
+    rig.gates.resume(&target_scope()).await.unwrap();
+    pass(Duration::from_secs(599)).await;
+    assert_eq!(rig.plan.target.requests(), 2);
+    rig.handle.idle().await;
+    assert_eq!(rig.plan.target.bills().len(), 8);
+}
+
+#[tokio::test(start_paused = true)]
+async fn refused_credentials_pause_the_connection_until_somebody_resumes() {
+    let rig = Rig::new();
+    rig.plan.target.expect(std::iter::repeat_n(Luck::CredentialsRefused, 9));
+    rig.handle.page(page(3)).await.unwrap();
+    pass(HOUR).await;
+    assert_eq!(rig.plan.target.requests(), 1);
+    let pauses = rig.gates.pauses();
+    assert_eq!((pauses.len(), &pauses[0].scope), (1, &target_scope()));
+    assert_eq!(pauses[0].code, Some(Code::CredentialsRefused));
+    rig.plan.target.be_good();
+    assert!(rig.gates.resume(&target_scope()).await.unwrap());
+    rig.handle.idle().await;
+    assert_eq!(rig.plan.target.bills().len(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fault_of_our_own_machine_pauses_the_scheme_and_parks_nothing() {
+    let rig = Rig::new();
+    let broken = || Fault::new(Code::Internal, Disposition::StopScheme, "the pool is gone");
+    rig.plan.module.faults.lock().unwrap().extend([broken(), broken(), broken()]);
+    rig.handle.page(page(3)).await.unwrap();
+    pass(HOUR).await;
+    assert!(rig.gates.is_paused(&scheme_scope()));
+    assert!((0..3).all(|n| rig.parked(&format!("d{n}")).is_none()));
+    rig.gates.resume(&scheme_scope()).await.unwrap();
+    rig.handle.idle().await;
+    assert_eq!(rig.plan.target.bills().len(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_task_that_dies_ends_the_driver_with_an_error() {
+    let mut plan = Plan::new();
+    plan.module = Arc::new(FakeModule { panics: true, ..FakeModule::default() });
+    let rig = plan.start(Arc::new(MemoryStore::new()));
+    rig.handle.page(page(1)).await.unwrap();
+    assert!(rig.task.await.unwrap().is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_pause_returns_no_request_leaves_until_the_resume_not_even_after_a_restart() {
+    for scope in [Scope::All, target_scope(), scheme_scope()] {
+        let rig = Rig::new();
+        rig.handle.page(page(30)).await.unwrap();
+        rig.pause(scope.clone()).await;
+        let before = rig.plan.target.requests();
+        rig.handle.page(vec![document("later", "one")]).await.unwrap();
+        pass(HOUR).await;
+        assert_eq!(rig.plan.target.requests(), before, "{scope}");
+        let plan = rig.plan.clone();
+        let rig = plan.start(rig.shut_down().await);
+        pass(HOUR).await;
+        assert_eq!(rig.plan.target.requests(), before, "{scope}");
+        rig.gates.resume(&scope).await.unwrap();
+        rig.handle.idle().await;
+        assert_eq!(rig.plan.target.bills().len(), 31, "{scope}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pause_waits_for_the_request_under_way() {
+    let rig = Rig::new();
+    rig.plan.target.open.forget_permits(usize::MAX >> 4);
+    rig.handle.page(page(1)).await.unwrap();
+    pass(Duration::from_secs(1)).await;
+    assert_eq!(rig.plan.target.requests(), 1);
+    let pausing = rig.pause(target_scope());
+    tokio::pin!(pausing);
+    assert!(tokio::time::timeout(HOUR, &mut pausing).await.is_err(), "the request is still under way");
+    rig.plan.target.open.add_permits(1);
+    pausing.await;
+    assert_eq!(rig.plan.target.bills().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shutdown_waits_for_the_answer_and_keeps_it() {
+    let rig = Rig::new();
+    rig.handle.page(page(3)).await.unwrap();
+    while rig.plan.target.requests() == 0 {
+        pass(Duration::from_millis(1)).await;
+    }
+    let plan = rig.plan.clone();
+    let rig = plan.start(rig.shut_down().await);
+    assert!((0..3).all(|n| rig.is_done(&format!("d{n}"))));
+    rig.handle.idle().await;
+    assert_eq!((rig.plan.target.requests(), rig.plan.target.bills().len()), (1, 3));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_backlog_holds_pages_back_and_lets_people_through() {
+    let mut plan = Plan::new();
+    plan.flow.backlog_limit = 3;
+    let rig = plan.start(Arc::new(MemoryStore::new()));
+    rig.handle
+        .page(vec![SourceDocument { key: Err("none".into()), body: "{}".into(), cancelled: false }])
+        .await
+        .unwrap();
+    rig.pause(target_scope()).await;
+    rig.handle.page(page(3)).await.unwrap();
+    let next = rig.handle.page(vec![document("later", "one")]);
+    tokio::pin!(next);
+    assert!(tokio::time::timeout(HOUR, &mut next).await.is_err(), "the page was taken over the limit");
+    assert!(rig.subject("later").versions.is_empty());
+    let stand_in = DocumentKey::new(format!("!{}", Digest::of("{}"))).unwrap();
+    let discard = rig.handle.command(stand_in, None, Command::Discard { reason: "enough".into() });
+    assert_eq!(tokio::time::timeout(HOUR, discard).await.expect("the command waited behind the page"), Ok(1));
+    rig.gates.resume(&target_scope()).await.unwrap();
+    next.await.unwrap();
+    rig.handle.idle().await;
+    assert_eq!(rig.plan.target.bills().len(), 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_command_says_why_it_was_not_granted() {
+    let rig = Rig::new();
+    rig.handle.page(page(1)).await.unwrap();
+    rig.handle.idle().await;
+    let key = |text| DocumentKey::new(text).unwrap();
+    let retry = || Command::Retry(RetryMode::Plain);
+    let nobody = rig.handle.command(key("nobody"), None, retry()).await;
+    assert_eq!(nobody, Err(CommandError::NoSuchDocument(key("nobody"))));
+    assert_eq!(rig.handle.command(key("d0"), None, retry()).await, Err(CommandError::NothingParked(key("d0"))));
+    let refused = rig.handle.command(key("d0"), Some(1), retry()).await;
+    assert_eq!(refused, Err(CommandError::Refused(Refusal::NotParked(1))));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_fails_ends_the_driver_and_nothing_is_acknowledged() {
+    let rig = Rig::new();
+    rig.handle.idle().await;
+    rig.store.fail_next(1);
+    assert!(rig.handle.page(page(1)).await.is_err());
+    assert!(matches!(rig.task.await.unwrap(), Err(Error::Store(_))));
+    assert!(rig.handle.cursor(Cursor::default()).await.is_err());
+    assert_eq!(rig.plan.target.requests(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_page_is_acknowledged_only_once_it_is_durable() {
+    let rig = Rig::new();
+    rig.handle.idle().await;
+    rig.store.hold();
+    let page = rig.handle.page(page(1));
+    tokio::pin!(page);
+    assert!(tokio::time::timeout(HOUR, &mut page).await.is_err());
+    rig.store.release();
+    page.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_sent_before_its_intent_is_durable() {
+    let rig = Rig::new();
+    rig.pause(target_scope()).await;
+    rig.handle.page(page(1)).await.unwrap();
+    pass(HOUR).await;
+    rig.store.hold();
+    let scope = target_scope();
+    let resume = rig.gates.resume(&scope);
+    tokio::pin!(resume);
+    assert!(tokio::time::timeout(HOUR, &mut resume).await.is_err());
+    rig.store.acknowledge(1);
+    resume.await.unwrap();
+    pass(HOUR).await;
+    assert_eq!((rig.store.unacknowledged(), rig.plan.target.requests()), (1, 0), "the intent waits, and so must we");
+    rig.store.release();
+    rig.handle.idle().await;
+    assert_eq!(rig.plan.target.bills().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_driver_that_waits_does_not_turn() {
+    // Nothing to do; paused with bills waiting; a request that hangs with others behind it; a ban.
+    let rig = Rig::new();
+    rig.handle.idle().await;
+    let turns_of_an_hour = async |rig: &Rig| {
+        pass(Duration::from_secs(5)).await;
+        let before = rig.turns.count();
+        pass(HOUR).await;
+        rig.turns.count() - before
+    };
+    assert_eq!(turns_of_an_hour(&rig).await, 0, "idle");
+
+    rig.pause(target_scope()).await;
+    rig.handle.page(page(30)).await.unwrap();
+    assert_eq!(turns_of_an_hour(&rig).await, 0, "paused");
+
+    rig.plan.target.open.forget_permits(usize::MAX >> 4);
+    rig.gates.resume(&target_scope()).await.unwrap();
+    assert_eq!(turns_of_an_hour(&rig).await, 0, "waiting for answers");
+    assert_eq!(rig.plan.target.requests(), 4);
+
+    rig.plan.target.expect([Luck::Throttled(HOUR * 2)]);
+    rig.plan.target.open.add_permits(4);
+    assert!(turns_of_an_hour(&rig).await < 10, "banned");
+}
+
+/// A small generator whose whole state is a seed that can be printed (splitmix64).
+struct Chance(u64);
+
+impl Chance {
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        (z ^ (z >> 31)) % bound
+    }
+}
+
+/// Documents change while the engine crashes at any instant and the target loses, delays and refuses; then all comes
+/// to rest. Says what is wrong afterwards.
+async fn live_through(seed: u64, sabotage: Sabotage) -> Result<(), String> {
+    let mut chance = Chance(seed);
+    let mut plan = Plan::new();
+    plan.rules.sabotage = sabotage;
+    *plan.target.latency.lock().unwrap() = Duration::from_millis(1 + chance.below(30));
+    let luck = (0..20).map(|_| match chance.below(10) {
+        0 => Luck::Lost { carried_out_after: None },
+        1 | 2 => {
+            let after = Duration::from_millis(chance.below(SETTLE.as_millis() as u64));
+            Luck::Lost { carried_out_after: Some(after) }
+        }
+        3 => Luck::Unreachable,
+        4 => Luck::Throttled(Duration::from_secs(chance.below(5))),
+        5 => Luck::OneShort,
+        _ => Luck::Good,
+    });
+    plan.target.expect(luck.collect::<Vec<_>>());
+    let mut contents: BTreeMap<String, u64> = (0..6).map(|n| (format!("d{n}"), 0)).collect();
+    let served = |contents: &BTreeMap<String, u64>| -> Vec<SourceDocument> {
+        contents.iter().map(|(key, revision)| document(key, &format!("revision {revision}"))).collect()
+    };
+    let mut store = Arc::new(MemoryStore::new());
+    for _crash in 0..2 + chance.below(3) {
+        let rig = plan.start(store.clone());
+        for _ in 0..1 + chance.below(3) {
+            let reader = rig.handle.clone();
+            let documents = served(&contents);
+            let reading = tokio::spawn(async move { reader.page(documents).await });
+            pass(Duration::from_millis(chance.below(80))).await;
+            let changed = format!("d{}", chance.below(6));
+            *contents.get_mut(&changed).unwrap() += chance.below(2);
+            drop(reading);
+        }
+        if chance.below(4) == 0 {
+            pass(Duration::from_millis(chance.below(100_000))).await;
+        }
+        // The last batch is in the air when the power goes.
+        rig.store.hold();
+        pass(Duration::from_millis(chance.below(60))).await;
+        store = rig.crash(chance.below(2) as usize).await;
+        pass(Duration::from_millis(chance.below(2_000))).await;
+    }
+    plan.target.be_good();
+    let rig = plan.start(store);
+    rig.handle.page(served(&contents)).await.map_err(|error| error.to_string())?;
+    if tokio::time::timeout(HOUR * 5, rig.handle.idle()).await.is_err() {
+        return Err(format!("seed {seed}: no rest"));
+    }
+    // Whatever the target still had in hand comes through.
+    pass(HOUR).await;
+    let expected: Vec<_> = contents.iter().map(|(key, n)| bill(key, &format!("revision {n}"))).collect();
+    let found = plan.target.bills();
+    if found != expected || !contents.keys().all(|key| rig.is_done(key)) {
+        return Err(format!("seed {seed}: expected {expected:#?}\nfound {found:#?}"));
+    }
+    Ok(())
+}
+
+fn first_violation(worlds: u64, sabotage: Sabotage) -> Option<String> {
+    (0..worlds).find_map(|seed| {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+        runtime.block_on(live_through(seed, sabotage)).err()
+    })
+}
+
+#[test]
+fn a_crash_at_any_instant_loses_nothing_and_doubles_nothing() {
+    assert_eq!(first_violation(400, Sabotage::None).unwrap_or_default(), "");
+}
+
+#[test]
+fn crashes_are_noticed_where_requests_leave_before_their_intent() {
+    assert!(first_violation(400, Sabotage::NoIntent).is_some());
+}
+
+#[test]
+fn crashes_are_noticed_where_lost_answers_are_not_verified() {
+    assert!(first_violation(400, Sabotage::NoVerify).is_some());
+}
+
+#[test]
+fn crashes_are_noticed_where_nobody_waits_for_settling() {
+    assert!(first_violation(400, Sabotage::NoSettle).is_some());
+}

@@ -1,0 +1,361 @@
+//! What tests of the driver and the reader stand on: a target and a module that can be told to misbehave, a store in
+//! memory, and a clock that is tokio's, so that an hour passes at once and nothing sleeps.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jiff::{SignedDuration, Timestamp};
+use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::connectors::{Answer, Capabilities, Error as VendorError, Finding, Job, SourceDocument, Step, Target};
+use crate::fault::{Code, Fault};
+use crate::model::{
+    ConnectionName, Digest, DocumentKey, OperationName, Outcome, SchemeId, TargetDocument, TargetKey, TenantId,
+};
+use crate::state::MemoryStore;
+
+use super::driver::{Flow, Handle, Now, Parts, start};
+use super::gate::{Gates, Pause, Scope};
+use super::ledger::{Error, Ledger};
+use super::round::Destination;
+use super::step::{OnChange, Rules, Sabotage};
+use super::subject::{Phase, Subject};
+use super::transformer::{Ran, Task, Transformer};
+use super::watch::Watcher;
+
+pub const SETTLE: Duration = Duration::from_secs(60);
+pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What a request to the target meets with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Luck {
+    Good,
+    /// Carried out after so long; no answer comes back.
+    Lost {
+        carried_out_after: Option<Duration>,
+    },
+    Unreachable,
+    Throttled(Duration),
+    CredentialsRefused,
+    /// Carried out, and the answer is one bill short.
+    OneShort,
+}
+
+#[derive(Default)]
+struct Books {
+    bills: Vec<(TargetKey, String)>,
+    /// Steps and keys of the requests, as they arrived.
+    requests: Vec<(Step, Vec<TargetKey>)>,
+    luck: VecDeque<Luck>,
+}
+
+/// A target without uniqueness: what is written twice stands twice.
+pub struct FakeTarget {
+    books: Arc<Mutex<Books>>,
+    pub latency: Mutex<Duration>,
+    /// Requests wait for a permit before they are carried out.
+    pub open: Semaphore,
+}
+
+impl FakeTarget {
+    pub fn new() -> Arc<Self> {
+        Arc::new(Self {
+            books: Arc::default(),
+            latency: Mutex::new(Duration::from_millis(10)),
+            open: Semaphore::new(1_000_000),
+        })
+    }
+    pub fn requests(&self) -> usize {
+        self.books.lock().unwrap().requests.len()
+    }
+    pub fn bills(&self) -> Vec<(String, String)> {
+        let books = self.books.lock().unwrap();
+        let mut bills: Vec<_> = books.bills.iter().map(|(key, body)| (key.to_string(), body.clone())).collect();
+        bills.sort();
+        bills
+    }
+    pub fn expect(&self, luck: impl IntoIterator<Item = Luck>) {
+        self.books.lock().unwrap().luck.extend(luck);
+    }
+    pub fn be_good(&self) {
+        self.books.lock().unwrap().luck.clear();
+    }
+}
+
+fn carry_out(books: &Mutex<Books>, step: Step, jobs: &[Job]) {
+    let mut books = books.lock().unwrap();
+    for job in jobs {
+        match step {
+            Step::Create => books.bills.push((job.key.clone(), job.body.clone())),
+            _ => books
+                .bills
+                .iter_mut()
+                .filter(|(key, _)| *key == job.key)
+                .for_each(|(_, body)| body.clone_from(&job.body)),
+        }
+    }
+}
+
+#[async_trait]
+impl Target for FakeTarget {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities { batch_limit: 10, updatable: true, askable: true }
+    }
+
+    fn key_of(&self, body: &str) -> Result<TargetKey, String> {
+        TargetKey::new(body.split('|').next().unwrap_or_default()).map_err(|error| error.to_string())
+    }
+
+    async fn write(&self, step: Step, jobs: &[Job]) -> Result<Vec<Answer>, VendorError> {
+        let luck = {
+            let mut books = self.books.lock().unwrap();
+            books.requests.push((step, jobs.iter().map(|job| job.key.clone()).collect()));
+            books.luck.pop_front().unwrap_or(Luck::Good)
+        };
+        let host = || "target".to_owned();
+        let latency = *self.latency.lock().unwrap();
+        self.open.acquire().await.unwrap().forget();
+        if jobs.iter().any(|job| job.body.contains("bad")) {
+            tokio::time::sleep(latency).await;
+            return Err(VendorError::Refused { code: "7".into(), message: "a bill is bad".into() });
+        }
+        let (books, taken) = (self.books.clone(), jobs.to_vec());
+        // The target's own work: it goes on when whoever asked has died.
+        let work = |after: Duration| {
+            tokio::spawn(async move {
+                tokio::time::sleep(after).await;
+                carry_out(&books, step, &taken);
+            })
+        };
+        match luck {
+            Luck::Good => {
+                work(latency / 2);
+                tokio::time::sleep(latency).await;
+                Ok(jobs.iter().map(|job| Answer::Done { id: Some(job.key.to_string()), next: None }).collect())
+            }
+            Luck::OneShort => {
+                work(latency / 2);
+                tokio::time::sleep(latency).await;
+                Ok(jobs.iter().skip(1).map(|job| Answer::Done { id: Some(job.key.to_string()), next: None }).collect())
+            }
+            Luck::Lost { carried_out_after } => {
+                carried_out_after.map(work);
+                tokio::time::sleep(latency).await;
+                Err(VendorError::AnswerLost { host: host(), after: latency, detail: "reset".into() })
+            }
+            Luck::Unreachable => Err(VendorError::Unreachable { host: host(), detail: "refused".into() }),
+            Luck::Throttled(wait) => Err(VendorError::Throttled { wait: Some(wait), detail: "slow down".into() }),
+            Luck::CredentialsRefused => Err(VendorError::CredentialsRefused { detail: "expired".into() }),
+        }
+    }
+
+    async fn look_up(&self, jobs: &[Job]) -> Result<Vec<Finding>, VendorError> {
+        let latency = *self.latency.lock().unwrap();
+        tokio::time::sleep(latency / 2).await;
+        let books = self.books.lock().unwrap();
+        let find = |job: &Job| match books.bills.iter().find(|(key, _)| *key == job.key) {
+            None => Finding::Absent,
+            Some((key, body)) if *body == job.body => Finding::Ours { id: key.to_string(), next: None },
+            Some((key, _)) => {
+                Finding::Differs { id: key.to_string(), next: Some(Step::Update), differences: Vec::new() }
+            }
+        };
+        Ok(jobs.iter().map(find).collect())
+    }
+
+    fn request_timeout(&self) -> Duration {
+        REQUEST_TIMEOUT
+    }
+
+    async fn probe(&self) -> Result<(), VendorError> {
+        Ok(())
+    }
+}
+
+/// Makes one bill `T-KEY` of each document; `same` in a body sends it to the one bill of that name.
+#[derive(Default)]
+pub struct FakeModule {
+    /// Taken by the next runs, one each.
+    pub faults: Mutex<VecDeque<Fault>>,
+    pub panics: bool,
+}
+
+impl Transformer for FakeModule {
+    fn run(&self, tasks: &[Task]) -> Vec<Ran> {
+        assert!(!self.panics, "the module's host is broken");
+        let one = |task: &Task| {
+            let fault = self.faults.lock().unwrap().pop_front();
+            let name = if task.document.body.contains("same") { "same" } else { task.document.key.as_str() };
+            let key = TargetKey::new(format!("T-{name}")).unwrap();
+            let body = format!("{key}|{}", task.document.body);
+            let verdict = fault.map_or(Ok(Outcome::Emit(vec![TargetDocument { key, body }])), Err);
+            Ran { verdict, fuel: 1, memory_bytes: 1, logs: Vec::new() }
+        };
+        tasks.iter().map(one).collect()
+    }
+    fn module(&self) -> Digest {
+        Digest::of("module")
+    }
+}
+
+/// Counts the driver's turns; a driver that spins is stopped, for paused time would never pass.
+#[derive(Default)]
+pub struct Turns(AtomicU64);
+
+impl Turns {
+    pub fn count(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl Watcher for Turns {
+    fn backlog(&self, _count: u64) {
+        assert!(self.0.fetch_add(1, Ordering::Relaxed) < 100_000, "the driver spins");
+    }
+}
+
+pub fn clock() -> Now {
+    let begin = tokio::time::Instant::now();
+    let epoch: Timestamp = "2026-11-01T00:00:00Z".parse().unwrap();
+    Arc::new(move || epoch + SignedDuration::try_from(begin.elapsed()).unwrap())
+}
+
+pub fn tenant() -> TenantId {
+    TenantId::new("acme").unwrap()
+}
+
+pub fn scheme() -> SchemeId {
+    SchemeId::new("saleout").unwrap()
+}
+
+pub fn source_connection() -> ConnectionName {
+    ConnectionName::new("jst").unwrap()
+}
+
+pub fn target_connection() -> ConnectionName {
+    ConnectionName::new("k3").unwrap()
+}
+
+pub fn document(key: &str, body: &str) -> SourceDocument {
+    SourceDocument { key: Ok(DocumentKey::new(key).unwrap()), body: body.into(), cancelled: false }
+}
+
+/// Everything a driver needs, before it is started.
+#[derive(Clone)]
+pub struct Plan {
+    pub now: Now,
+    pub rules: Rules,
+    pub flow: Flow,
+    pub target: Arc<FakeTarget>,
+    pub module: Arc<FakeModule>,
+}
+
+impl Plan {
+    pub fn new() -> Self {
+        let rules = Rules {
+            on_change: OnChange::Update,
+            settle: SETTLE,
+            retry_base: Duration::from_millis(200),
+            retry_cap: Duration::from_secs(30),
+            deadline_tries: 3,
+            target_askable: true,
+            target_updatable: true,
+            sabotage: Sabotage::None,
+        };
+        let flow = Flow { transform_batch: 3, write_batch: 4, ..Flow::default() };
+        Self { now: clock(), rules, flow, target: FakeTarget::new(), module: Arc::default() }
+    }
+
+    /// Starts a driver over the store.
+    pub fn start(&self, store: Arc<MemoryStore>) -> Rig {
+        let ledger = Ledger::new(store.clone(), tenant(), scheme());
+        let gates = Gates::open(store.clone()).unwrap();
+        let turns = Arc::new(Turns::default());
+        let stop = CancellationToken::new();
+        let operation = OperationName::new("BatchSave").unwrap();
+        let parts = Parts {
+            tenant: tenant(),
+            scheme: scheme(),
+            source_connection: source_connection(),
+            destination: Destination { connection: target_connection(), operation },
+            rules: self.rules.clone(),
+            flow: self.flow.clone(),
+            document_limit_bytes: 1_000,
+            ledger: ledger.clone(),
+            gates: gates.clone(),
+            target: self.target.clone(),
+            transformer: self.module.clone(),
+            watcher: turns.clone(),
+            now: self.now.clone(),
+        };
+        let (handle, run) = start(parts, stop.clone());
+        Rig { plan: self.clone(), store, ledger, gates, handle, turns, stop, task: tokio::spawn(run) }
+    }
+}
+
+/// A running driver and what surrounds it.
+pub struct Rig {
+    pub plan: Plan,
+    pub store: Arc<MemoryStore>,
+    pub ledger: Ledger,
+    pub gates: Gates,
+    pub handle: Handle,
+    pub turns: Arc<Turns>,
+    pub stop: CancellationToken,
+    pub task: JoinHandle<Result<(), Error>>,
+}
+
+impl Rig {
+    pub fn new() -> Self {
+        Plan::new().start(Arc::new(MemoryStore::new()))
+    }
+
+    pub fn subject(&self, key: &str) -> Subject {
+        self.ledger.subject(&DocumentKey::new(key).unwrap()).unwrap().unwrap_or_default()
+    }
+
+    pub fn parked(&self, key: &str) -> Option<Code> {
+        self.subject(key).parked().last().map(|(_, fault)| fault.code)
+    }
+
+    pub fn is_done(&self, key: &str) -> bool {
+        self.subject(key).latest().is_some_and(|latest| matches!(latest.phase, Phase::Done { .. }))
+    }
+
+    pub async fn pause(&self, scope: Scope) {
+        let pause = Pause { scope, since: (self.plan.now)(), reason: "a test".into(), code: None };
+        self.gates.pause(pause, true).await.unwrap();
+    }
+
+    /// Stops as a shutdown does.
+    pub async fn shut_down(self) -> Arc<MemoryStore> {
+        self.stop.cancel();
+        self.task.await.unwrap().unwrap();
+        Arc::new(self.store.reopen())
+    }
+
+    /// Stops as a power cut does; of what was being committed, the first `keep` batches are found afterwards.
+    pub async fn crash(self, keep: usize) -> Arc<MemoryStore> {
+        let store = Arc::new(self.store.crash(keep));
+        self.task.abort();
+        let _ = self.task.await;
+        store
+    }
+}
+
+pub fn scheme_scope() -> Scope {
+    Scope::Scheme(tenant(), scheme())
+}
+
+pub fn target_scope() -> Scope {
+    Scope::Connection(tenant(), target_connection())
+}
+
+pub async fn pass(time: Duration) {
+    tokio::time::sleep(time).await;
+}
