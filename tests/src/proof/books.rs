@@ -301,3 +301,152 @@ impl Books {
         table::render(&self.rows())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    const BODY: &str = r#"{"io_id":7,"status":"Confirmed","shop_id":12948597,"io_date":"2026-01-15 10:30:00",
+        "wms_co_id":11,"so_id":"S1","l_id":"L1","remark":null,"free_amount":"1.50",
+        "items":[{"sku_id":"A","qty":"2","sale_price":0.00}]}"#;
+
+    fn base(number: &str) -> Value {
+        json!({"FNumber": number})
+    }
+
+    fn model() -> Value {
+        json!({
+            "FID": 1, "FBillTypeID": {"FNUMBER": "XSCKD01_SYS"}, "FBillNo": "7", "FSaleOrgId": base("102"),
+            "FStockOrgId": base("102"), "FDate": "2026-01-15T10:30:00", "FCustomerID": base("K1"), "FNote": "",
+            "F_KLF_Assistant": base("LY003"), "F_KLF_Text": "S1", "F_KLF_Text1": "L1", "FSaleDeptID": base("00003"),
+            "SubHeadEntity": {
+                "FSettleOrgID": base("102"), "FSettleCurrID": base("PRE007"), "FAllDisCount": 1.5,
+            },
+            "FEntity": [{
+                "FEntryID": 5, "FMaterialID": base("A"), "FRealQty": 2, "FTaxPrice": 0, "FIsFree": true,
+                "FStockID": base("11"), "FEntrynote": "", "F_sms_Text2": "1",
+            }],
+        })
+    }
+
+    fn entry(state: &str, code: Option<&str>, message: &str) -> Entry {
+        let line = json!({
+            "scheme": "s", "key": "7", "version": 1, "state": state, "code": code, "message": message, "targets": [],
+        });
+        serde_json::from_value(line).expect("an entry")
+    }
+
+    fn evidence(bodies: &[&str], entry: Option<Entry>, models: &[Value]) -> Evidence {
+        let served = bodies.iter().enumerate().map(|(at, body)| {
+            let version = at + 1;
+            let line = json!({
+                "io_id": "7", "version": version, "cancelled": body.contains("Cancelled"), "purpose": "good",
+                "detail": "", "body": body,
+            });
+            serde_json::from_value(line).expect("a version")
+        });
+        let bills = models.iter().map(|model| json!({"number": "7", "status": "C", "ignored_fields": [], "model": model}));
+        let creates: Vec<_> = models.iter().map(|_| json!({"number": "7", "accepted": true, "reason": null})).collect();
+        let held = json!({"bills": bills.collect::<Vec<_>>(), "creates": creates});
+        Evidence {
+            served: served.collect(),
+            held: serde_json::from_value(held).expect("held"),
+            ledger: entry.into_iter().map(|entry| (entry.key.clone(), entry)).collect(),
+        }
+    }
+
+    fn balanced(evidence: &Evidence) -> Books {
+        let parameters = Parameters { shop_customers: BTreeMap::from([("12948597".to_owned(), "K1".to_owned())]) };
+        balance(evidence, &parameters)
+    }
+
+    fn with(mut model: Value, pointer: &str, value: Value) -> Value {
+        *model.pointer_mut(pointer).expect("the field is there") = value;
+        model
+    }
+
+    #[test]
+    fn a_bill_that_is_right_in_every_field_balances() {
+        let books = balanced(&evidence(&[BODY], Some(entry("written", None, "")), &[model()]));
+        assert!(books.balance(), "{}", books.stories(9));
+        assert!(books.verdict().starts_with("The books balance: 1 served"), "{}", books.verdict());
+    }
+
+    #[test]
+    fn any_single_wrong_field_keeps_the_books_from_balancing() {
+        for (pointer, value) in [
+            ("/FDate", json!("2026-01-15T10:30:01")),
+            ("/FCustomerID", base("12948597")),
+            ("/FBillTypeID", json!({"FNumber": "XSCKD01_SYS"})),
+            ("/FNote", json!("null")),
+            ("/SubHeadEntity/FAllDisCount", json!(1.51)),
+            ("/FEntity/0/FRealQty", json!(2.0001)),
+            ("/FEntity/0/FIsFree", json!(false)),
+            ("/FEntity/0/FEntrynote", json!("x")),
+            ("/FEntity", json!([])),
+        ] {
+            let wrong = with(model(), pointer, value);
+            let books = balanced(&evidence(&[BODY], Some(entry("written", None, "")), &[wrong]));
+            assert!(!books.balance(), "{pointer} was wrong and nobody noticed");
+            assert!(books.verdict().starts_with("THE BOOKS DO NOT BALANCE"), "{}", books.verdict());
+        }
+    }
+
+    #[test]
+    fn what_was_served_and_is_nowhere_is_lost() {
+        for gone in [evidence(&[BODY], None, &[]), evidence(&[BODY], Some(entry("written", None, "")), &[])] {
+            let books = balanced(&gone);
+            assert_eq!((books.lost.len(), books.balance()), (1, false), "{}", books.stories(9));
+        }
+    }
+
+    #[test]
+    fn two_bills_of_one_number_are_doubled() {
+        let books = balanced(&evidence(&[BODY], Some(entry("written", None, "")), &[model(), model()]));
+        assert_eq!((books.doubled.len(), books.balance()), (1, false), "{}", books.stories(9));
+    }
+
+    #[test]
+    fn an_end_that_the_table_does_not_demand_is_unexplained() {
+        let waiting = BODY.replace("Confirmed", "WaitConfirm");
+        let priceless = BODY.replace("0.00", "null");
+        for (body, state, code, good) in [
+            (BODY, "skipped", None, false),
+            (waiting.as_str(), "skipped", None, true),
+            (BODY, "parked", Some("rejected"), false),
+            (priceless.as_str(), "parked", Some("rejected"), true),
+            (priceless.as_str(), "skipped", None, false),
+            (BODY, "parked", Some("guest_trap"), false),
+            (BODY, "parked", Some("target_refused"), false),
+            (BODY, "received", None, false),
+        ] {
+            let books = balanced(&evidence(&[body], Some(entry(state, code, "")), &[]));
+            assert_eq!(books.balance(), good, "{state} {code:?}: {}", books.stories(9));
+        }
+    }
+
+    #[test]
+    fn a_refusal_is_explained_by_the_targets_own_words_only() {
+        let mut evidence = evidence(&[BODY], Some(entry("parked", Some("target_refused"), "says: no such customer")), &[]);
+        let refused = json!({"number": "7", "accepted": false, "reason": "no such customer"});
+        evidence.held.creates.push(serde_json::from_value(refused).expect("a create"));
+        assert!(balanced(&evidence).balance());
+        evidence.held.creates[0].reason = Some("closed period".to_owned());
+        assert!(!balanced(&evidence).balance());
+    }
+
+    #[test]
+    fn a_change_after_the_write_leaves_the_earlier_bill_standing() {
+        let changed = BODY.replace("\"L1\"", "\"L2\"");
+        let parked = entry("parked", Some("changed_after_write"), "");
+        assert!(balanced(&evidence(&[BODY, &changed], Some(parked.clone()), &[model()])).balance());
+        assert!(!balanced(&evidence(&[&changed], Some(parked.clone()), &[model()])).balance(), "there was one version");
+        assert!(!balanced(&evidence(&[BODY, &changed], Some(parked), &[])).balance(), "nothing is held");
+        let cancelled = BODY.replace("Confirmed", "Cancelled");
+        let parked = entry("parked", Some("source_cancelled"), "");
+        assert!(balanced(&evidence(&[BODY, &cancelled], Some(parked.clone()), &[model()])).balance());
+        assert!(!balanced(&evidence(&[BODY, BODY], Some(parked), &[model()])).balance(), "nobody cancelled it");
+    }
+}
