@@ -38,19 +38,22 @@ struct Arguments {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Sabotage {
     /// Requests leave before their intent is committed
-    NoIntent,
+    #[value(name = "no-intent")]
+    Intent,
     /// A lost answer counts as "not written" without asking
-    NoVerify,
+    #[value(name = "no-verify")]
+    Verify,
     /// "Absent" is believed at once
-    NoSettle,
+    #[value(name = "no-settle")]
+    Settle,
 }
 
 impl Sabotage {
     fn name(self) -> &'static str {
         match self {
-            Self::NoIntent => "no-intent",
-            Self::NoVerify => "no-verify",
-            Self::NoSettle => "no-settle",
+            Self::Intent => "no-intent",
+            Self::Verify => "no-verify",
+            Self::Settle => "no-settle",
         }
     }
 }
@@ -78,10 +81,10 @@ fn run(arguments: &Arguments) -> Result<bool> {
     }
     let sabotage = arguments.sabotage.map(|sabotage| sabotage.name().to_owned());
     let at_least = if sabotage.is_some() { 0 } else { arguments.at_least };
-    let plan = Plan { seed, kills: arguments.kills, sabotage, at_least, time_limit: None };
+    let plan = Plan { seed, kills: arguments.kills, sabotage, time_limit: None };
     let outcome = plan.run(&programs, &mut |line| println!("{line}"))?;
     print!("\n{}\n{}", table::render(&outcome.rows()), outcome.books.stories(STORIES));
-    let missed = outcome.missed(plan.at_least);
+    let missed = outcome.missed(at_least);
     for one in &missed {
         println!("NOT REACHED: {one}");
     }
@@ -99,9 +102,9 @@ fn run(arguments: &Arguments) -> Result<bool> {
 
 fn every_sabotage_turns_red(programs: &Programs, seed: u64) -> Result<bool> {
     let mut all_red = true;
-    for sabotage in [Sabotage::NoIntent, Sabotage::NoVerify, Sabotage::NoSettle] {
+    for sabotage in [Sabotage::Intent, Sabotage::Verify, Sabotage::Settle] {
         let name = sabotage.name();
-        let plan = Plan { seed, kills: RED_WITHIN, sabotage: Some(name.to_owned()), at_least: 0, time_limit: None };
+        let plan = Plan { seed, kills: RED_WITHIN, sabotage: Some(name.to_owned()), time_limit: None };
         let outcome = plan.run(programs, &mut |line| println!("{name}: {line}"))?;
         let (kills, doubled) = (outcome.kills, outcome.books.doubled.len());
         match outcome.books.doubled.first() {

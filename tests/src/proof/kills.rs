@@ -25,8 +25,6 @@ pub struct Plan {
     pub kills: usize,
     /// A promise to break, with an engine built for that. The run ends as soon as a bill is there twice.
     pub sabotage: Option<String>,
-    /// Each gap must be hit, and each finding made, this often. Zero asks for nothing.
-    pub at_least: usize,
     /// No kill after this long, however many are left.
     pub time_limit: Option<Duration>,
 }

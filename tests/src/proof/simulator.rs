@@ -43,6 +43,14 @@ pub struct Document {
     pub purpose: String,
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Standing {
+    /// Changes that the script still has in store.
+    pub movements_left: u64,
+    /// When the newest document was modified.
+    pub last_modified: Timestamp,
+}
+
 /// What the target holds, and every try to create a bill.
 #[derive(Debug, Clone, Deserialize, Default)]
 pub struct Held {
@@ -115,20 +123,17 @@ impl Simulator {
         read("documents", &self.page("GET", "documents", b"")?[SOURCE]["documents"])
     }
 
-    /// Changes that the script still has in store.
-    pub fn movements_left(&self) -> Result<u64> {
-        Ok(self.page("GET", "documents", b"")?[SOURCE]["movements_left"].as_u64().unwrap_or(0))
-    }
-
-    /// When the newest document was modified, as the vendor writes it.
-    pub fn last_modified(&self) -> Result<Timestamp> {
-        let zone = TimeZone::fixed(Offset::constant(8));
-        let newest = self.documents()?.into_iter().map(|document| document.modified).max();
+    /// How far the source has come with changing under its reader's eyes.
+    pub fn standing(&self) -> Result<Standing> {
+        let page = self.page("GET", "documents", b"")?;
+        let documents: Vec<Document> = read("documents", &page[SOURCE]["documents"])?;
+        let newest = documents.into_iter().map(|document| document.modified).max();
         let newest = newest.ok_or_else(|| Failure::new("the source has no documents"))?;
-        DateTime::strptime("%Y-%m-%d %H:%M:%S", &newest)
-            .and_then(|local| local.to_zoned(zone))
+        let last_modified = DateTime::strptime("%Y-%m-%d %H:%M:%S", &newest)
+            .and_then(|local| local.to_zoned(TimeZone::fixed(Offset::constant(8))))
             .map(|zoned| zoned.timestamp())
-            .map_err(|error| Failure::during(&format!("reading the time {newest:?}"), error))
+            .map_err(|error| Failure::during(&format!("reading the time {newest:?}"), error))?;
+        Ok(Standing { movements_left: page[SOURCE]["movements_left"].as_u64().unwrap_or(0), last_modified })
     }
 
     pub fn add(&self, body: &Value) -> Result<()> {

@@ -9,7 +9,7 @@ use super::configuration::{self, Settings};
 use super::engine::{Engine, Product};
 use super::expect::Parameters;
 use super::programs::Programs;
-use super::simulator::Simulator;
+use super::simulator::{Simulator, Standing};
 use super::wait::{Waiting, until};
 use super::{Failure, Result};
 
@@ -68,17 +68,23 @@ impl World {
 
     /// Waits until everything the source has was read in a complete window and nothing is under way.
     pub fn wait_until_done(&self, engine: &mut Engine, patience: Duration) -> Result<()> {
+        let mut settled = None;
         let done = until(patience, "the end of all work", || {
             if let Some(status) = engine.has_ended() {
                 return Err(Waiting::InVain(Failure::new(format!("the engine ended by itself: {status}"))));
             }
-            let movements = self.simulator.movements_left()?;
-            if movements > 0 {
-                return Err(Waiting::on(format!("{movements} changes that the source will make while it is read")));
+            let Standing { movements_left, last_modified } = match settled {
+                Some(standing) => standing,
+                None => self.simulator.standing()?,
+            };
+            if movements_left > 0 {
+                return Err(Waiting::on(format!("{movements_left} changes that the source makes while it is read")));
             }
-            let (newest, read_to) = (self.simulator.last_modified()?, engine.read_to(SCHEME)?);
-            if read_to.is_none_or(|read_to| read_to <= newest) {
-                return Err(Waiting::on(format!("a window that holds {newest}; read so far: up to {read_to:?}")));
+            // Nothing changes any more: the large page need not be asked for again.
+            settled = Some(Standing { movements_left, last_modified });
+            let read_to = engine.read_to(SCHEME)?;
+            if read_to.is_none_or(|read_to| read_to <= last_modified) {
+                return Err(Waiting::on(format!("a window that holds {last_modified}; read up to {read_to:?}")));
             }
             let open = self.product.under_way(SCHEME)?;
             match open.iter().next() {

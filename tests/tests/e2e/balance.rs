@@ -19,7 +19,7 @@ fn the_books_balance_after_a_kill_in_the_middle() {
 #[test]
 fn nothing_is_lost_or_doubled_by_kills_at_random_instants() {
     let time_limit = Some(Duration::from_secs(60));
-    let plan = kills::Plan { seed: 5, kills: 40, sabotage: None, at_least: 0, time_limit };
+    let plan = kills::Plan { seed: 5, kills: 40, sabotage: None, time_limit };
     let outcome = told(plan.run(&programs(), &mut |_| {}));
     let books = &outcome.books;
     let figures = vendor_sim::proof::table::render(&outcome.rows());
