@@ -672,6 +672,8 @@ impl Run<'_> {
                                 write.fate = Fate::Asking { settled_at, tries: 0 };
                                 self.actions.push(Action::Ask { version: number, target, not_before: None });
                             }
+                            // The settings no longer allow the question that was to be asked.
+                            Fate::Asking { .. } if !askable => lost.push((number, target)),
                             Fate::Asking { settled_at: before, .. } => {
                                 // Asked before anything was sent (a planned update) needs no settling; else start anew.
                                 let settled_at = if write.attempt == 0 { before } else { before.max(settled_at) };

@@ -530,6 +530,15 @@ fn a_restart_parks_intents_that_nobody_can_be_asked_about() {
 }
 
 #[test]
+fn a_restart_parks_questions_that_may_no_longer_be_asked() {
+    let mut tale = Tale::new();
+    tale.received("a").emit(&[("A", "x")]).dispatch("A").lost("A");
+    tale.rules.target_askable = false;
+    tale.event(Event::Restarted);
+    assert_eq!(tale.parked(1), Code::WriteUnknown);
+}
+
+#[test]
 fn a_taken_number_is_asked_about_and_may_be_ours() {
     let mut tale = Tale::new();
     tale.received("a").emit(&[("A", "x")]).dispatch("A").refused("A", DUPLICATE_NUMBER);
