@@ -31,6 +31,10 @@ names! {
     TimeoutAfterCommit = "timeout_after_commit",
     /// Carried out at once, answered `=N` milliseconds late.
     LateAnswer = "late_answer",
+    /// Carried out `=N` milliseconds late and then answered; a client that goes away meanwhile takes its request along.
+    Stall = "stall",
+    /// Carried out `=N` milliseconds late, whether or not the client still waits; then answered.
+    LateCommit = "late_commit",
     /// The connection closes and nothing is carried out.
     DropBefore = "drop_before",
     /// Carried out, then the connection closes without an answer.
@@ -93,6 +97,8 @@ impl FaultName {
             Self::Timeout
             | Self::TimeoutAfterCommit
             | Self::LateAnswer
+            | Self::Stall
+            | Self::LateCommit
             | Self::DropBefore
             | Self::DropAfterCommit
             | Self::CommitAfterDrop

@@ -14,6 +14,7 @@ mod journal;
 pub mod jushuitan_qimen;
 pub mod kingdee_k3cloud;
 mod options;
+pub mod proof;
 mod request;
 mod server;
 mod system;

@@ -60,6 +60,9 @@ struct Arguments {
     /// Requests the limit lets through at once.
     #[arg(long, default_value_t = 5, requires = "rate_limit")]
     rate_burst: u32,
+    /// Take a second bill of one number, as a site does whose administrator switched the check off.
+    #[arg(long)]
+    allow_duplicate_numbers: bool,
     /// Stop when standard input closes, so that no simulator outlives the test that started it.
     #[arg(long)]
     exit_with_stdin: bool,
@@ -85,6 +88,7 @@ impl Arguments {
             reject_percent: self.reject_percent,
             refuse_percent: self.refuse_percent,
             page_size_limit: self.page_size_limit,
+            allow_duplicate_numbers: self.allow_duplicate_numbers,
             money: self.money,
             rate_limit: self.rate_limit.map(|per_second| RateLimit { per_second, burst: self.rate_burst }),
             ..default

@@ -85,6 +85,8 @@ pub struct Options {
     pub strict_required: bool,
     /// Above this, a row is refused with the vendor's quantity text.
     pub quantity_limit: u64,
+    /// A second bill of one number is taken, as by a site whose administrator switched the check off.
+    pub allow_duplicate_numbers: bool,
     /// An audit fails for want of stock unless the packet carries the flag `STK_InvCheckResult`.
     pub stock_is_short: bool,
 }
@@ -125,6 +127,7 @@ impl Default for Options {
             batch_limit: None,
             strict_required: false,
             quantity_limit: 100_000,
+            allow_duplicate_numbers: false,
             stock_is_short: false,
         }
     }

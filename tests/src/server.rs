@@ -13,7 +13,7 @@ use rand::SeedableRng as _;
 use rand_chacha::ChaCha8Rng;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
 
 use crate::clock::Clock;
@@ -149,7 +149,23 @@ impl Server {
             return respond(reply);
         }
 
-        let reply = self.carry_out(index, &operation, &request, &faults);
+        if let Some(delay_ms) = faults.number(FaultName::Stall, 1000) {
+            // The server drops this future when the client goes away.
+            tokio::time::sleep(milliseconds(delay_ms)).await;
+        }
+        let reply = if let Some(delay_ms) = faults.number(FaultName::LateCommit, 1000) {
+            let (answered, answer) = oneshot::channel();
+            let (server, faults) = (self.clone(), faults.clone());
+            lock(&self.late).spawn(async move {
+                tokio::time::sleep(milliseconds(delay_ms)).await;
+                // Nobody listens any more where the client has gone away.
+                let _ = answered.send(server.carry_out(index, &operation, &request, &faults));
+            });
+            let Ok(reply) = answer.await else { return cut(&link) };
+            reply
+        } else {
+            self.carry_out(index, &operation, &request, &faults)
+        };
 
         if faults.get(FaultName::TimeoutAfterCommit).is_some() {
             return self.hang(link).await;

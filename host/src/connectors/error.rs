@@ -111,7 +111,9 @@ impl Error {
             }
             // A wrong password stays wrong however often it is sent, and some vendors lock the account for it.
             Error::CredentialsRefused { .. } => (Code::CredentialsRefused, Disposition::PauseConnection),
-            Error::SessionLost { .. } => (Code::SessionLost, Disposition::PauseConnection),
+            // A fresh session is made for the question what became of it.
+            Error::SessionLost { sent: true, .. } => (Code::SessionLost, Disposition::Verify),
+            Error::SessionLost { sent: false, .. } => (Code::SessionLost, Disposition::PauseConnection),
             Error::ClockWrong { .. } => (Code::ClockWrong, Disposition::PauseConnection),
             Error::TooLarge { .. } => (Code::ResponseTooLarge, Disposition::PauseScheme),
             Error::Unreadable { .. } => (Code::ResponseUnreadable, retry(None)),

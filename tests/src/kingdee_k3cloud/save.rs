@@ -23,6 +23,7 @@ pub struct Rules {
     batch_limit: Option<usize>,
     strict_required: bool,
     quantity_limit: Decimal,
+    allow_duplicate_numbers: bool,
     pub stock_is_short: bool,
 }
 
@@ -32,6 +33,7 @@ impl Rules {
             batch_limit: options.batch_limit,
             strict_required: options.strict_required,
             quantity_limit: Decimal::from(options.quantity_limit),
+            allow_duplicate_numbers: options.allow_duplicate_numbers,
             stock_is_short: options.stock_is_short,
         }
     }
@@ -254,7 +256,8 @@ fn prepare(
         check_required(&bill, rules)?;
     }
     check_values(&bill, rules)?;
-    if ledger.by_number(&bill.number).is_some_and(|other| other.fid != bill.fid) {
+    let taken = ledger.by_number(&bill.number).is_some_and(|other| other.fid != bill.fid);
+    if taken && !rules.allow_duplicate_numbers {
         let text = format!("违反字段唯一性要求：编码唯一。[{}]在当前系统中已经被使用。", bill.number);
         return Err(refusal(MsgCode::Invalid, "FBillNo", text));
     }
