@@ -240,6 +240,8 @@ impl Matched {
         self.0.iter().all(|(name, value)| match name {
             FaultName::TimeoutAfterCommit
             | FaultName::LateAnswer
+            | FaultName::Stall
+            | FaultName::LateCommit
             | FaultName::DropAfterCommit
             | FaultName::CommitAfterDrop
             | FaultName::Gbk
