@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::super::rig::*;
+use super::super::step::Sabotage;
 use super::*;
+use crate::fault::Disposition;
 use crate::state::MemoryStore;
 
 const HOUR: Duration = Duration::from_secs(3_600);

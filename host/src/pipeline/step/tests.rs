@@ -1,7 +1,11 @@
 //! The rules of the ledger, one by one, on the pure step function.
 
+use std::collections::BTreeSet;
+
+use super::super::subject::{End, Existence, Fate, Held, Phase, TargetWrite, Version};
 use super::*;
 use crate::connectors::DUPLICATE_NUMBER;
+use crate::fault::Disposition;
 
 const SETTLE: Duration = Duration::from_secs(60);
 

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use super::super::subject::{End, Phase};
 use super::tests::{assert_invariants, key, rules};
 use super::*;
 use crate::connectors::DUPLICATE_NUMBER;
