@@ -239,6 +239,8 @@ impl Matched {
     pub fn leave_the_answer_intact(&self) -> bool {
         self.0.iter().all(|(name, value)| match name {
             FaultName::TimeoutAfterCommit
+            | FaultName::Stall
+            | FaultName::LateCommit
             | FaultName::LateAnswer
             | FaultName::Stall
             | FaultName::LateCommit
