@@ -242,8 +242,6 @@ impl Matched {
             | FaultName::Stall
             | FaultName::LateCommit
             | FaultName::LateAnswer
-            | FaultName::Stall
-            | FaultName::LateCommit
             | FaultName::DropAfterCommit
             | FaultName::CommitAfterDrop
             | FaultName::Gbk
