@@ -56,8 +56,8 @@ const QUEUE_TIMEOUT_MS: u32 = 500;
 /// Longer than any late commit below: the promise is void against a target that commits later than its settle time.
 const SETTLE: &str = "500ms";
 /// Documents put in whenever fewer than [`DRY`] are left to do.
-const TOP_UP: usize = 40;
-const DRY: usize = 30;
+const TOP_UP: usize = 50;
+const DRY: usize = 50;
 const REST_PATIENCE: Duration = Duration::from_secs(120);
 
 const FAULTS: &[&str] = &[

@@ -17,7 +17,9 @@ pub fn component(items: &str, body: &str) -> Vec<u8> {
 
 /// Below 1,024 stands what `describe` gives, from 1,024 on an outcome, from 65,536 on what the host hands in.
 fn module(items: &str, body: &str) -> String {
-    let description = ["hostile", "0.1.0", "a:b", "c:d", "{}"];
+    let (source, target) = ("jushuitan_qimen:jushuitan.saleout.list.query", "kingdee_k3cloud:BatchSave");
+    // JSON inside a text of the module: its quotes would need escapes, so the schema has none.
+    let description = ["hostile", "0.1.0", source, target, "{}"];
     let mut stores = String::new();
     let mut at = 100;
     for (index, text) in description.iter().enumerate() {
