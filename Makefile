@@ -1,18 +1,22 @@
 # Everything a person types. `make demo` and `make test` do all their own set-up on a machine with Rust.
+#
+# Every build names the whole workspace and includes what tests need (`--examples`): cargo unifies features over what it
+# is asked to build, and another selection would compile the WebAssembly compiler a second time.
 
 CARGO ?= cargo
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 BIN := $(TARGET)/debug
-COMPONENTS := target/components
-TRANSFORMS := jushuitan-saleout-to-k3cloud
+COMPONENTS := $(TARGET)/components
+TRANSFORMS := $(notdir $(patsubst %/Cargo.toml,%,$(wildcard transforms/*/Cargo.toml)))
+BUILD := $(CARGO) build --locked --workspace --bins --examples
 
-.PHONY: help build components demo test lint crash sabotage power-cut clean-demo
+.PHONY: help build components demo test unit lint failpoints crash sabotage power-cut
 
 help: ## Show what can be typed
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-build: ## Build the engine and the simulators
-	$(CARGO) build --locked --workspace --bins
+build: ## Build the engine, the simulators and the proofs
+	$(BUILD)
 
 components: build ## Build the transforms into components (prepares the guest toolchain)
 	@for name in $(TRANSFORMS); do \
@@ -22,10 +26,15 @@ components: build ## Build the transforms into components (prepares the guest to
 demo: components ## Move 2,000 documents, kill the engine in the middle, show that the books balance
 	$(BIN)/demo
 
-test: components lint ## Everything that CI checks
+test: components unit failpoints lint ## Everything that CI checks
+	$(BIN)/examples/power_cut --cuts 5
+
+unit: components ## Unit, contract and end-to-end tests, natively and against the simulators
 	$(CARGO) test --locked --workspace
 	cd transforms && $(CARGO) test --locked
-	$(CARGO) run --locked --quiet -p crossdock --features failpoints --example power_cut -- --cuts 3
+
+failpoints: ## The store's fail points, in a build that has them
+	$(CARGO) test --locked --workspace --features crossdock/failpoints --test store_fail_points
 
 lint: ## Formatting and lints
 	$(CARGO) fmt --all --check
@@ -36,8 +45,10 @@ crash: components ## Kill the engine 200 times at random instants; nothing may b
 	$(BIN)/crash --kills 200
 
 sabotage: components ## Break each promise on purpose and see the crash test turn red
-	$(CARGO) build --locked -p crossdock --features failpoints --target-dir $(TARGET)/sabotage
-	$(BIN)/crash --expect-red --engine $(TARGET)/sabotage/debug/crossdock
+	$(BUILD) --features crossdock/failpoints
+	mkdir -p $(TARGET)/sabotage && cp $(BIN)/crossdock $(TARGET)/sabotage/crossdock
+	$(BUILD)
+	$(BIN)/crash --expect-red --engine $(TARGET)/sabotage/crossdock
 
-power-cut: ## 20 simulated power cuts (as root; says so loudly where it cannot run)
-	$(CARGO) run --locked -p crossdock --features failpoints --example power_cut -- --cuts 20
+power-cut: build ## 20 simulated power cuts (as root; says so loudly where it cannot run)
+	$(BIN)/examples/power_cut --cuts 20

@@ -38,7 +38,8 @@ pub enum Span {
     /// it must; callers ask [`Source::window_limit`] first.
     Window { start: Timestamp, end: Timestamp },
     /// Everything after this row version (Jushuitan `start_ts`).
-    After { row_version: i64 },
+    /// What was last modified before `since` is passed over: the first such read would otherwise fetch ten years.
+    After { row_version: i64, since: Timestamp },
 }
 
 /// One record as the source served it. Its body is the exact slice of the page.

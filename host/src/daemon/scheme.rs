@@ -21,7 +21,7 @@ use crate::state::Store;
 use crate::telemetry::{Alerts, Metrics, SchemeRef};
 
 use super::transformer::{SandboxTransformer, Tables};
-use super::watcher::{Seen, SchemeWatcher};
+use super::watcher::{SchemeWatcher, Seen};
 
 /// A scheme that can be started.
 pub struct Scheme {
@@ -104,11 +104,11 @@ impl Scheme {
             tenant,
             scheme,
             connection: config.source.connection.clone(),
+            by_row_version: source.reads_by_row_version(),
             source,
             start_at: config.start_at,
             lag: config.lag,
             sweep: Some(Sweep { every: config.sweep.every, over: config.sweep.over }),
-            by_row_version: config.source.options.get("cursor").and_then(toml::Value::as_str) == Some("row_version"),
             ledger,
             gates: shared.gates.clone(),
             watcher: watcher.clone(),

@@ -95,7 +95,7 @@ impl Reading {
         // The vendor counts from 1; below it lies nothing.
         let row_version = cursor.row_version.unwrap_or(1);
         let began_at = (self.now)();
-        let summary = self.read(&Span::After { row_version }, driver, stop).await?;
+        let summary = self.read(&Span::After { row_version, since: self.start_at }, driver, stop).await?;
         cursor.row_version = summary.row_version.or(Some(row_version));
         cursor.read_to = Some(began_at);
         driver.cursor(cursor.clone()).await.map_err(|_| Error::Stopped)

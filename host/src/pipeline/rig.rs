@@ -205,17 +205,26 @@ impl Transformer for FakeModule {
 
 /// Counts the driver's turns; a driver that spins is stopped, for paused time would never pass.
 #[derive(Default)]
-pub struct Turns(AtomicU64);
+pub struct Turns {
+    turns: AtomicU64,
+    /// Called when pages are committed and not yet acknowledged.
+    pub on_received: Mutex<Option<Box<dyn Fn() + Send>>>,
+}
 
 impl Turns {
     pub fn count(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
+        self.turns.load(Ordering::Relaxed)
     }
 }
 
 impl Watcher for Turns {
+    fn received(&self, _documents: usize, _new: usize) {
+        if let Some(hook) = &*self.on_received.lock().unwrap() {
+            hook();
+        }
+    }
     fn backlog(&self, _count: u64) {
-        assert!(self.0.fetch_add(1, Ordering::Relaxed) < 100_000, "the driver spins");
+        assert!(self.turns.fetch_add(1, Ordering::Relaxed) < 100_000, "the driver spins");
     }
 }
 

@@ -185,3 +185,6 @@ impl Round<'_> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -123,6 +123,7 @@ impl Saleouts {
     async fn read_after(
         &self,
         row_version: i64,
+        since: Timestamp,
         sink: &mut dyn PageSink,
         summary: &mut ReadSummary,
     ) -> Result<(), Error> {
@@ -147,7 +148,8 @@ impl Saleouts {
             let wanted = page
                 .rows
                 .into_iter()
-                .filter(|row| row.document.key.is_err() || self.options.statuses.contains(&row.status));
+                .filter(|row| row.document.key.is_err() || self.options.statuses.contains(&row.status))
+                .filter(|row| row.modified.is_none_or(|modified| modified >= since));
             let position = format!("after row version {cursor}");
             hand_over(wanted.collect(), None, position, sink, summary).await?;
             match newest {
@@ -235,7 +237,7 @@ impl Source for Saleouts {
     async fn read(&self, span: &Span, sink: &mut dyn PageSink) -> Result<ReadSummary, Error> {
         let mut summary = ReadSummary::default();
         match span {
-            Span::After { row_version } => self.read_after(*row_version, sink, &mut summary).await?,
+            Span::After { row_version, since } => self.read_after(*row_version, *since, sink, &mut summary).await?,
             Span::Window { start, end } => {
                 let Some((mut start, end)) = whole_seconds(*start, *end) else { return Ok(summary) };
                 while start < end {

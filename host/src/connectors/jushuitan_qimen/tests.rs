@@ -275,7 +275,7 @@ async fn the_row_version_cursor_moves_on_until_nothing_larger_comes() {
     })
     .await;
     let source = source(&stub, "cursor = \"row_version\"\npage_size = 2", "");
-    let (result, pages) = read(&source, &Span::After { row_version: 0 }).await;
+    let (result, pages) = read(&source, &Span::After { row_version: 0, since: jiff::Timestamp::UNIX_EPOCH }).await;
     let summary = result.unwrap();
     assert_eq!(summary.row_version, Some(5005));
     let mut keys = pages.keys();
@@ -286,7 +286,8 @@ async fn the_row_version_cursor_moves_on_until_nothing_larger_comes() {
     assert!(!form.contains_key("start_time") && !form.contains_key("status"), "{form:?}");
 
     let stub = Stub::start(|_, _| answer(200, r#"{"response":{"datas":[{"io_id":1}]}}"#)).await;
-    let (result, _) = read(&self::source(&stub, "", ""), &Span::After { row_version: 7 }).await;
+    let (result, _) =
+        read(&self::source(&stub, "", ""), &Span::After { row_version: 7, since: jiff::Timestamp::UNIX_EPOCH }).await;
     assert!(matches!(&result, Err(Error::Unknown { code, .. }) if code == "no_row_version"), "{result:?}");
 }
 
@@ -326,4 +327,23 @@ async fn the_secret_and_the_signature_appear_nowhere() {
     for shown in [format!("{error} {error:?}"), format!("{source:?}"), log] {
         assert!(!shown.contains(SECRET) && !shown.contains(&sign), "{shown}");
     }
+}
+
+#[tokio::test]
+async fn what_was_modified_before_the_schemes_start_is_passed_over_by_row_version_too() {
+    let stub = Stub::start(|_, _| {
+        let rows = [
+            r#"{"io_id":1,"status":"Confirmed","ts":5001,"modified":"2019-12-31 23:59:59"}"#,
+            r#"{"io_id":2,"status":"Confirmed","ts":5002,"modified":"2020-01-01 00:00:00"}"#,
+            r#"{"io_id":3,"status":"Confirmed","ts":5003}"#,
+        ];
+        answer(200, format!(r#"{{"response":{{"datas":[{}]}}}}"#, rows.join(",")))
+    })
+    .await;
+    let source = source(&stub, "cursor = \"row_version\"", "");
+    let since = "2020-01-01T00:00:00+08:00".parse().unwrap();
+    let (result, pages) = read(&source, &Span::After { row_version: 5003, since }).await;
+    result.unwrap();
+    let keys = pages.keys();
+    assert_eq!(keys, ["2", "3"], "of unknown age is handed over: somebody has to see it");
 }

@@ -1,9 +1,10 @@
 //! Jushuitan's own names.
 
+use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::connectors::qimen::{Answered, Loose};
+use crate::connectors::qimen::{self, Answered, Loose};
 use crate::connectors::{Error, SourceDocument};
 use crate::model::DocumentKey;
 
@@ -26,6 +27,8 @@ struct Record {
     status: Loose,
     #[serde(default)]
     ts: Loose,
+    #[serde(default)]
+    modified: Loose,
 }
 
 /// One answer of the list query.
@@ -42,6 +45,8 @@ pub struct Row {
     pub document: SourceDocument,
     pub status: String,
     pub row_version: Option<i64>,
+    /// `None` where the record does not say, or not in the vendor's way.
+    pub modified: Option<Timestamp>,
 }
 
 pub fn parse(answered: &Answered) -> Result<SaleoutPage, Error> {
@@ -66,11 +71,14 @@ fn row(raw: &RawValue) -> Row {
             // `Delete` is what becomes of a sale-out whose order was cancelled while it was being shipped.
             let cancelled = matches!(status.as_str(), "Cancelled" | "Delete");
             let row_version = record.ts.number();
-            Row { document: SourceDocument { key: key(&record.io_id), body, cancelled }, status, row_version }
+            let modified = record.modified.0.as_deref().and_then(qimen::from_local_time);
+            let document = SourceDocument { key: key(&record.io_id), body, cancelled };
+            Row { document, status, row_version, modified }
         }
         Err(error) => {
             let key = Err(format!("the record is not a sale-out: {error}"));
-            Row { document: SourceDocument { key, body, cancelled: false }, status: String::new(), row_version: None }
+            let document = SourceDocument { key, body, cancelled: false };
+            Row { document, status: String::new(), row_version: None, modified: None }
         }
     }
 }

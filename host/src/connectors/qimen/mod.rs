@@ -13,3 +13,9 @@ pub use sign::SignMethod;
 pub fn wall_clock(at: jiff::Timestamp) -> String {
     at.to_zoned(jiff::tz::TimeZone::fixed(jiff::tz::offset(8))).strftime("%Y-%m-%d %H:%M:%S").to_string()
 }
+
+/// The instant that a vendor's text names; `None` where it is not of the vendor's form.
+pub fn from_local_time(text: &str) -> Option<jiff::Timestamp> {
+    let local = jiff::civil::DateTime::strptime("%Y-%m-%d %H:%M:%S", text).ok()?;
+    jiff::tz::offset(8).to_timestamp(local).ok()
+}

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::super::rig::*;
+use super::super::step::Sabotage;
 use super::*;
+use crate::fault::Disposition;
 use crate::state::MemoryStore;
 
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -32,6 +34,9 @@ async fn a_page_becomes_bills_and_the_cursor_moves_behind_it() {
 async fn who_hands_over_a_page_never_sees_the_idle_of_before() {
     let rig = Rig::new();
     rig.handle.idle().await;
+    // Between the commit and the answer: on another thread, whoever asked could go on at once.
+    let handle = rig.handle.clone();
+    *rig.turns.on_received.lock().unwrap() = Some(Box::new(move || assert!(!*handle.idle.borrow(), "idle of before")));
     for round in 1..20 {
         rig.handle.page(vec![document(&format!("d{round}"), "one")]).await.unwrap();
         rig.handle.idle().await;
@@ -107,19 +112,21 @@ async fn a_lost_answer_is_verified_and_the_bill_stands_once() {
 
 #[tokio::test(start_paused = true)]
 async fn a_throttled_target_is_left_alone_for_as_long_as_it_asks() {
-    let rig = Rig::new();
-    // Two requests leave together. The second is lost after the first was told to wait: neither it nor its question may
+    let mut plan = Plan::new();
+    plan.flow.writes_at_once = 2;
+    let rig = plan.start(Arc::new(MemoryStore::new()));
+    // Two requests leave together, and more bills wait behind them. The second is lost after the first was told to wait: neither it nor its question may
     // cut that short.
     let bans = [Luck::Throttled(Duration::from_secs(600)), Luck::Lost { carried_out_after: Some(Duration::ZERO) }];
     rig.plan.target.expect(bans);
     rig.pause(target_scope()).await;
-    rig.handle.page(page(8)).await.unwrap();
+    rig.handle.page(page(12)).await.unwrap();
     pass(HOUR).await;
     rig.gates.resume(&target_scope()).await.unwrap();
     pass(Duration::from_secs(599)).await;
     assert_eq!(rig.plan.target.requests(), 2);
     rig.handle.idle().await;
-    assert_eq!(rig.plan.target.bills().len(), 8);
+    assert_eq!(rig.plan.target.bills().len(), 12);
 }
 
 #[tokio::test(start_paused = true)]

@@ -256,7 +256,8 @@ async fn row_versions_go_on_where_the_last_read_ended() {
     assert!(desk.pass().await.is_err());
     desk.pass().await.unwrap();
     let spans = std::mem::take(&mut *desk.source.spans.lock().unwrap());
-    let after = |row_version| Span::After { row_version };
+    let since = desk.reading.start_at;
+    let after = |row_version| Span::After { row_version, since };
     assert_eq!(spans, [after(1), after(77), after(77)]);
     assert_eq!(desk.rig.ledger.cursor().unwrap().row_version, Some(77));
 }

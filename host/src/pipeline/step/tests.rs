@@ -1,7 +1,11 @@
 //! The rules of the ledger, one by one, on the pure step function.
 
+use std::collections::BTreeSet;
+
+use super::super::subject::{End, Existence, Fate, Held, Phase, TargetWrite, Version};
 use super::*;
 use crate::connectors::DUPLICATE_NUMBER;
+use crate::fault::Disposition;
 
 const SETTLE: Duration = Duration::from_secs(60);
 
@@ -526,6 +530,15 @@ fn a_restart_parks_intents_that_nobody_can_be_asked_about() {
     tale.received("a").emit(&[("A", "x"), ("B", "y")]).dispatch("A").event(Event::Restarted);
     assert!(tale.has(|action| matches!(action, Action::Enqueue { .. })), "B was never sent: {:?}", tale.actions);
     tale.dispatch("B").done("B", None);
+    assert_eq!(tale.parked(1), Code::WriteUnknown);
+}
+
+#[test]
+fn a_restart_parks_questions_that_may_no_longer_be_asked() {
+    let mut tale = Tale::new();
+    tale.received("a").emit(&[("A", "x")]).dispatch("A").lost("A");
+    tale.rules.target_askable = false;
+    tale.event(Event::Restarted);
     assert_eq!(tale.parked(1), Code::WriteUnknown);
 }
 

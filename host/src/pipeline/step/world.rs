@@ -1,16 +1,21 @@
 //! A world around the step function: a source whose documents change, a target that loses answers, commits late and
 //! refuses, and a machine that crashes. No clock but the world's own, no chance but the seed's.
 //!
-//! The target knows no uniqueness: whoever writes twice is seen to have written twice.
+//! In most worlds the target knows no uniqueness: whoever writes twice is seen to have written twice. In the others it
+//! refuses a number twice, and some numbers are taken by somebody else from the beginning.
 
 use std::collections::BTreeMap;
 
+use super::super::subject::{End, Phase};
 use super::tests::{assert_invariants, key, rules};
 use super::*;
+use crate::connectors::DUPLICATE_NUMBER;
 
 const SETTLE_MS: u64 = 1_000;
 const TIMEOUT_MS: u64 = 500;
 const DOCUMENTS: usize = 3;
+/// The id of a bill that somebody else made.
+const FOREIGN: &str = "foreign";
 
 /// A small generator whose whole state is a seed that can be printed (splitmix64).
 struct Chance(u64);
@@ -79,6 +84,8 @@ struct World {
     newest: BTreeMap<TargetKey, u64>,
     /// While false, nothing goes wrong any more: the world comes to rest.
     trouble: bool,
+    /// The target refuses a number that is taken.
+    unique: bool,
     story: Vec<String>,
 }
 
@@ -115,15 +122,22 @@ impl World {
         };
         let records =
             (0..DOCUMENTS).map(|_| Record { revision: 0, cancelled: false, bills: 1 + chance.below(2) }).collect();
+        let unique = chance.one_in(3);
+        let mut bills = Vec::new();
+        if unique && chance.one_in(2) {
+            let body = Digest::of(FOREIGN);
+            bills.push(Bill { key: bill_key(0, 0), id: FOREIGN.into(), body, audited: true });
+        }
         Self {
             chance,
             rules,
+            unique,
             now_ms: 0,
             records,
             subjects: vec![Subject::default(); DOCUMENTS],
             agenda: BTreeMap::new(),
             arrivals: 0,
-            bills: Vec::new(),
+            bills,
             newest: BTreeMap::new(),
             trouble: true,
             story: vec![format!("seed {seed}, {on_change:?}")],
@@ -236,6 +250,7 @@ impl World {
         match errand {
             Errand::Tell(document, event) => self.take(document, &event),
             Errand::Do(document, action) => self.act(document, action),
+            Errand::Commit { target, step, .. } if self.is_taken(&target, step) => Ok(()),
             Errand::Commit { target, step, body, revision, .. } => {
                 self.carry_out(&target, step, body, revision).map(drop)
             }
@@ -333,6 +348,12 @@ impl World {
         let travel_ms = self.chance.below(50);
         let lost = || failed(Fault::retry(Code::VendorTimeout, None, "no answer"), true);
         let luck = if self.trouble { self.chance.below(12) } else { 99 };
+        if self.is_taken(&target, step) && luck > 2 {
+            let code = DUPLICATE_NUMBER.into();
+            let event = answer(Told::Refused { code, message: "number taken".into(), saved: None });
+            self.later(travel_ms, Errand::Tell(document, event));
+            return Ok(());
+        }
         let event = match luck {
             // The request was taken in, the connection dropped, and it is carried out late, before it has settled.
             0..=2 => {
@@ -372,6 +393,10 @@ impl World {
         Ok(())
     }
 
+    fn is_taken(&self, target: &TargetKey, step: Step) -> bool {
+        self.unique && step == Step::Create && self.bills.iter().any(|bill| bill.key == *target)
+    }
+
     /// The target does what it is told. It would even make the same bill twice: that is what must not happen.
     fn carry_out(&mut self, target: &TargetKey, step: Step, body: Digest, revision: u64) -> Result<String, String> {
         self.story.push(format!("{} ms: the target carries out {step:?} of {target}, version {revision}", self.now_ms));
@@ -391,6 +416,9 @@ impl World {
         let Some(bill) = self.bills.iter_mut().find(|bill| bill.key == *target) else {
             return self.violation("a step on a bill that does not exist");
         };
+        if bill.id == FOREIGN {
+            return self.violation("somebody else's bill was touched");
+        }
         match step {
             Step::Unaudit => bill.audited = false,
             Step::Update => (bill.body, bill.audited) = (body, true),

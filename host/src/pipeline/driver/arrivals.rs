@@ -1,0 +1,216 @@
+//! What comes back: verdicts, answers and findings, turned into events.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::connectors;
+use crate::fault::{Code, Disposition, Fault};
+use crate::model::{Digest, DocumentKey, Outcome};
+
+use super::super::gate::{Pause, Scope};
+use super::super::ledger::Error;
+use super::super::round::Work;
+use super::super::step::{Emitted, Event, Sabotage, Verdict};
+use super::super::transformer::Ran;
+use super::super::watch::Stage;
+use super::{Driver, Finished, Parts, ROUND_LIMIT, Shipment};
+
+impl Driver {
+    pub(super) async fn finished(&mut self, first: Result<Finished, tokio::task::JoinError>) -> Result<(), Error> {
+        let mut works = Vec::new();
+        let mut pauses = Vec::new();
+        let mut next = Some(first);
+        let mut taken = 0;
+        while let Some(finished) = next {
+            match finished {
+                Ok(finished) => self.digest(finished, &mut works, &mut pauses),
+                // A panic in a task of ours is our defect. Its documents are unfinished in the ledger, and a restart
+                // takes them up again; until then the scheme stops, loudly.
+                Err(error) => {
+                    let detail = format!("a task of the scheme died: {error}");
+                    return Err(Error::Store(crate::state::Error::Failed { detail }));
+                }
+            }
+            taken += 1;
+            next = if taken < ROUND_LIMIT { self.running.try_join_next() } else { None };
+        }
+        let sabotage = self.parts.rules.sabotage;
+        let settled = self.round(&works, None).await?;
+        debug_assert!(sabotage == Sabotage::NoIntent || settled.actions.is_empty(), "only a dispatch sends");
+        for (scope, fault) in pauses {
+            let now = (self.parts.now)();
+            let pause =
+                Pause { scope: scope.clone(), since: now, reason: fault.message.clone(), code: Some(fault.code) };
+            tracing::error!(scheme = %self.parts.scheme, %scope, code = %fault.code, reason = %fault.message, "paused");
+            self.parts.gates.pause(pause, false).await?;
+            self.parts.watcher.paused(&scope, &fault.message);
+        }
+        Ok(())
+    }
+
+    pub(super) fn digest(&mut self, finished: Finished, works: &mut Vec<Work>, pauses: &mut Vec<(Scope, Fault)>) {
+        match finished {
+            Finished::Transformed { took, results } => {
+                self.transforms_running -= 1;
+                self.parts.watcher.stage(Stage::Transform, took);
+                for (key, version, ran) in results {
+                    works.push(self.transformed(key, version, ran, pauses));
+                }
+            }
+            Finished::Wrote { took, shipments, result } => {
+                self.writes_running -= 1;
+                self.parts.watcher.stage(Stage::Write, took);
+                for shipment in &shipments {
+                    self.on_the_wire.remove(&shipment.target);
+                }
+                self.wrote(shipments, result, works, pauses);
+            }
+            Finished::Asked { took, asked_at, questions, result } => {
+                self.asks_running -= 1;
+                self.parts.watcher.stage(Stage::Verify, took);
+                match result {
+                    Ok(findings) => {
+                        let findings = findings.into_iter().map(Some).chain(std::iter::repeat(None));
+                        works.extend(questions.into_iter().zip(findings).map(|((key, version, target), finding)| {
+                            let event = match finding {
+                                Some(finding) => Event::Found { version, target, asked_at, finding: finding.into() },
+                                None => Event::AskFailed { version, target, fault: unmentioned() },
+                            };
+                            Work::new(key, event)
+                        }));
+                    }
+                    Err(error) => {
+                        let mut fault = error.fault();
+                        self.vendor_fault(&fault, pauses);
+                        // As with writes: one question can make the target refuse all that were put with it.
+                        if fault.disposition == Disposition::Park && questions.len() > 1 {
+                            self.queues.solo.extend(questions.iter().map(|(key, version, _)| (key.clone(), *version)));
+                            fault.disposition = Disposition::Retry { after_ms: None };
+                        }
+                        works.extend(questions.into_iter().map(|(key, version, target)| {
+                            Work::new(key, Event::AskFailed { version, target, fault: fault.clone() })
+                        }));
+                    }
+                }
+            }
+        }
+    }
+
+    pub(super) fn transformed(
+        &mut self,
+        key: DocumentKey,
+        version: u64,
+        ran: Ran,
+        pauses: &mut Vec<(Scope, Fault)>,
+    ) -> Work {
+        self.parts.watcher.fuel(ran.fuel);
+        let mut bodies = Vec::new();
+        let verdict = match ran.verdict {
+            Ok(Outcome::Skip(reason)) => Verdict::Skip(reason),
+            Ok(Outcome::Reject(reason)) => Verdict::Reject(reason),
+            Ok(Outcome::Emit(documents)) => {
+                let mut emitted = Vec::new();
+                let mut mismatch = None;
+                for document in documents {
+                    match self.parts.target.key_of(&document.body) {
+                        Ok(key) if key == document.key => {}
+                        Ok(key) => mismatch = Some(format!("says {}, its body says {key}", document.key)),
+                        Err(problem) => mismatch = Some(format!("says {}, its body: {problem}", document.key)),
+                    }
+                    let digest = Digest::of(&document.body);
+                    let body: Arc<str> = document.body.into();
+                    self.bodies.keep(digest, body.clone());
+                    bodies.push((digest, body));
+                    emitted.push(Emitted { key: document.key, body: digest, taken_by: None });
+                }
+                match mismatch {
+                    Some(problem) => Verdict::Fault(Fault::park(Code::TargetKeyMismatch, problem)),
+                    None => Verdict::Emit(emitted),
+                }
+            }
+            Err(fault) => {
+                self.parts.watcher.faulted(&fault);
+                match fault.disposition {
+                    Disposition::Retry { .. } | Disposition::Verify | Disposition::Park => {}
+                    // Nothing of the vendor's: whatever it says, it is this scheme that cannot go on.
+                    Disposition::PauseConnection
+                    | Disposition::PauseScheme
+                    | Disposition::StopScheme
+                    | Disposition::RefuseStart => pauses.push((self.scope(), fault.clone())),
+                }
+                Verdict::Fault(fault)
+            }
+        };
+        let module = self.parts.transformer.module();
+        let event = Event::Transformed { version, module, fuel: ran.fuel, verdict };
+        Work { key, event, logs: ran.logs, bodies }
+    }
+
+    pub(super) fn wrote(
+        &mut self,
+        shipments: Vec<Shipment>,
+        result: Result<Vec<connectors::Answer>, connectors::Error>,
+        works: &mut Vec<Work>,
+        pauses: &mut Vec<(Scope, Fault)>,
+    ) {
+        if self.parts.rules.sabotage == Sabotage::NoIntent {
+            works.extend(shipments.iter().map(|one| {
+                let (version, target, deadline) = (one.version, one.target.clone(), one.deadline);
+                Work::new(one.key.clone(), Event::Dispatched { version, target, deadline })
+            }));
+        }
+        let error = match result {
+            Ok(answers) => {
+                // A job without an answer is a job that the answer does not mention.
+                let answers = answers.into_iter().chain(std::iter::repeat(connectors::Answer::Unmentioned));
+                works.extend(shipments.into_iter().zip(answers).map(|(one, answer)| {
+                    let Shipment { key, version, target, attempt, .. } = one;
+                    Work::new(key, Event::Answered { version, target, attempt, answer: answer.into() })
+                }));
+                return;
+            }
+            Err(error) => error,
+        };
+        let may_have_written = error.may_have_written();
+        let mut fault = error.fault();
+        self.vendor_fault(&fault, pauses);
+        tracing::warn!(scheme = %self.parts.scheme, code = %fault.code, may_have_written, "a write failed: {fault}");
+        // One bad bill can make a target refuse all that travelled with it: send each alone before blaming any.
+        if fault.disposition == Disposition::Park && shipments.len() > 1 {
+            self.queues.solo.extend(shipments.iter().map(|one| (one.key.clone(), one.version)));
+            fault.disposition = Disposition::Retry { after_ms: None };
+        }
+        works.extend(shipments.into_iter().map(|one| {
+            let Shipment { key, version, target, attempt, .. } = one;
+            Work::new(key, Event::Failed { version, target, attempt, fault: fault.clone(), may_have_written })
+        }));
+    }
+
+    /// What a vendor's fault means beyond the documents it hit.
+    pub(super) fn vendor_fault(&mut self, fault: &Fault, pauses: &mut Vec<(Scope, Fault)>) {
+        self.parts.watcher.faulted(fault);
+        let Parts { tenant, destination, rules, .. } = &self.parts;
+        match fault.disposition {
+            Disposition::PauseConnection => {
+                pauses.push((Scope::Connection(tenant.clone(), destination.connection.clone()), fault.clone()));
+            }
+            Disposition::PauseScheme | Disposition::StopScheme | Disposition::RefuseStart => {
+                pauses.push((self.scope(), fault.clone()));
+            }
+            Disposition::Retry { after_ms } => {
+                let asked = after_ms.map(Duration::from_millis).unwrap_or(rules.retry_base);
+                let wait = jiff::SignedDuration::try_from(asked).unwrap_or(jiff::SignedDuration::ZERO);
+                // Never shorter than another request was told to wait.
+                let until = (self.parts.now)().checked_add(wait).unwrap_or(Timestamp::MAX);
+                self.target_not_before = self.target_not_before.max(Some(until));
+            }
+            Disposition::Park | Disposition::Verify => {}
+        }
+    }
+}
+
+fn unmentioned() -> Fault {
+    Fault::retry(Code::ResponseUnreadable, None, "the target's answer does not mention this bill")
+}

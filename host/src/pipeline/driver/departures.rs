@@ -1,0 +1,238 @@
+//! What leaves: transformations, requests and questions, each once its turn has come and nothing is paused.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use jiff::Timestamp;
+
+use crate::connectors::{Job, Step};
+use crate::fault::{Code, Disposition, Fault};
+use crate::model::{Digest, Document, DocumentKey, TargetKey};
+
+use super::super::gate::Permit;
+use super::super::ledger::Error;
+use super::super::round::Work;
+use super::super::step::{Action, Event, Sabotage};
+use super::super::subject::{Fate, Phase, Subject, TargetWrite};
+use super::super::transformer::{Ran, Task};
+use super::{Driver, Finished, Parts, Shipment};
+
+/// A bill that may be sent: whose, of which version, under which key.
+type Picked = (DocumentKey, u64, TargetKey);
+
+impl Driver {
+    /// Starts whatever may start.
+    pub(super) async fn dispatch(&mut self) -> Result<(), Error> {
+        while self.transforms_running < self.parts.flow.transforms_at_once && self.start_transform()? {}
+        // One question at a time: it carries many keys, and what comes back frees what waits behind it.
+        while self.asks_running < 1 && self.start_ask()? {}
+        while self.writes_running < self.parts.flow.writes_at_once && self.start_write().await? {}
+        Ok(())
+    }
+
+    /// Asked for only once it is clear what will be sent: giving a permit back wakes whoever waits at a gate, this
+    /// driver too, and a driver that takes one to find nothing to do would wake itself for ever.
+    pub(super) fn permit(&self) -> Option<Permit> {
+        self.parts.gates.enter(&self.parts.tenant, &self.parts.destination.connection, &self.parts.scheme)
+    }
+
+    pub(super) fn is_paused(&self) -> bool {
+        let Parts { gates, tenant, destination, scheme, .. } = &self.parts;
+        gates.blocked_by(tenant, &destination.connection, scheme).is_some()
+    }
+
+    pub(super) fn body(&self, digest: &Digest) -> Result<Arc<str>, Error> {
+        if let Some(body) = self.bodies.get(digest) {
+            return Ok(body);
+        }
+        let body = self.parts.ledger.body(*digest)?;
+        body.map(Into::into)
+            .ok_or_else(|| Error::Store(crate::state::Error::Damaged { detail: format!("body {digest} is missing") }))
+    }
+
+    pub(super) fn start_transform(&mut self) -> Result<bool, Error> {
+        if self.queues.transforms.is_empty() || self.parts.gates.is_paused(&self.scope()) {
+            return Ok(false);
+        }
+        let mut keys = Vec::new();
+        let mut tasks = Vec::new();
+        while let Some((key, version, alone)) = self.queues.transforms.pop_front() {
+            if alone && !tasks.is_empty() {
+                self.queues.transforms.push_front((key, version, alone));
+                break;
+            }
+            let Some(subject) = self.parts.ledger.subject(&key)? else { continue };
+            let Some(found) = subject.version(version) else { continue };
+            let Phase::Received { tries } = found.phase else { continue };
+            let document = Arc::new(Document { key: key.clone(), body: self.body(&found.body)?.to_string() });
+            tasks.push(Task { document, received_at: found.received_at, patient: tries > 0 });
+            keys.push((key, version));
+            if alone || tasks.len() >= self.parts.flow.transform_batch {
+                break;
+            }
+        }
+        if tasks.is_empty() {
+            return Ok(false);
+        }
+        let transformer = self.parts.transformer.clone();
+        self.transforms_running += 1;
+        self.running.spawn_blocking(move || {
+            let began = Instant::now();
+            let ran = transformer.run(&tasks).into_iter().chain(std::iter::repeat_with(no_result));
+            let results = keys.into_iter().zip(ran).map(|((key, version), ran)| (key, version, ran)).collect();
+            Finished::Transformed { took: began.elapsed(), results }
+        });
+        Ok(true)
+    }
+
+    pub(super) fn start_ask(&mut self) -> Result<bool, Error> {
+        let now = (self.parts.now)();
+        if self.queues.asks.is_empty() || self.target_not_before.is_some_and(|at| at > now) || self.is_paused() {
+            return Ok(false);
+        }
+        let (mut questions, mut jobs) = (Vec::new(), Vec::new());
+        // As many keys as one question can carry within the length of a request line that every server takes.
+        while jobs.len() < 50 {
+            let Some((key, version, target)) = self.queues.asks.pop_front() else { break };
+            let subject = self.parts.ledger.subject(&key)?;
+            let Some(write) = subject.as_ref().and_then(|subject| find_write(subject, version, &target)) else {
+                continue;
+            };
+            if !matches!(write.fate, Fate::Asking { .. }) || questions.iter().any(|(_, _, asked)| *asked == target) {
+                continue;
+            }
+            let solo = self.queues.solo.contains(&(key.clone(), version));
+            if solo && !jobs.is_empty() {
+                self.queues.asks.push_front((key, version, target));
+                break;
+            }
+            let id = subject.as_ref().and_then(|subject| subject.targets.get(&target)).and_then(|held| held.id.clone());
+            jobs.push(Job { key: target.clone(), body: self.body(&write.body)?.to_string(), id });
+            questions.push((key, version, target));
+            if solo {
+                break;
+            }
+        }
+        if jobs.is_empty() {
+            return Ok(false);
+        }
+        let Some(permit) = self.permit() else {
+            // Paused in this very moment, from another thread.
+            self.queues.asks.extend(questions);
+            return Ok(false);
+        };
+        let target = self.parts.target.clone();
+        // Taken before the question leaves: what it shows is at least as new as this.
+        let asked_at = (self.parts.now)();
+        self.asks_running += 1;
+        self.running.spawn(async move {
+            let began = Instant::now();
+            let result = target.look_up(&jobs).await;
+            drop(permit);
+            Finished::Asked { took: began.elapsed(), asked_at, questions, result }
+        });
+        Ok(true)
+    }
+
+    pub(super) async fn start_write(&mut self) -> Result<bool, Error> {
+        let now = (self.parts.now)();
+        let limit = self.parts.flow.write_batch.min(self.parts.target.capabilities().batch_limit).max(1);
+        let more_may_join = self.transforms_running > 0 && self.queues.writes.len() < limit;
+        let resting = self.target_not_before.is_some_and(|at| at > now);
+        if self.queues.writes.is_empty() || more_may_join || resting || self.is_paused() {
+            return Ok(false);
+        }
+        let timeout = self.parts.target.request_timeout();
+        let deadline = now
+            .checked_add(jiff::SignedDuration::try_from(timeout).unwrap_or(jiff::SignedDuration::MAX))
+            .unwrap_or(Timestamp::MAX);
+        let Some((step, picked)) = self.pick_writes(limit)? else { return Ok(false) };
+        let Some(permit) = self.permit() else {
+            self.queues.writes.extend(picked);
+            return Ok(false);
+        };
+        let (mut jobs, mut shipments) = (Vec::new(), Vec::new());
+        if self.parts.rules.sabotage == Sabotage::NoIntent {
+            for (key, version, target) in picked {
+                let Some(subject) = self.parts.ledger.subject(&key)? else { continue };
+                let Some(write) = find_write(&subject, version, &target) else { continue };
+                let id = subject.targets.get(&target).and_then(|held| held.id.clone());
+                jobs.push(Job { key: target.clone(), body: self.body(&write.body)?.to_string(), id });
+                shipments.push(Shipment { key, version, target, attempt: write.attempt + 1, deadline });
+            }
+        } else {
+            let works: Vec<Work> = picked
+                .into_iter()
+                .map(|(key, version, target)| Work::new(key, Event::Dispatched { version, target, deadline }))
+                .collect();
+            let settled = self.round(&works, None).await?;
+            for (key, action) in settled.actions {
+                let Action::Send { version, target, body, id, attempt, .. } = action else { continue };
+                jobs.push(Job { key: target.clone(), body: self.body(&body)?.to_string(), id });
+                shipments.push(Shipment { key, version, target, attempt, deadline });
+            }
+        }
+        if jobs.is_empty() {
+            return Ok(true);
+        }
+        fail::fail_point!("pipeline::after_intent");
+        self.on_the_wire.extend(shipments.iter().map(|one| one.target.clone()));
+        let target = self.parts.target.clone();
+        self.writes_running += 1;
+        self.running.spawn(async move {
+            let began = Instant::now();
+            let result = target.write(step, &jobs).await;
+            fail::fail_point!("pipeline::after_answer");
+            drop(permit);
+            Finished::Wrote { took: began.elapsed(), shipments, result }
+        });
+        Ok(true)
+    }
+
+    /// Bills that may share one request: one step, distinct target keys, none of them already under way.
+    pub(super) fn pick_writes(&mut self, limit: usize) -> Result<Option<(Step, Vec<Picked>)>, Error> {
+        let mut step = None;
+        let mut picked: Vec<Picked> = Vec::new();
+        let mut left = Vec::new();
+        while picked.len() < limit {
+            let Some((key, version, target)) = self.queues.writes.pop_front() else { break };
+            let Some(subject) = self.parts.ledger.subject(&key)? else { continue };
+            let Some(write) = find_write(&subject, version, &target) else { continue };
+            if write.fate != Fate::Ready {
+                continue;
+            }
+            let busy = self.on_the_wire.contains(&target) || picked.iter().any(|(_, _, other)| *other == target);
+            let solo = self.queues.solo.contains(&(key.clone(), version));
+            if busy || step.is_some_and(|step| step != write.step) || (solo && !picked.is_empty()) {
+                left.push((key, version, target));
+                // Looking further than a few requests ahead costs more than it finds.
+                if left.len() > limit * 4 {
+                    break;
+                }
+                continue;
+            }
+            step = Some(write.step);
+            picked.push((key, version, target));
+            if solo {
+                break;
+            }
+        }
+        for item in left.into_iter().rev() {
+            self.queues.writes.push_front(item);
+        }
+        Ok(step.filter(|_| !picked.is_empty()).map(|step| (step, picked)))
+    }
+}
+
+fn find_write<'a>(subject: &'a Subject, version: u64, target: &TargetKey) -> Option<&'a TargetWrite> {
+    match &subject.version(version)?.phase {
+        Phase::Writing { targets } => targets.iter().find(|write| write.key == *target),
+        _ => None,
+    }
+}
+
+/// What stands in for a result that the sandbox owes: a defect of ours, not the document's.
+fn no_result() -> Ran {
+    let fault = Fault::new(Code::Internal, Disposition::StopScheme, "the sandbox gave no result for this document");
+    Ran { verdict: Err(fault), fuel: 0, memory_bytes: 0, logs: Vec::new() }
+}

@@ -1,0 +1,357 @@
+//! What becomes of one bill: sent, answered, asked about, written or stopped.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::connectors::{DUPLICATE_NUMBER, Difference, Step};
+use crate::fault::{Code, Disposition, Fault};
+use crate::model::TargetKey;
+
+use super::super::subject::{Existence, Fate, Held, Phase, TargetWrite};
+use super::{ASK_REFUSALS_LIMIT, Action, DISPUTES_LIMIT, Run, Sabotage, Seen, Told, later};
+
+impl Run<'_> {
+    pub(super) fn dispatched(&mut self, number: u64, target: &TargetKey, deadline: Timestamp) {
+        let id = self.subject.targets.get(target).and_then(|held| held.id.clone());
+        let Some(write) = self.write_mut(number, target) else { return };
+        if write.fate != Fate::Ready {
+            return;
+        }
+        write.attempt += 1;
+        write.fate = Fate::Intended { deadline };
+        let (step, body, attempt) = (write.step, write.body, write.attempt);
+        let held = self.subject.targets.entry(target.clone()).or_default();
+        if held.existence == Existence::No {
+            held.existence = Existence::Maybe;
+        }
+        held.complete = false;
+        self.actions.push(Action::Send { version: number, target: target.clone(), step, body, id, attempt });
+    }
+
+    pub(super) fn answered(&mut self, number: u64, target: &TargetKey, attempt: u32, told: &Told) {
+        let Some((deadline, step)) = self.intended(number, target, attempt) else { return };
+        match told {
+            // The old content still stands; what was to be done with it is yet to come.
+            Told::Done { id, next } if step == Step::Unaudit => {
+                self.stands(number, target, id.clone(), next.or(Some(Step::Update)), false);
+            }
+            Told::Done { id, next } => self.stands(number, target, id.clone(), *next, true),
+            Told::Refused { code, message, saved: Some((id, next)) } => {
+                self.keep(target, Existence::Yes, Some(id.clone()));
+                let words = format!("saved as {id}, then refused at {next:?}: {message} ({code})");
+                if let Some(write) = self.write_mut(number, target) {
+                    write.step = *next;
+                }
+                self.stop(number, target, Fault::park(Code::LeftUnaudited, words));
+            }
+            Told::Refused { code, message, .. } if code == DUPLICATE_NUMBER && step == Step::Create => {
+                // Ours after all, or somebody else's: only the target can tell.
+                let Some(write) = self.write_mut(number, target) else { return };
+                write.disputes += 1;
+                let (limit_reached, first_attempt) = (write.disputes > DISPUTES_LIMIT, write.attempt == 1);
+                if !self.rules.target_askable {
+                    let words = format!("{message} ({code}); this target cannot be asked whose bill it is");
+                    if first_attempt {
+                        self.keep(target, Existence::No, None);
+                    }
+                    let code = if first_attempt { Code::KeyOccupied } else { Code::WriteUnknown };
+                    self.stop(number, target, Fault::park(code, words));
+                } else if limit_reached {
+                    self.keep(target, Existence::No, None);
+                    let fault = Fault::park(
+                        Code::KeyOccupied,
+                        "the target says that this number is taken, and shows nothing under it",
+                    );
+                    self.stop(number, target, fault);
+                } else {
+                    // A bill may count at once and show in lists only later: an early "absent" proves nothing.
+                    self.ask(number, target, later(self.moment.now, self.rules.settle));
+                }
+            }
+            Told::Refused { code, message, saved: None } => {
+                if step == Step::Create {
+                    self.keep(target, Existence::No, None);
+                }
+                let fault = Fault::park(Code::TargetRefused, format!("{message} ({code})"));
+                self.stop(number, target, refused_at(step, fault));
+            }
+            Told::Unmentioned => self.unknown(number, target, deadline),
+        }
+    }
+
+    pub(super) fn failed(
+        &mut self,
+        number: u64,
+        target: &TargetKey,
+        attempt: u32,
+        fault: &Fault,
+        may_have_written: bool,
+    ) {
+        let Some((deadline, step)) = self.intended(number, target, attempt) else { return };
+        if may_have_written {
+            self.unknown(number, target, deadline);
+            return;
+        }
+        if step == Step::Create {
+            self.keep(target, Existence::No, None);
+        }
+        match fault.disposition {
+            Disposition::Park => self.stop(number, target, refused_at(step, fault.clone())),
+            Disposition::Retry { after_ms } => {
+                let not_before = Some(self.after(attempt, after_ms));
+                self.ready(number, target, not_before);
+            }
+            // The driver pauses the connection or the scheme; the bill waits, ready, for the resume.
+            Disposition::Verify
+            | Disposition::PauseConnection
+            | Disposition::PauseScheme
+            | Disposition::StopScheme
+            | Disposition::RefuseStart => {
+                let not_before = Some(self.after(attempt, None));
+                self.ready(number, target, not_before);
+            }
+        }
+    }
+
+    pub(super) fn found(&mut self, number: u64, target: &TargetKey, asked_at: Timestamp, seen: &Seen) {
+        let Some(write) = self.write_mut(number, target) else { return };
+        let Fate::Asking { settled_at, .. } = write.fate else { return };
+        let step = write.step;
+        let never_sent = write.attempt == 0;
+        if !never_sent {
+            write.verified = true;
+        }
+        let settled = asked_at >= settled_at || self.rules.sabotage == Sabotage::NoSettle;
+        let existence = self.subject.targets.get(target).map_or(Existence::No, |held| held.existence);
+        match seen {
+            Seen::Ours { id, next: None } => self.stands(number, target, Some(id.clone()), None, true),
+            Seen::Absent | Seen::Differs { .. } | Seen::Ours { .. } if !settled => {
+                // What is not there yet, not changed yet or not audited yet may still come, and would come behind
+                // whatever is sent now: ask again once it has settled.
+                self.actions.push(Action::Ask {
+                    version: number,
+                    target: target.clone(),
+                    not_before: Some(settled_at),
+                });
+            }
+            Seen::Ours { id, next } => self.stands(number, target, Some(id.clone()), *next, true),
+            Seen::Absent if step == Step::Create || existence == Existence::Maybe => {
+                self.keep(target, Existence::No, None);
+                if let Some(write) = self.write_mut(number, target) {
+                    write.step = Step::Create;
+                }
+                self.ready(number, target, None);
+            }
+            Seen::Absent => {
+                let fault = Fault::park(Code::BillGone, "the bill that was written is no longer at the target");
+                self.stop(number, target, fault);
+            }
+            Seen::Differs { id, next, differences } => {
+                let ours = existence == Existence::Yes;
+                let changing = matches!(step, Step::Update | Step::Unaudit);
+                match next {
+                    Some(next) if changing && ours => {
+                        self.keep(target, Existence::Yes, Some(id.clone()));
+                        if let Some(write) = self.write_mut(number, target) {
+                            write.step = *next;
+                        }
+                        self.ready(number, target, None);
+                    }
+                    _ => self.occupied(number, target, step, differences),
+                }
+            }
+        }
+    }
+
+    pub(super) fn occupied(&mut self, number: u64, target: &TargetKey, step: Step, differences: &[Difference]) {
+        // Somebody else's bill: ours was not made. Past the first step the bill is ours, and somebody changed it.
+        if step == Step::Create {
+            self.keep(target, Existence::No, None);
+        }
+        let shown: Vec<String> = differences
+            .iter()
+            .take(5)
+            .map(|one| format!("{} is {} and should be {}", one.field, one.found, one.intended))
+            .collect();
+        let message = format!("the target holds another bill under this number: {}", shown.join("; "));
+        self.stop(number, target, Fault::park(Code::KeyOccupied, message));
+    }
+
+    pub(super) fn ask_failed(&mut self, number: u64, target: &TargetKey, fault: &Fault) {
+        let Some(write) = self.write_mut(number, target) else { return };
+        let Fate::Asking { settled_at, tries } = write.fate else { return };
+        let (tries, sent) = (tries + 1, write.attempt > 0);
+        write.fate = Fate::Asking { settled_at, tries };
+        if fault.disposition == Disposition::Park && tries >= ASK_REFUSALS_LIMIT {
+            let code = if sent { Code::WriteUnknown } else { fault.code };
+            let message = format!("the target refuses to be asked what it holds: {}", fault.message);
+            self.stop(number, target, Fault::park(code, message));
+            return;
+        }
+        let wait = match fault.disposition {
+            Disposition::Retry { after_ms } => after_ms,
+            _ => None,
+        };
+        let not_before = Some(self.after(tries, wait));
+        self.actions.push(Action::Ask { version: number, target: target.clone(), not_before });
+    }
+
+    pub(super) fn restarted(&mut self) {
+        let settled_at = later(self.moment.now, self.rules.settle);
+        let askable = self.rules.target_askable;
+        let mut lost = Vec::new();
+        for version in &mut self.subject.versions {
+            let number = version.number;
+            match &mut version.phase {
+                Phase::Received { tries } => {
+                    let alone = *tries > 0;
+                    self.actions.push(Action::Transform { version: number, not_before: None, alone });
+                }
+                Phase::Writing { targets } => {
+                    for write in targets {
+                        let target = write.key.clone();
+                        match write.fate {
+                            Fate::Ready => {
+                                self.actions.push(Action::Enqueue { version: number, target, not_before: None });
+                            }
+                            Fate::Intended { .. } if !askable || self.rules.sabotage == Sabotage::NoVerify => {
+                                lost.push((number, target));
+                            }
+                            Fate::Intended { deadline } => {
+                                // Where the engine died early in a long request, the target may be at it until the
+                                // deadline all the same.
+                                let settled_at = settled_at.max(later(deadline, self.rules.settle));
+                                write.fate = Fate::Asking { settled_at, tries: 0 };
+                                self.actions.push(Action::Ask { version: number, target, not_before: None });
+                            }
+                            // The settings no longer allow the question that was to be asked.
+                            Fate::Asking { .. } if !askable => lost.push((number, target)),
+                            Fate::Asking { settled_at: before, .. } => {
+                                // Asked before anything was sent (a planned update) needs no settling; else start anew.
+                                let settled_at = if write.attempt == 0 { before } else { before.max(settled_at) };
+                                write.fate = Fate::Asking { settled_at, tries: 0 };
+                                self.actions.push(Action::Ask { version: number, target, not_before: None });
+                            }
+                            Fate::Written | Fate::Unchanged | Fate::Stopped { .. } => {}
+                        }
+                    }
+                }
+                Phase::Held | Phase::Parked { .. } | Phase::Done { .. } => {}
+            }
+        }
+        for (number, target) in lost {
+            self.unknown(number, &target, self.moment.now);
+        }
+    }
+
+    /// The bill stands at the target, with the intended content where it `carries` that; `next` is what it still needs.
+    pub(super) fn stands(
+        &mut self,
+        number: u64,
+        target: &TargetKey,
+        id: Option<String>,
+        next: Option<Step>,
+        carries: bool,
+    ) {
+        let Some(write) = self.write_mut(number, target) else { return };
+        let body = write.body;
+        match next {
+            Some(next) => write.step = next,
+            None => write.fate = Fate::Written,
+        }
+        self.keep(target, Existence::Yes, id);
+        if let Some(held) = self.subject.targets.get_mut(target) {
+            held.complete = carries && next.is_none();
+            if carries {
+                held.body = Some(body);
+            }
+        }
+        match next {
+            Some(_) => self.ready(number, target, None),
+            None => self.settle(number),
+        }
+    }
+
+    pub(super) fn keep(&mut self, target: &TargetKey, existence: Existence, id: Option<String>) {
+        let held = self.subject.targets.entry(target.clone()).or_default();
+        held.existence = existence;
+        if id.is_some() {
+            held.id = id;
+        }
+        if existence == Existence::No {
+            *held = Held::default();
+        }
+    }
+
+    pub(super) fn unknown(&mut self, number: u64, target: &TargetKey, deadline: Timestamp) {
+        if self.rules.sabotage == Sabotage::NoVerify {
+            self.ready(number, target, None);
+        } else if self.rules.target_askable {
+            // The commit of the intent took its time before the request left: the deadline may lie behind us.
+            self.ask(number, target, later(deadline.max(self.moment.now), self.rules.settle));
+        } else {
+            let fault = Fault::park(
+                Code::WriteUnknown,
+                "the answer to this write was lost and this target cannot be asked; look there before anything else",
+            );
+            self.stop(number, target, fault);
+        }
+    }
+
+    pub(super) fn ask(&mut self, number: u64, target: &TargetKey, settled_at: Timestamp) {
+        let Some(write) = self.write_mut(number, target) else { return };
+        write.fate = Fate::Asking { settled_at, tries: 0 };
+        self.actions.push(Action::Ask { version: number, target: target.clone(), not_before: None });
+    }
+
+    pub(super) fn ready(&mut self, number: u64, target: &TargetKey, not_before: Option<Timestamp>) {
+        let Some(write) = self.write_mut(number, target) else { return };
+        write.fate = Fate::Ready;
+        if !self.gives_way(number) {
+            self.actions.push(Action::Enqueue { version: number, target: target.clone(), not_before });
+        }
+    }
+
+    pub(super) fn stop(&mut self, number: u64, target: &TargetKey, fault: Fault) {
+        let Some(write) = self.write_mut(number, target) else { return };
+        write.fate = Fate::Stopped { fault };
+        self.settle(number);
+    }
+
+    pub(super) fn write_mut(&mut self, number: u64, target: &TargetKey) -> Option<&mut TargetWrite> {
+        match &mut self.subject.version_mut(number)?.phase {
+            Phase::Writing { targets } => targets.iter_mut().find(|write| write.key == *target),
+            _ => None,
+        }
+    }
+
+    /// The deadline and step of the attempt under way; `None` where an answer is stale.
+    pub(super) fn intended(&mut self, number: u64, target: &TargetKey, attempt: u32) -> Option<(Timestamp, Step)> {
+        let write = self.write_mut(number, target)?;
+        match write.fate {
+            Fate::Intended { deadline } if write.attempt == attempt => Some((deadline, write.step)),
+            _ => None,
+        }
+    }
+
+    /// When to try again: the other side's own wait, or full jitter under a doubling ceiling.
+    pub(super) fn after(&self, tries: u32, asked_ms: Option<u64>) -> Timestamp {
+        let base = u64::try_from(self.rules.retry_base.as_millis()).unwrap_or(u64::MAX).max(1);
+        let cap = u64::try_from(self.rules.retry_cap.as_millis()).unwrap_or(u64::MAX);
+        let ceiling = base.saturating_mul(1_u64 << tries.min(20)).min(cap).max(1);
+        let jittered = u64::from(self.moment.dice) % ceiling + 1;
+        later(self.moment.now, Duration::from_millis(asked_ms.unwrap_or(0).saturating_add(jittered.min(ceiling))))
+    }
+}
+
+/// A refusal past the first step leaves a bill behind that is not in its final state.
+fn refused_at(step: Step, fault: Fault) -> Fault {
+    match step {
+        Step::Create | Step::Unaudit => fault,
+        Step::Update | Step::Submit | Step::Audit => {
+            let message = format!("refused at {step:?}: {}", fault.message);
+            Fault { code: Code::LeftUnaudited, message, ..fault }
+        }
+    }
+}
