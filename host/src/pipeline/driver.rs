@@ -257,7 +257,9 @@ impl Driver {
             let now = (self.parts.now)();
             self.queues.wake(now);
             self.target_not_before = self.target_not_before.filter(|at| *at > now);
-            if !stop.is_cancelled() {
+            // Looked at once a turn: cancelled between two looks, it would close every way out of the wait below.
+            let takes = !stop.is_cancelled();
+            if takes {
                 self.dispatch().await?;
             } else if self.running.is_empty() {
                 return Ok(());
@@ -267,7 +269,6 @@ impl Driver {
                 self.queues.is_empty() && self.running.is_empty() && self.pages.is_empty() && self.commands.is_empty();
             self.idle.send_if_modified(|idle| std::mem::replace(idle, now_idle) != now_idle);
             let wake = sleep_until(self.next_wake(), (self.parts.now)());
-            let takes = !stop.is_cancelled();
             let takes_pages = takes && self.backlog() < self.parts.flow.backlog_limit;
             tokio::select! {
                 biased;
