@@ -17,6 +17,8 @@ use super::{Failure, Result, http};
 const START_PATIENCE: Duration = Duration::from_secs(60);
 /// The engine itself gives requests under way twenty seconds.
 const STOP_PATIENCE: Duration = Duration::from_secs(30);
+/// A pass over some hundred documents; everything else takes a second.
+const COMMAND_PATIENCE: Duration = Duration::from_secs(60);
 const LOG_TAIL_LINES: usize = 30;
 
 /// How the product is called: the same environment and configuration every time.
@@ -57,7 +59,28 @@ impl Product {
     /// Runs a command to its end. What it said is kept beside the engine's logs, so that it can be searched later.
     pub fn run(&self, arguments: &[&str]) -> Result<Output> {
         let doing = format!("crossdock {}", arguments.join(" "));
-        let output = self.command(arguments).output().map_err(|error| Failure::during(&doing, error))?;
+        let failed = |error: std::io::Error| Failure::during(&doing, error);
+        let mut command = self.command(arguments);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().map_err(failed)?;
+        // Somebody has to read meanwhile, or a command that says much waits for ever.
+        let out = child.stdout.take().map(|pipe| std::thread::spawn(move || read_all(pipe)));
+        let err = child.stderr.take().map(|pipe| std::thread::spawn(move || read_all(pipe)));
+        let ended = until(COMMAND_PATIENCE, &format!("the end of `{doing}`"), || match child.try_wait() {
+            Ok(Some(status)) => Ok(status),
+            Ok(None) => Err(Waiting::on("its exit")),
+            Err(error) => Err(Waiting::InVain(Failure::during(&doing, error))),
+        });
+        if ended.is_err() {
+            child.kill().and_then(|()| child.wait()).map_err(failed)?;
+        }
+        let read = |reader: Option<std::thread::JoinHandle<Vec<u8>>>| {
+            reader.and_then(|reader| reader.join().ok()).unwrap_or_default()
+        };
+        let (stdout, stderr) = (read(out), read(err));
+        let status = ended.map_err(|failure| {
+            Failure::new(format!("{failure}; until then it said:\n{}", String::from_utf8_lossy(&stderr)))
+        })?;
+        let output = Output { status, stdout, stderr };
         let name = format!("command-{}", arguments.first().unwrap_or(&"").replace('/', "_"));
         self.keep(&name, &output)?;
         Ok(output)
@@ -208,6 +231,13 @@ impl Drop for Engine {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// What was read before the pipe closed; a broken pipe ends it as well.
+fn read_all(mut pipe: impl std::io::Read) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let _ = pipe.read_to_end(&mut bytes);
+    bytes
 }
 
 /// How a command ended and what it said.
