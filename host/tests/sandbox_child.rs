@@ -1,6 +1,8 @@
 //! The binary as the sandbox and as a developer sees it: compiling in a child that can be killed, and
 //! `crossdock transform`.
 
+#![allow(clippy::unwrap_used)]
+
 #[path = "../src/sandbox/tests/guests.rs"]
 #[allow(dead_code, reason = "shared with the sandbox's own tests")]
 mod guests;
