@@ -1,0 +1,118 @@
+//! Fields whose names a transform learns only from its parameters, such as a vendor's user-defined ones.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::{Document, Rejection, json};
+
+/// The fields of one JSON object by name, each read as what the caller asks for when it asks. Where a name is known
+/// beforehand a struct says more; this is for the others, and stands beside the struct.
+///
+/// It knows where it lies in the document, so every rejection names its field.
+#[derive(Debug, Clone)]
+pub struct Fields<'a> {
+    at: String,
+    fields: Object<'a>,
+}
+
+type Object<'a> = BTreeMap<Cow<'a, str>, &'a RawValue>;
+
+impl Document {
+    /// The body's fields by name. Rejects a body that is not an object.
+    pub fn fields(&self) -> Result<Fields<'_>, Rejection> {
+        Ok(Fields { at: String::new(), fields: json::from_str(&self.body)? })
+    }
+}
+
+impl<'a> Fields<'a> {
+    /// True where there is a field of this name, whatever its value.
+    pub fn contains(&self, name: &str) -> bool {
+        self.fields.contains_key(name)
+    }
+
+    /// The JSON Pointer of a field of this name, whether there is one or not.
+    pub fn pointer(&self, name: &str) -> String {
+        json::pointer(&self.at, &[name])
+    }
+
+    /// The value of the field, or `None` where it is missing, null or `""`.
+    pub fn optional<T: Deserialize<'a>>(&self, name: &str) -> Result<Option<T>, Rejection> {
+        match self.fields.get(name).map(|raw| raw.get()) {
+            None | Some("null" | "\"\"") => Ok(None),
+            Some(text) => json::from_str_at(text, &self.pointer(name)).map(Some),
+        }
+    }
+
+    /// The value of the field, or a rejection `field_missing`, `field_null` or, for `""`, `field_blank`.
+    pub fn required<T: Deserialize<'a>>(&self, name: &str) -> Result<T, Rejection> {
+        let pointer = self.pointer(name);
+        match self.fields.get(name).map(|raw| raw.get()) {
+            None => Err(Rejection::missing(pointer)),
+            Some("null") => Err(Rejection::null(pointer)),
+            Some("\"\"") => Err(Rejection::blank(pointer)),
+            Some(text) => json::from_str_at(text, &pointer),
+        }
+    }
+
+    /// The rows of a field that is a list of objects, each with its fields by name.
+    pub fn rows(&self, name: &str) -> Result<Vec<Fields<'a>>, Rejection> {
+        let at = self.pointer(name);
+        let rows: Vec<Object<'a>> = self.required(name)?;
+        let row = |(index, fields)| Fields { at: format!("{at}/{index}"), fields };
+        Ok(rows.into_iter().enumerate().map(row).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Decimal, Text};
+
+    fn document(body: &str) -> Document {
+        Document { key: "1".into(), body: body.into() }
+    }
+
+    #[test]
+    fn reads_a_field_by_a_name_known_late_as_the_type_asked_for() {
+        let document =
+            document(r#"{"define1":"王","define7":12.50,"define\u0038":null,"rows":[{"a":1},{"a":"0.10"}]}"#);
+        let fields = document.fields().expect("an object");
+        assert_eq!(fields.required::<Text<'_>>("define1").expect("a text"), "王");
+        assert_eq!(fields.required::<Decimal>("define7").expect("an amount").to_string(), "12.50");
+        assert_eq!(fields.optional::<Decimal>("define8").expect("null"), None);
+        assert_eq!(fields.optional::<Decimal>("define9").expect("missing"), None);
+        assert!(fields.contains("define8") && !fields.contains("define9"));
+        let rows = fields.rows("rows").expect("rows");
+        assert_eq!(rows[1].required::<Decimal>("a").expect("an amount").to_string(), "0.10");
+        assert_eq!(rows[1].pointer("x/y"), "/rows/1/x~1y");
+    }
+
+    #[test]
+    fn names_the_field_that_cannot_be_read_and_never_its_value() {
+        let document =
+            document(r#"{"rows":[{"blank":"","null":null,"word":"王小明","list":[{"a":1},{"a":[]}]}],"n":1}"#);
+        let fields = document.fields().expect("an object");
+        let row = &fields.rows("rows").expect("rows")[0];
+        let check = |why: Rejection, code: &str, field: &str| {
+            assert_eq!((why.code(), why.field()), (code, Some(field)), "{why}");
+            assert!(why.message().starts_with(field) && !why.message().contains("王小明"), "{why}");
+        };
+        check(row.required::<Decimal>("none").expect_err("missing"), "field_missing", "/rows/0/none");
+        check(row.required::<Decimal>("null").expect_err("null"), "field_null", "/rows/0/null");
+        check(row.required::<Decimal>("blank").expect_err("blank"), "field_blank", "/rows/0/blank");
+        check(row.required::<Decimal>("word").expect_err("a word"), "not_a_number", "/rows/0/word");
+        check(row.optional::<Decimal>("list").expect_err("a list"), "field_type", "/rows/0/list");
+        check(fields.rows("n").expect_err("no list"), "field_type", "/n");
+        let list = row.rows("list").expect("rows");
+        check(list[1].required::<Text<'_>>("a").expect_err("a list"), "field_type", "/rows/0/list/1/a");
+    }
+
+    #[test]
+    fn a_body_that_is_not_an_object_is_rejected() {
+        assert_eq!(document("[1]").fields().expect_err("a list").code(), "field_type");
+        assert_eq!(document("{").fields().expect_err("half").code(), "malformed_json");
+    }
+}
