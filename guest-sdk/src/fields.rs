@@ -1,12 +1,12 @@
 //! Fields whose names a transform learns only from its parameters, such as a vendor's user-defined ones.
 
-use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::fmt;
 
-use serde::Deserialize;
+use serde::de::MapAccess;
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
-use crate::{Document, Rejection, json};
+use crate::{Document, Rejection, Text, json};
 
 /// The fields of one JSON object by name, each read as what the caller asks for when it asks. Where a name is known
 /// beforehand a struct says more; this is for the others, and stands beside the struct.
@@ -18,19 +18,48 @@ pub struct Fields<'a> {
     fields: Object<'a>,
 }
 
-type Object<'a> = BTreeMap<Cow<'a, str>, &'a RawValue>;
+/// Names and values in the document's order. A list, not a map: a document has some dozens of fields and a transform asks
+/// for a few, so that building a map costs several times what it saves. Of two fields of one name the later counts.
+#[derive(Debug, Clone)]
+struct Object<'a>(Vec<(Text<'a>, &'a RawValue)>);
+
+impl<'a> Object<'a> {
+    fn get(&self, name: &str) -> Option<&'a str> {
+        self.0.iter().rev().find(|(found, _)| found.as_str() == name).map(|(_, value)| value.get())
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Object<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl<'de> serde::de::Visitor<'de> for Visitor {
+            type Value = Object<'de>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Object<'de>, A::Error> {
+                let mut object = Vec::with_capacity(64);
+                while let Some(field) = fields.next_entry()? {
+                    object.push(field);
+                }
+                Ok(Object(object))
+            }
+        }
+        deserializer.deserialize_map(Visitor)
+    }
+}
 
 impl Document {
     /// The body's fields by name. Rejects a body that is not an object.
     pub fn fields(&self) -> Result<Fields<'_>, Rejection> {
-        Ok(Fields { at: String::new(), fields: json::from_str(&self.body)? })
+        Ok(Fields { at: String::new(), fields: self.parse()? })
     }
 }
 
 impl<'a> Fields<'a> {
     /// True where there is a field of this name, whatever its value.
     pub fn contains(&self, name: &str) -> bool {
-        self.fields.contains_key(name)
+        self.fields.get(name).is_some()
     }
 
     /// The JSON Pointer of a field of this name, whether there is one or not.
@@ -40,7 +69,7 @@ impl<'a> Fields<'a> {
 
     /// The value of the field, or `None` where it is missing, null or `""`.
     pub fn optional<T: Deserialize<'a>>(&self, name: &str) -> Result<Option<T>, Rejection> {
-        match self.fields.get(name).map(|raw| raw.get()) {
+        match self.fields.get(name) {
             None | Some("null" | "\"\"") => Ok(None),
             Some(text) => json::from_str_at(text, &self.pointer(name)).map(Some),
         }
@@ -49,7 +78,7 @@ impl<'a> Fields<'a> {
     /// The value of the field, or a rejection `field_missing`, `field_null` or, for `""`, `field_blank`.
     pub fn required<T: Deserialize<'a>>(&self, name: &str) -> Result<T, Rejection> {
         let pointer = self.pointer(name);
-        match self.fields.get(name).map(|raw| raw.get()) {
+        match self.fields.get(name) {
             None => Err(Rejection::missing(pointer)),
             Some("null") => Err(Rejection::null(pointer)),
             Some("\"\"") => Err(Rejection::blank(pointer)),
@@ -69,7 +98,7 @@ impl<'a> Fields<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Decimal, Text};
+    use crate::Decimal;
 
     fn document(body: &str) -> Document {
         Document { key: "1".into(), body: body.into() }
@@ -108,6 +137,12 @@ mod tests {
         check(fields.rows("n").expect_err("no list"), "field_type", "/n");
         let list = row.rows("list").expect("rows");
         check(list[1].required::<Text<'_>>("a").expect_err("a list"), "field_type", "/rows/0/list/1/a");
+    }
+
+    #[test]
+    fn of_two_fields_of_one_name_the_later_counts() {
+        let document = document(r#"{"a":1,"a":2}"#);
+        assert_eq!(document.fields().expect("an object").required::<Text<'_>>("a").expect("a text"), "2");
     }
 
     #[test]
