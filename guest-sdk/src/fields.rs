@@ -71,18 +71,17 @@ impl<'a> Fields<'a> {
     pub fn optional<T: Deserialize<'a>>(&self, name: &str) -> Result<Option<T>, Rejection> {
         match self.fields.get(name) {
             None | Some("null" | "\"\"") => Ok(None),
-            Some(text) => json::from_str_at(text, &self.pointer(name)).map(Some),
+            Some(text) => self.read(name, text).map(Some),
         }
     }
 
     /// The value of the field, or a rejection `field_missing`, `field_null` or, for `""`, `field_blank`.
     pub fn required<T: Deserialize<'a>>(&self, name: &str) -> Result<T, Rejection> {
-        let pointer = self.pointer(name);
         match self.fields.get(name) {
-            None => Err(Rejection::missing(pointer)),
-            Some("null") => Err(Rejection::null(pointer)),
-            Some("\"\"") => Err(Rejection::blank(pointer)),
-            Some(text) => json::from_str_at(text, &pointer),
+            None => Err(Rejection::missing(self.pointer(name))),
+            Some("null") => Err(Rejection::null(self.pointer(name))),
+            Some("\"\"") => Err(Rejection::blank(self.pointer(name))),
+            Some(text) => self.read(name, text),
         }
     }
 
@@ -92,6 +91,10 @@ impl<'a> Fields<'a> {
         let rows: Vec<Object<'a>> = self.required(name)?;
         let row = |(index, fields)| Fields { at: format!("{at}/{index}"), fields };
         Ok(rows.into_iter().enumerate().map(row).collect())
+    }
+
+    fn read<T: Deserialize<'a>>(&self, name: &str, text: &'a str) -> Result<T, Rejection> {
+        json::from_str_at(text, || self.pointer(name))
     }
 }
 

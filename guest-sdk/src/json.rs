@@ -25,12 +25,16 @@ impl Document {
 
 /// Reads JSON text into a typed value. See [`Document::parse`].
 pub fn from_str<'de, T: Deserialize<'de>>(text: &'de str) -> Result<T, Rejection> {
-    from_str_at(text, "")
+    from_str_at(text, String::new)
 }
 
-/// Like [`from_str`], for the text of a value that stands at the JSON Pointer `at` of the document.
-pub(crate) fn from_str_at<'de, T: Deserialize<'de>>(text: &'de str, at: &str) -> Result<T, Rejection> {
-    serde_json::from_str(text).map_err(|error| explain::<T>(text, at, &error))
+/// Like [`from_str`], for the text of a value that stands at the JSON Pointer `at` of the document, which is asked for
+/// only where the text cannot be read.
+pub(crate) fn from_str_at<'de, T: Deserialize<'de>>(
+    text: &'de str,
+    at: impl FnOnce() -> String,
+) -> Result<T, Rejection> {
+    serde_json::from_str(text).map_err(|error| explain::<T>(text, &at(), &error))
 }
 
 /// Writes a value as compact JSON, with each [`Decimal`](crate::Decimal) as the exact number.
@@ -111,8 +115,20 @@ fn segment(segment: &Segment) -> Option<Cow<'_, str>> {
 
 /// The pointer of what lies at `segments` below the pointer `at`.
 pub(crate) fn pointer(at: &str, segments: &[impl AsRef<str>]) -> String {
-    let escaped = |segment: &str| segment.replace('~', "~0").replace('/', "~1");
-    segments.iter().fold(at.to_owned(), |at, segment| format!("{at}/{}", escaped(segment.as_ref())))
+    let mut pointer = at.to_owned();
+    for segment in segments {
+        pointer.push('/');
+        for part in segment.as_ref().split_inclusive(['~', '/']) {
+            match part.strip_suffix(['~', '/']) {
+                None => pointer.push_str(part),
+                Some(plain) => {
+                    pointer.push_str(plain);
+                    pointer.push_str(if part.ends_with('~') { "~0" } else { "~1" });
+                }
+            }
+        }
+    }
+    pointer
 }
 
 /// The text of the value at a path, or `None` where there is no such field.
