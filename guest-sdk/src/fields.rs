@@ -109,13 +109,15 @@ mod tests {
 
     #[test]
     fn reads_a_field_by_a_name_known_late_as_the_type_asked_for() {
-        let document =
-            document(r#"{"define1":"王","define7":12.50,"define\u0038":null,"rows":[{"a":1},{"a":"0.10"}]}"#);
+        let document = document(
+            r#"{"define1":"王","define7":12.50,"define\u0038":null,"define10":"","rows":[{"a":1},{"a":"0.10"}]}"#,
+        );
         let fields = document.fields().expect("an object");
         assert_eq!(fields.required::<Text<'_>>("define1").expect("a text"), "王");
         assert_eq!(fields.required::<Decimal>("define7").expect("an amount").to_string(), "12.50");
-        assert_eq!(fields.optional::<Decimal>("define8").expect("null"), None);
-        assert_eq!(fields.optional::<Decimal>("define9").expect("missing"), None);
+        for none in ["define8", "define9", "define10"] {
+            assert_eq!(fields.optional::<Decimal>(none).expect(none), None);
+        }
         assert!(fields.contains("define8") && !fields.contains("define9"));
         let rows = fields.rows("rows").expect("rows");
         assert_eq!(rows[1].required::<Decimal>("a").expect("an amount").to_string(), "0.10");
