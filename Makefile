@@ -4,7 +4,7 @@ CARGO ?= cargo
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 BIN := $(TARGET)/debug
 COMPONENTS := target/components
-TRANSFORMS := jushuitan-saleout-to-k3cloud
+TRANSFORMS := jushuitan-saleout-to-k3cloud u8-saleout-to-wangdiantong wangdiantong-stockin-to-jdy
 
 .PHONY: help build components demo test lint crash sabotage power-cut clean-demo
 
