@@ -5,6 +5,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::value::RawValue;
 
 const DATE_WANTED: &str = "expected a date yyyy-MM-dd";
 const DATE_TIME_WANTED: &str = "expected a time yyyy-MM-dd HH:mm:ss";
@@ -129,6 +130,32 @@ macro_rules! as_json_string {
 as_json_string!(Date, "a date yyyy-MM-dd");
 as_json_string!(DateTime, "a time yyyy-MM-dd HH:mm:ss");
 
+/// For `#[serde(deserialize_with = "crossdock_guest::day")]`: the day of a [`Date`] or of a [`DateTime`], whichever the
+/// vendor wrote.
+pub fn day<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Date, D::Error> {
+    struct Visitor;
+    impl serde::de::Visitor<'_> for Visitor {
+        type Value = Date;
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a date yyyy-MM-dd")
+        }
+        fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Date, E> {
+            text.parse::<DateTime>().map(|time| time.date).or_else(|_| text.parse()).map_err(E::custom)
+        }
+    }
+    deserializer.deserialize_str(Visitor)
+}
+
+/// For `#[serde(default, deserialize_with = "crossdock_guest::day_or_none")]`: like [`day`], and `None` for a field that
+/// is missing, null, `""` or the `0000-00-00` (with or without a time) that some vendors write for "none".
+pub fn day_or_none<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Date>, D::Error> {
+    let raw = <&'de RawValue>::deserialize(deserializer)?;
+    match raw.get() {
+        "null" | "\"\"" | "\"0000-00-00\"" | "\"0000-00-00 00:00:00\"" => Ok(None),
+        text => day(&mut serde_json::Deserializer::from_str(text)).map(Some).map_err(serde::de::Error::custom),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -162,6 +189,38 @@ mod tests {
             "２026-11-20 01:00",
         ] {
             assert!(text.parse::<DateTime>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn reads_the_day_of_a_date_and_of_a_time_and_knows_the_zero_date() {
+        #[derive(Deserialize)]
+        struct Row {
+            #[serde(deserialize_with = "day")]
+            of: Date,
+            #[serde(default, deserialize_with = "day_or_none")]
+            or_none: Option<Date>,
+        }
+        let read = |json: &str| crate::from_str::<Row>(json);
+        for text in ["2026-11-20", "2026-11-20 23:59:59", "2026-11-20T00:00:00"] {
+            let row = read(&format!(r#"{{"of":"{text}","or_none":"{text}"}}"#)).expect(text);
+            assert_eq!((row.of.to_string(), row.or_none), ("2026-11-20".into(), Some(row.of)), "{text}");
+        }
+        for none in ["", r#","or_none":null"#, r#","or_none":"""#, r#","or_none":"0000-00-00""#] {
+            assert_eq!(read(&format!(r#"{{"of":"2026-11-20"{none}}}"#)).expect(none).or_none, None, "{none}");
+        }
+        let zero = r#"{"of":"2026-11-20","or_none":"0000-00-00 00:00:00"}"#;
+        assert_eq!(read(zero).expect("a zero time").or_none, None);
+        for (json, code, field) in [
+            (r#"{"of":"0000-00-00"}"#, "field_invalid", "/of"),
+            (r#"{"of":null}"#, "field_null", "/of"),
+            ("{}", "field_missing", "/of"),
+            (r#"{"of":"2026-11-20","or_none":"2026-02-30"}"#, "field_invalid", "/or_none"),
+            (r#"{"of":"2026-11-20","or_none":"2026-11-20 24:00:00"}"#, "field_invalid", "/or_none"),
+            (r#"{"of":"2026-11-20","or_none":20261120}"#, "field_type", "/or_none"),
+        ] {
+            let why = read(json).map(|_| ()).expect_err(json);
+            assert_eq!((why.code(), why.field()), (code, Some(field)), "{json}: {why}");
         }
     }
 }

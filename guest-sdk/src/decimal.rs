@@ -7,6 +7,8 @@ use serde::de::{Error as _, Unexpected};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 
+use crate::Rejection;
+
 /// The largest mantissa, 2^96 − 1, which is `rust_decimal`'s: 28 digits always fit.
 const MANTISSA_LIMIT: u128 = (1 << 96) - 1;
 /// The most decimal places.
@@ -71,6 +73,34 @@ impl Decimal {
     pub fn checked_mul(self, other: Decimal) -> Result<Decimal, NotExact> {
         let product = self.0.mantissa().checked_mul(other.0.mantissa()).ok_or(NotExact)?;
         from_parts(product < 0, product.unsigned_abs(), (self.0.scale() + other.0.scale()).into())
+    }
+
+    /// The same number with at most `most` decimal places, dropping only zeros: `5.00000` within four is `5.0000`.
+    /// A number that needs more is a rejection `too_many_places` that names `field`, a JSON Pointer.
+    pub fn within_places(self, most: u32, field: &str) -> Result<Decimal, Rejection> {
+        if self.0.scale() <= most {
+            return Ok(self);
+        }
+        self.units(most).and_then(|units| Self::from_units(units, most)).map_err(|NotExact| {
+            Rejection::new("too_many_places", format!("{field} has more than {most} decimal places")).at(field)
+        })
+    }
+
+    /// How many units of `places` decimal places it is: `1.50` is 150 units of two places. Refuses a number that is
+    /// not a whole count of them. With [`Decimal::from_units`] the way to divide amounts without rounding unseen.
+    pub fn units(self, places: u32) -> Result<i128, NotExact> {
+        let surplus = self.0.scale().saturating_sub(places);
+        let divisor = 10_i128.checked_pow(surplus).ok_or(NotExact)?;
+        if self.0.mantissa() % divisor != 0 {
+            return Err(NotExact);
+        }
+        let factor = 10_i128.checked_pow(places.saturating_sub(self.0.scale())).ok_or(NotExact)?;
+        (self.0.mantissa() / divisor).checked_mul(factor).ok_or(NotExact)
+    }
+
+    /// The number of so many units of `places` decimal places: 150 units of two are `1.50`.
+    pub fn from_units(units: i128, places: u32) -> Result<Decimal, NotExact> {
+        from_parts(units < 0, units.unsigned_abs(), places.into())
     }
 
     /// The number as `rust_decimal` knows it, for rounding and division. Those may be inexact: say where and why.
@@ -338,5 +368,30 @@ mod tests {
         assert_eq!(read("1.25").checked_mul(read("-0.5")).map(|product| product.to_string()), Ok("-0.625".into()));
         assert_eq!(read("79228162514264337593543950335").checked_add(read("0.1")), Err(NotExact));
         assert_eq!(read("0.00000000000001").checked_mul(read("0.000000000000001")), Err(NotExact));
+    }
+
+    #[test]
+    fn counts_units_exactly_or_not_at_all() {
+        let read = |text: &str| parse(text).expect(text);
+        for (text, places, units) in
+            [("1.50", 2, 150), ("1.5", 2, 150), ("1.5000", 2, 150), ("-0.01", 2, -1), ("3", 0, 3), ("0.000", 2, 0)]
+        {
+            assert_eq!(read(text).units(places), Ok(units), "{text}");
+            assert_eq!(Decimal::from_units(units, places), Ok(read(text)), "{text}");
+        }
+        assert_eq!(Decimal::from_units(150, 2).map(|number| number.to_string()), Ok("1.50".into()));
+        assert_eq!(read("1.505").units(2), Err(NotExact));
+        assert_eq!(read("79228162514264337593543950335").units(28), Err(NotExact));
+    }
+
+    #[test]
+    fn drops_zeros_beyond_the_places_and_nothing_else() {
+        let read = |text: &str| parse(text).expect(text).within_places(4, "/qty");
+        for (text, written) in [("5.00000", "5.0000"), ("5.0", "5.0"), ("0.1234", "0.1234"), ("-1.230000", "-1.2300")] {
+            assert_eq!(read(text).map(|number| number.to_string()), Ok(written.into()), "{text}");
+        }
+        let why = read("0.12345").expect_err("five places");
+        assert_eq!((why.code(), why.field()), ("too_many_places", Some("/qty")));
+        assert_eq!(why.message(), "/qty has more than 4 decimal places");
     }
 }

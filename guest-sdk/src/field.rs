@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Deserializer};
 
+use crate::Rejection;
+
 /// Distinguishes a field that is not there from one that is `null`; `Option` reads both as `None`.
 /// Needs `#[serde(default)]` on the field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -21,6 +23,16 @@ impl<T> Field<T> {
         match self {
             Field::Value(value) => Some(value),
             Field::Missing | Field::Null => None,
+        }
+    }
+
+    /// The value, or a rejection `field_missing` or `field_null` that names `field`, a JSON Pointer. For a field that
+    /// is required only in some documents or rows, which its type therefore cannot ask for.
+    pub fn required(&self, field: &str) -> Result<&T, Rejection> {
+        match self {
+            Field::Value(value) => Ok(value),
+            Field::Missing => Err(Rejection::missing(field)),
+            Field::Null => Err(Rejection::null(field)),
         }
     }
 }
@@ -47,5 +59,10 @@ mod tests {
         assert_eq!(read("{}"), Field::Missing);
         assert_eq!(read(r#"{"qty":null}"#), Field::Null);
         assert_eq!(read(r#"{"qty":"2"}"#), Field::Value(2.into()));
+        assert_eq!(read(r#"{"qty":"2"}"#).required("/qty"), Ok(&2.into()));
+        for (json, code) in [("{}", "field_missing"), (r#"{"qty":null}"#, "field_null")] {
+            let why = read(json).required("/qty").expect_err(json);
+            assert_eq!((why.code(), why.field()), (code, Some("/qty")));
+        }
     }
 }

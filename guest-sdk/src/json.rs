@@ -25,7 +25,16 @@ impl Document {
 
 /// Reads JSON text into a typed value. See [`Document::parse`].
 pub fn from_str<'de, T: Deserialize<'de>>(text: &'de str) -> Result<T, Rejection> {
-    serde_json::from_str(text).map_err(|error| explain::<T>(text, &error))
+    from_str_at(text, String::new)
+}
+
+/// Like [`from_str`], for the text of a value that stands at the JSON Pointer `at` of the document, which is asked for
+/// only where the text cannot be read.
+pub(crate) fn from_str_at<'de, T: Deserialize<'de>>(
+    text: &'de str,
+    at: impl FnOnce() -> String,
+) -> Result<T, Rejection> {
+    serde_json::from_str(text).map_err(|error| explain::<T>(text, &at(), &error))
 }
 
 /// Writes a value as compact JSON, with each [`Decimal`](crate::Decimal) as the exact number.
@@ -50,14 +59,14 @@ where
 }
 
 #[cold]
-fn explain<'de, T: Deserialize<'de>>(text: &'de str, error: &serde_json::Error) -> Rejection {
+fn explain<'de, T: Deserialize<'de>>(text: &'de str, at: &str, error: &serde_json::Error) -> Rejection {
     if !error.is_data() {
         return malformed(error);
     }
     let mut reader = serde_json::Deserializer::from_str(text);
     match serde_path_to_error::deserialize::<_, T>(&mut reader) {
         Ok(_) => malformed(error),
-        Err(error) => explain_field(text, error.path(), &error.inner().to_string()),
+        Err(error) => explain_field(text, at, error.path(), &error.inner().to_string()),
     }
 }
 
@@ -70,13 +79,13 @@ fn malformed(error: &serde_json::Error) -> Rejection {
 
 /// serde_json words its errors as `REASON at line L column C`, and serde the reason as `missing field `NAME`` or
 /// `invalid type: FOUND, expected WANTED`; tests below hold them to it. `FOUND` is the value, so it is left out.
-fn explain_field(text: &str, path: &serde_path_to_error::Path, error: &str) -> Rejection {
+fn explain_field(text: &str, at: &str, path: &serde_path_to_error::Path, error: &str) -> Rejection {
     let reason = error.split(" at line ").next().unwrap_or(error);
     let mut segments: Vec<Cow<'_, str>> = path.iter().filter_map(segment).collect();
     if let Some(name) = reason.strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`')) {
         segments.push(name.into());
     }
-    let pointer = pointer(&segments);
+    let pointer = pointer(at, &segments);
     let name = if pointer.is_empty() { "the document" } else { &pointer };
     let wanted = reason.rsplit_once("expected ").map_or("another value", |(_, wanted)| wanted);
 
@@ -104,8 +113,22 @@ fn segment(segment: &Segment) -> Option<Cow<'_, str>> {
     }
 }
 
-fn pointer(segments: &[Cow<'_, str>]) -> String {
-    segments.iter().map(|segment| format!("/{}", segment.replace('~', "~0").replace('/', "~1"))).collect()
+/// The pointer of what lies at `segments` below the pointer `at`.
+pub(crate) fn pointer(at: &str, segments: &[impl AsRef<str>]) -> String {
+    let mut pointer = at.to_owned();
+    for segment in segments {
+        pointer.push('/');
+        for part in segment.as_ref().split_inclusive(['~', '/']) {
+            match part.strip_suffix(['~', '/']) {
+                None => pointer.push_str(part),
+                Some(plain) => {
+                    pointer.push_str(plain);
+                    pointer.push_str(if part.ends_with('~') { "~0" } else { "~1" });
+                }
+            }
+        }
+    }
+    pointer
 }
 
 /// The text of the value at a path, or `None` where there is no such field.

@@ -5,7 +5,8 @@
 //!
 //! - the contract's types: [`Context`], [`Document`], [`Outcome`], [`TargetDocument`];
 //! - exact values: [`Decimal`] (an amount never passes through binary floating point), [`Text`] (a string or a number,
-//!   as written), [`Date`] and [`DateTime`], [`Field`] (missing, null or a value);
+//!   as written), [`Date`] and [`DateTime`], [`Field`] (missing, null or a value), [`Fields`] (by a name that only the
+//!   parameters know);
 //! - JSON both ways ([`Document::parse`], [`Outcome::emit_one`]), where an unreadable field becomes a [`Rejection`]
 //!   that names it by JSON Pointer;
 //! - what the host offers: [`log`] and [`reference`](mod@reference);
@@ -55,6 +56,7 @@ pub mod bindings;
 mod date;
 mod decimal;
 mod field;
+mod fields;
 mod json;
 pub mod log;
 pub mod reference;
@@ -65,9 +67,10 @@ mod text;
 mod transform;
 
 pub use bindings::crossdock::transform::types::{Context, Description, Document, Outcome, Reason, TargetDocument};
-pub use date::{Date, DateTime};
+pub use date::{Date, DateTime, day, day_or_none};
 pub use decimal::{Decimal, NotExact};
 pub use field::Field;
+pub use fields::Fields;
 pub use json::{blank_as_none, from_str, to_string};
 pub use rejection::Rejection;
 pub use text::Text;

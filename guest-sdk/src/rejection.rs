@@ -17,6 +17,7 @@ use crate::{Outcome, Reason};
 /// | `field_type` | another JSON type than the one expected |
 /// | `not_a_number` | a string where an amount should be, and not one |
 /// | `number_not_exact` | an amount with more digits than [`Decimal`](crate::Decimal) holds exactly |
+/// | `too_many_places` | an amount with more decimal places than the target keeps |
 /// | `field_invalid` | anything else that a field's type refuses, such as a date that does not exist |
 /// | `parameters_invalid` | the scheme's parameters do not fit the module |
 /// | `reference_missing`, `reference_unknown_table`, `reference_unreadable` | see [`reference`](mod@crate::reference) |
@@ -44,6 +45,18 @@ impl Rejection {
     pub fn missing(field: impl Into<String>) -> Self {
         let field = field.into();
         Self::new("field_missing", format!("{field} is missing")).at(field)
+    }
+
+    /// A required field that is `null`.
+    pub fn null(field: impl Into<String>) -> Self {
+        let field = field.into();
+        Self::new("field_null", format!("{field} is null")).at(field)
+    }
+
+    /// A required field that holds only white space.
+    pub fn blank(field: impl Into<String>) -> Self {
+        let field = field.into();
+        Self::new("field_blank", format!("{field} is blank")).at(field)
     }
 
     /// What programs group by.

@@ -34,7 +34,7 @@ impl<'a> Text<'a> {
     /// The text, or a rejection `field_blank` that names `field`, a JSON Pointer.
     pub fn required(&self, field: &str) -> Result<&str, Rejection> {
         if self.is_blank() {
-            return Err(Rejection::new("field_blank", format!("{field} is blank")).at(field));
+            return Err(Rejection::blank(field));
         }
         Ok(&self.0)
     }
