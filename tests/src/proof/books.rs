@@ -347,7 +347,8 @@ mod tests {
             });
             serde_json::from_value(line).expect("a version")
         });
-        let bills = models.iter().map(|model| json!({"number": "7", "status": "C", "ignored_fields": [], "model": model}));
+        let bills =
+            models.iter().map(|model| json!({"number": "7", "status": "C", "ignored_fields": [], "model": model}));
         let creates: Vec<_> = models.iter().map(|_| json!({"number": "7", "accepted": true, "reason": null})).collect();
         let held = json!({"bills": bills.collect::<Vec<_>>(), "creates": creates});
         Evidence {
@@ -429,7 +430,8 @@ mod tests {
 
     #[test]
     fn a_refusal_is_explained_by_the_targets_own_words_only() {
-        let mut evidence = evidence(&[BODY], Some(entry("parked", Some("target_refused"), "says: no such customer")), &[]);
+        let mut evidence =
+            evidence(&[BODY], Some(entry("parked", Some("target_refused"), "says: no such customer")), &[]);
         let refused = json!({"number": "7", "accepted": false, "reason": "no such customer"});
         evidence.held.creates.push(serde_json::from_value(refused).expect("a create"));
         assert!(balanced(&evidence).balance());

@@ -71,7 +71,8 @@ fn check_lists_every_mistake_with_its_place() {
 #[test]
 fn personal_data_is_masked_unless_asked_for() {
     let mut world = world(&["--documents", "1", "--seed", "33"], &Settings::default());
-    let personal = [("receiver_name", "张三丰"), ("receiver_mobile", "13812345678"), ("receiver_address", "花园路88号5栋")];
+    let personal =
+        [("receiver_name", "张三丰"), ("receiver_mobile", "13812345678"), ("receiver_address", "花园路88号5栋")];
     let mut body = json!({
         "io_id": 4242, "o_id": 1, "so_id": "SO4242", "shop_id": 1, "status": "Confirmed", "wms_co_id": 2,
         "io_date": "2026-11-20 10:30:00", "remark": "电话 13812345678", "l_id": "",
