@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::str::FromStr;
 
 use jiff::{SignedDuration, Timestamp};
+use serde::Deserialize;
 
 use crate::fault::Fault;
 use crate::kingdee_jdy::JdyOptions;
@@ -21,7 +22,8 @@ pub enum MoverTarget {
 }
 
 /// How amounts are written. The vendor's table says text; its native interface writes numbers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Money {
     Text,
     Number,

@@ -1,7 +1,10 @@
 //! What no source settles about 星辰, with the default that is hardest on a client.
 
+use serde::Deserialize;
+
 /// Which of its two generations' envelopes a path answers in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Envelope {
     /// `errcode`, `description`, `data`, on every path, as gateway and second generation do.
     Second,
@@ -10,7 +13,8 @@ pub enum Envelope {
 }
 
 /// What opens the first generation's paths.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum FirstAuth {
     /// `?access_token=…` or the header `app-token`.
     Either,
@@ -18,7 +22,8 @@ pub enum FirstAuth {
     AppToken,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct JdyOptions {
     pub envelope: Envelope,
     pub first_auth: FirstAuth,

@@ -209,7 +209,8 @@ mod tests {
     fn bodies(seed: u64) -> String {
         let to: Timestamp = "2026-11-01T00:00:00Z".parse().expect("an instant");
         let from = to - SignedDuration::from_hours(72);
-        let options = Options { seed, documents: 400, from, to, movers: 3, cancelled: 2, ..Options::default() };
+        let shares = Options { skip_percent: 15, reject_percent: 20, ..Options::default() };
+        let options = Options { seed, documents: 400, from, to, movers: 3, cancelled: 2, ..shares };
         let (documents, movements) = generate(&options);
         assert_eq!(movements.len(), 5);
         assert!(documents.iter().all(|document| document.modified >= from && document.modified < to));

@@ -1,8 +1,11 @@
 //! What no source settles about 旺店通, with the default that is hardest on a client.
 
+use serde::Deserialize;
+
 use crate::options::Money;
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct WangdiantongOptions {
     /// How `status` and the other small whole numbers are written; one client compares text.
     pub whole_numbers: Money,

@@ -197,7 +197,8 @@ mod tests {
     fn made(seed: u64) -> (Vec<Document>, Vec<LateAudit>) {
         let to: Timestamp = "2026-11-01T00:00:00Z".parse().expect("an instant");
         let from = to - SignedDuration::from_hours(72);
-        generate(&Options { seed, documents: 400, from, to, movers: 3, ..Options::default() })
+        let shares = Options { skip_percent: 15, reject_percent: 20, ..Options::default() };
+        generate(&Options { seed, documents: 400, from, to, movers: 3, ..shares })
     }
 
     fn bodies(seed: u64) -> String {

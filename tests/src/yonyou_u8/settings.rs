@@ -1,6 +1,9 @@
 //! What no source settles about U8, with the default that is hardest on a client.
 
-#[derive(Debug, Clone)]
+use serde::Deserialize;
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct U8Options {
     /// Rows of a list carry no `entry`; the lines come with `saleout/get`.
     pub heads_only: bool,

@@ -99,6 +99,22 @@ async fn a_stock_in_query_keeps_its_rules() {
 }
 
 #[tokio::test]
+async fn both_ends_belong_to_the_window() {
+    let sim = Sim::empty().await;
+    let body = json!({"stockin_no": "RK1", "status": "80", "modified": "2026-01-02 03:04:05"});
+    sim.admin("POST", "documents", json!({"system": "wangdiantong_qimen", "body": body})).await;
+    for (start, end, count) in [
+        ("2026-01-02 03:04:05", "2026-01-02 03:04:06", 1),
+        ("2026-01-02 03:04:04", "2026-01-02 03:04:05", 1),
+        ("2026-01-02 03:04:06", "2026-01-02 03:04:07", 0),
+        ("2026-01-02 03:04:03", "2026-01-02 03:04:04", 0),
+    ] {
+        let answer = sim.wdt(QUERY, &[("start_time", start), ("end_time", end)]).await;
+        assert_eq!(answer["total_count"], json!(count), "{start} {end}: {answer}");
+    }
+}
+
+#[tokio::test]
 async fn pages_from_0_show_every_finished_surplus_once_and_byte_for_byte() {
     let sim = Sim::with_documents(130).await;
     let documents = sim.admin("GET", "documents", Value::Null).await["wangdiantong_qimen"]["documents"].clone();
