@@ -18,6 +18,21 @@
 //! POST   clock      {"offset_seconds": 61} or {"offset_ms": 61000}; answers {"offset_ms": 61000, "now": "…"}
 //! ```
 //!
+//! The other sources serve and list the same, with `key` and their own name of it (`stockin_no`, `code`) for `io_id`.
+//! U8's `versions` are documents that left whole; `heads` are rows of lists. The other targets hold:
+//!
+//! ```text
+//! {"wangdiantong_qimen": {"trades": [{"tid": "…", "number": "…", "shop_no": "…", "accepted_pushes": 1, "first_at": "…",
+//!      "last_at": "…", "repeated_oids": [], "trade": {…}}],
+//!    "creates": [{"n": 1, "at": "…", "number": "…", "new": true, "accepted": true, "reason": null}], "pushes": {"…": 1}},
+//!  "kingdee_jdy": {"bills": [{"id": "…", "number": "…", "accepted_saves": 1, "first_generation": true, "at": "…",
+//!      "visible_at": "…", "ignored_fields": [], "model": {…}, "kept": {…}}],
+//!    "creates": [{"n": 1, "at": "…", "number": "…", "accepted": true, "id": "…", "reason": null}], "saves": {"…": 1}}}
+//! ```
+//!
+//! An order to change documents names its `"system"`, Jushuitan where it does not. Of JDY it adds to a table:
+//! `{"system": "kingdee_jdy", "table": "material", "number": "…", "name": "…"}`; its `documents` are the tables.
+//!
 //! `body` is the exact text that a page carried, whatever a fault did to the page afterwards. `count`
 //! is how often the version was put into an answer, `intact` how often no fault spoilt, delayed or lost that answer: a
 //! version with `intact` 0 may never have reached the client. A refused order is HTTP 400 with `{"error": "…"}`.

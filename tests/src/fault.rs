@@ -55,6 +55,8 @@ names! {
     SessionLost = "session_lost",
     /// All sessions end before this request is looked at.
     ExpireSession = "expire_session",
+    /// Before this request, the key that tokens are signed with is replaced by another.
+    RotateSecret = "rotate_secret",
     /// The record is locked by somebody else (MsgCode 13).
     RecordLocked = "record_locked",
     /// The rows of the page served before, under the page number asked for.
@@ -88,12 +90,26 @@ impl FaultName {
     fn concerns(self, system: &str, operation: &str) -> bool {
         let k3cloud = system == "kingdee_k3cloud";
         let saves = matches!(operation, "save" | "batchsave");
+        let jdy = system == "kingdee_jdy";
+        let jdy_saves = operation == "inv_check_gain_bill_save";
         let logs_in = matches!(operation, "validateuser" | "loginbyappsecret" | "loginbysign" | "logout");
         match self {
-            Self::ShowLate | Self::RefuseEvery | Self::Unmentioned => k3cloud && saves,
+            Self::ShowLate => (k3cloud && saves) || (jdy && jdy_saves),
+            Self::RefuseEvery => (k3cloud && saves) || (jdy && jdy_saves) || operation == "wdt.trade.push",
+            Self::Unmentioned => k3cloud && saves,
             Self::AuditFails => k3cloud && (saves || matches!(operation, "submit" | "audit")),
-            Self::SessionLost | Self::ExpireSession | Self::RecordLocked => k3cloud && !logs_in,
-            Self::PageTwice | Self::MoveRows => system == "jushuitan_qimen",
+            Self::SessionLost | Self::ExpireSession => {
+                (k3cloud && !logs_in)
+                    || (system == "yonyou_u8" && operation != "system/token")
+                    || (jdy && !matches!(operation, "push_app_authorize" | "kingdee_auth_token"))
+            }
+            Self::RecordLocked => k3cloud && !logs_in,
+            Self::RotateSecret => jdy,
+            Self::PageTwice | Self::MoveRows => {
+                system == "jushuitan_qimen"
+                    || operation == "wdt.stockin.order.query"
+                    || operation == "saleoutlist/batch_get"
+            }
             Self::Timeout
             | Self::TimeoutAfterCommit
             | Self::LateAnswer
@@ -263,6 +279,7 @@ impl Matched {
             | FaultName::Throttle
             | FaultName::SessionLost
             | FaultName::ExpireSession
+            | FaultName::RotateSecret
             | FaultName::RecordLocked
             | FaultName::PageTwice
             | FaultName::MoveRows

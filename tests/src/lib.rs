@@ -12,13 +12,21 @@ mod clock;
 mod fault;
 mod journal;
 pub mod jushuitan_qimen;
+pub mod kingdee_jdy;
 pub mod kingdee_k3cloud;
 mod options;
 pub mod proof;
+mod purpose;
+mod qimen;
 mod request;
+mod served;
 mod server;
 mod system;
+mod time;
+pub mod wangdiantong_qimen;
 mod wire;
+mod world;
+pub mod yonyou_u8;
 
 use std::io;
 use std::net::SocketAddr;
@@ -29,7 +37,10 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 pub use fault::{Fault, FaultName};
+pub use kingdee_jdy::{Envelope, FirstAuth, JdyOptions};
 pub use options::{Money, MoverTarget, Options, RateLimit};
+pub use wangdiantong_qimen::WangdiantongOptions;
+pub use yonyou_u8::U8Options;
 
 /// A client that sends half a request and then nothing would otherwise hold a shutdown up for ever.
 const PATIENCE: Duration = Duration::from_secs(5);

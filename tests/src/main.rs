@@ -6,10 +6,11 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use jiff::Timestamp;
+use serde::de::DeserializeOwned;
 use tokio::io::{AsyncReadExt as _, stdin};
 use tokio::signal::unix::{SignalKind, signal};
 
-use vendor_sim::{Fault, Money, MoverTarget, Options, RateLimit, start};
+use vendor_sim::{Fault, JdyOptions, Money, MoverTarget, Options, RateLimit, U8Options, WangdiantongOptions, start};
 
 /// Plays the vendors' systems on a loopback port.
 #[derive(Debug, Parser)]
@@ -63,6 +64,15 @@ struct Arguments {
     /// Take a second bill of one number, as a site does whose administrator switched the check off.
     #[arg(long)]
     allow_duplicate_numbers: bool,
+    /// Settings of 旺店通 as JSON, in the names of `WangdiantongOptions`; what is left out keeps its default.
+    #[arg(long, default_value = "{}", value_parser = settings::<WangdiantongOptions>)]
+    wangdiantong: WangdiantongOptions,
+    /// Settings of U8 as JSON, in the names of `U8Options`.
+    #[arg(long, default_value = "{}", value_parser = settings::<U8Options>)]
+    u8: U8Options,
+    /// Settings of 星辰 as JSON, in the names of `JdyOptions`.
+    #[arg(long, default_value = "{}", value_parser = settings::<JdyOptions>)]
+    jdy: JdyOptions,
     /// Stop when standard input closes, so that no simulator outlives the test that started it.
     #[arg(long)]
     exit_with_stdin: bool,
@@ -91,9 +101,16 @@ impl Arguments {
             allow_duplicate_numbers: self.allow_duplicate_numbers,
             money: self.money,
             rate_limit: self.rate_limit.map(|per_second| RateLimit { per_second, burst: self.rate_burst }),
+            wangdiantong: self.wangdiantong.clone(),
+            u8: self.u8.clone(),
+            jdy: self.jdy.clone(),
             ..default
         }
     }
+}
+
+fn settings<T: DeserializeOwned>(text: &str) -> Result<T, String> {
+    serde_json::from_str(text).map_err(|error| error.to_string())
 }
 
 #[tokio::main]

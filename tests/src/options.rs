@@ -5,8 +5,12 @@ use std::net::SocketAddr;
 use std::str::FromStr;
 
 use jiff::{SignedDuration, Timestamp};
+use serde::Deserialize;
 
 use crate::fault::Fault;
+use crate::kingdee_jdy::JdyOptions;
+use crate::wangdiantong_qimen::WangdiantongOptions;
+use crate::yonyou_u8::U8Options;
 
 /// Where a document that is modified mid-read goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,7 +22,8 @@ pub enum MoverTarget {
 }
 
 /// How amounts are written. The vendor's table says text; its native interface writes numbers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Money {
     Text,
     Number,
@@ -47,7 +52,7 @@ pub struct Options {
     /// Signatures and sessions are not checked; everything else is.
     pub plain: bool,
 
-    /// Documents that the source has at the start.
+    /// Documents that each source has at the start.
     pub documents: usize,
     /// Their `modified` lies in `from..=to`. Default: three days, ending ten minutes before the start.
     pub from: Timestamp,
@@ -89,6 +94,10 @@ pub struct Options {
     pub allow_duplicate_numbers: bool,
     /// An audit fails for want of stock unless the packet carries the flag `STK_InvCheckResult`.
     pub stock_is_short: bool,
+
+    pub wangdiantong: WangdiantongOptions,
+    pub u8: U8Options,
+    pub jdy: JdyOptions,
 }
 
 /// A bucket that holds `burst` requests and refills at `per_second`.
@@ -129,6 +138,9 @@ impl Default for Options {
             quantity_limit: 100_000,
             allow_duplicate_numbers: false,
             stock_is_short: false,
+            wangdiantong: WangdiantongOptions::default(),
+            u8: U8Options::default(),
+            jdy: JdyOptions::default(),
         }
     }
 }

@@ -6,6 +6,8 @@ use serde_json::Value;
 
 #[derive(Debug, Clone)]
 pub struct Request {
+    /// In upper case.
+    pub method: String,
     /// As on the wire, not decoded: K3Cloud signs these very characters.
     pub path: String,
     pub query: String,

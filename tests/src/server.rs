@@ -20,10 +20,13 @@ use crate::clock::Clock;
 use crate::fault::{FaultBook, FaultName, Matched};
 use crate::journal::{Entry, Journal};
 use crate::jushuitan_qimen::Jushuitan;
+use crate::kingdee_jdy::Jdy;
 use crate::kingdee_k3cloud::K3Cloud;
 use crate::request::{Reply, Request};
 use crate::system::{System, Turn};
+use crate::wangdiantong_qimen::Wangdiantong;
 use crate::wire::{Link, Port};
+use crate::yonyou_u8::U8;
 use crate::{Error, Options, Running, admin};
 
 /// A BatchSave of a thousand long bills is 10 MB; more than this is a client gone wild.
@@ -63,7 +66,13 @@ pub async fn start(options: Options) -> Result<Running, Error> {
     let address = listener.local_addr().map_err(|source| Error::Listen { address: options.listen, source })?;
     let (stop, stopped) = watch::channel(false);
 
-    let systems: Vec<Box<dyn System>> = vec![Box::new(Jushuitan::new(&options)), Box::new(K3Cloud::new(&options))];
+    let systems: Vec<Box<dyn System>> = vec![
+        Box::new(Jushuitan::new(&options)),
+        Box::new(K3Cloud::new(&options)),
+        Box::new(Wangdiantong::new(&options)),
+        Box::new(U8::new(&options)),
+        Box::new(Jdy::new(&options)),
+    ];
     let slots: Vec<_> =
         systems.into_iter().map(|system| Slot { name: system.name(), system: Mutex::new(system) }).collect();
     let origin = format!("http://{address}");
@@ -104,6 +113,7 @@ async fn handle(State(server): State<Arc<Server>>, request: HttpRequest) -> Resp
         return respond(Reply::text(413, "request too large or broken off", "broken_request"));
     };
     let request = Request {
+        method: parts.method.as_str().to_owned(),
         path: parts.uri.path().to_owned(),
         query: parts.uri.query().unwrap_or_default().to_owned(),
         headers: parts.headers,
@@ -112,7 +122,7 @@ async fn handle(State(server): State<Arc<Server>>, request: HttpRequest) -> Resp
     if let Some(page) = request.path.strip_prefix("/admin/") {
         return respond(admin::answer(&server, &parts.method, page, &request.body));
     }
-    let Some(index) = server.slots.iter().position(|slot| lock(&slot.system).claims(&request.path)) else {
+    let Some(index) = server.slots.iter().position(|slot| lock(&slot.system).claims(&request)) else {
         return respond(Reply::text(404, "no system lives here", "no_system"));
     };
     // `wire.rs` gives every connection its link; without one a fault that cuts would be left out silently.

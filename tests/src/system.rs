@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use rand_chacha::ChaCha8Rng;
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 
 use crate::fault::{FaultName, Matched};
 use crate::request::{Reply, Request};
@@ -26,8 +26,8 @@ impl Turn<'_> {
 pub trait System: Send {
     fn name(&self) -> &'static str;
 
-    /// Whether requests to this path are this system's.
-    fn claims(&self, path: &str) -> bool;
+    /// Whether the request is this system's.
+    fn claims(&self, request: &Request) -> bool;
 
     /// The operation as faults and counters name it. Must not fail: an unreadable request has the name `unknown`.
     fn operation(&self, request: &Request) -> String;
@@ -58,5 +58,32 @@ pub trait System: Send {
     /// Adds or changes a document.
     fn put_document(&mut self, _order: &Value, _now: Timestamp) -> Result<Value, String> {
         Err(format!("{} has no documents to change", self.name()))
+    }
+}
+
+/// An order to change a source's documents.
+pub enum Change {
+    Add(Map<String, Value>),
+    Alter { key: String, set: Map<String, Value>, remove: Vec<String> },
+}
+
+impl Change {
+    /// `{"body": {…}}`, or the document's key with `set` and `remove`.
+    pub fn read(order: &Value, key_name: &str) -> Result<Self, String> {
+        let object = |name: &str| match &order[name] {
+            Value::Null => Ok(None),
+            Value::Object(fields) => Ok(Some(fields.clone())),
+            _ => Err(format!("{name} must be an object")),
+        };
+        match (object("body")?, &order[key_name]) {
+            (Some(body), Value::Null) => Ok(Self::Add(body)),
+            (None, Value::String(_) | Value::Number(_)) => {
+                let key = order[key_name].as_str().map_or_else(|| order[key_name].to_string(), str::to_owned);
+                let names = if order["remove"].is_null() { json!([]) } else { order["remove"].clone() };
+                let remove = serde_json::from_value(names).map_err(|_| "remove must be a list of names".to_owned())?;
+                Ok(Self::Alter { key, set: object("set")?.unwrap_or_default(), remove })
+            }
+            _ => Err(format!("give either body (a new document) or {key_name} with set and remove")),
+        }
     }
 }

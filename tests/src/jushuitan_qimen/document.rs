@@ -3,34 +3,8 @@
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
-use super::time;
-
-/// What a document is made to provoke further down the line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Purpose {
-    /// To be written.
-    Good,
-    /// Not shipped: a mapping skips it.
-    Skip,
-    /// Something that must be there is missing: a mapping rejects it.
-    Reject,
-    /// Maps well, and the target refuses it.
-    Refuse,
-    /// Came in through the admin page; nobody knows.
-    Given,
-}
-
-impl Purpose {
-    pub fn text(self) -> &'static str {
-        match self {
-            Self::Good => "good",
-            Self::Skip => "skip",
-            Self::Reject => "reject",
-            Self::Refuse => "refuse",
-            Self::Given => "given",
-        }
-    }
-}
+use crate::purpose::Purpose;
+use crate::time;
 
 #[derive(Debug, Clone)]
 pub struct Document {

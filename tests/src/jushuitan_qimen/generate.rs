@@ -8,8 +8,10 @@ use serde_json::{Map, Number, Value, json};
 
 use crate::{Money, Options};
 
-use super::document::{Document, Purpose};
-use super::time;
+use crate::purpose::Purpose;
+use crate::time;
+
+use super::document::Document;
 
 /// The shop whose bills go to an organisation of their own in the example scheme.
 pub const SPECIAL_SHOP: u64 = 12_948_597;
@@ -111,19 +113,8 @@ fn script(chance: &mut ChaCha8Rng, options: &Options, documents: &[Document]) ->
     movements
 }
 
-fn purpose(chance: &mut ChaCha8Rng, options: &Options) -> Purpose {
-    let roll = chance.random_range(0..100);
-    let (skip, reject) = (options.skip_percent, options.skip_percent + options.reject_percent);
-    match roll {
-        roll if roll < skip => Purpose::Skip,
-        roll if roll < reject => Purpose::Reject,
-        roll if roll < reject + options.refuse_percent => Purpose::Refuse,
-        _ => Purpose::Good,
-    }
-}
-
 fn document(chance: &mut ChaCha8Rng, options: &Options, io_id: u64, modified: Timestamp) -> Document {
-    let purpose = purpose(chance, options);
+    let purpose = Purpose::draw(chance, options);
     let coin = chance.random_bool(0.5);
     let money_as_text = match options.money {
         Money::Text => true,

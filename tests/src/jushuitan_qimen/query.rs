@@ -4,8 +4,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::Options;
 
-use super::gateway::{Failure, Parameters};
-use super::time;
+use crate::qimen::{Failure, Parameters};
+use crate::time;
 
 const SPAN_LIMIT: SignedDuration = SignedDuration::from_hours(7 * 24);
 /// The cap of the vendor's order query, which one source repeats for this one.
@@ -66,7 +66,7 @@ impl Rules {
         if page_size == 0 || page_size > self.page_size_limit {
             return Err(self.refuse(&format!("page_size 不能超过{}", self.page_size_limit)));
         }
-        let status = optional(parameters, "status");
+        let status = parameters.optional("status");
         if status.as_deref().is_some_and(|status| !STATUSES.contains(&status)) {
             return Err(self.refuse("status 不合法"));
         }
@@ -84,8 +84,8 @@ impl Rules {
             so_ids: list(parameters, "so_ids"),
             io_ids: list(parameters, "io_ids"),
             o_ids: list(parameters, "o_ids"),
-            shop_id: optional(parameters, "shop_id"),
-            wms_co_id: optional(parameters, "wms_co_id"),
+            shop_id: parameters.optional("shop_id"),
+            wms_co_id: parameters.optional("wms_co_id"),
             start_ts: self.cursor(parameters)?,
             with_total: parameters.get("is_get_total") != "false",
         };
@@ -140,10 +140,6 @@ impl Rules {
             text => text.parse().map(Some).map_err(|_| self.refuse("start_ts 不合法")),
         }
     }
-}
-
-fn optional(parameters: &Parameters, name: &str) -> Option<String> {
-    Some(parameters.get(name)).filter(|text| !text.is_empty()).map(str::to_owned)
 }
 
 /// `1,2`, `[1,2]` or `["1","2"]`: which one the vendor wants is not known, clients send all three.

@@ -7,11 +7,12 @@ use serde_json::{Map, Value, json};
 
 use crate::Options;
 use crate::options::MoverTarget;
+use crate::purpose::Purpose;
+use crate::time;
 
-use super::document::{Document, Purpose};
+use super::document::Document;
 use super::generate::{self, Movement};
 use super::query::{Query, TimeField};
-use super::time;
 
 #[derive(Debug)]
 pub struct Store {

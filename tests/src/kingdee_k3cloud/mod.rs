@@ -147,8 +147,8 @@ impl System for K3Cloud {
         NAME
     }
 
-    fn claims(&self, path: &str) -> bool {
-        path.get(..ROOT.len()).is_some_and(|start| start.eq_ignore_ascii_case(ROOT))
+    fn claims(&self, request: &Request) -> bool {
+        request.path.get(..ROOT.len()).is_some_and(|start| start.eq_ignore_ascii_case(ROOT))
     }
 
     fn operation(&self, request: &Request) -> String {

@@ -260,3 +260,109 @@ pub fn errors(result: &Value) -> Vec<(String, String)> {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     errors.iter().map(|error| (text(&error["FieldName"]), text(&error["Message"]))).collect()
 }
+
+const JDY_SECRET: &str = "c0ffee00c0ffee00c0ffee00c0ffee00";
+
+fn hmac_sha256(key: &str, text: &str) -> String {
+    use base64::Engine as _;
+    use hmac::Mac as _;
+    let mut mac = hmac::Hmac::<sha2::Sha256>::new_from_slice(key.as_bytes()).unwrap();
+    mac.update(text.as_bytes());
+    base64::engine::general_purpose::STANDARD.encode(hex::encode(mac.finalize().into_bytes()))
+}
+
+/// Percent-encoding as the vendors do it, written out.
+pub fn encode(text: &str) -> String {
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~".contains(byte);
+    text.bytes().map(|byte| if plain(&byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
+}
+
+/// What a JDY request is signed with, for this query in this order.
+pub fn jdy_signature(method: &str, path: &str, query: &[(&str, &str)], nonce: &str, at: &str) -> String {
+    let twice = |text: &str| encode(&encode(text));
+    let query: Vec<_> = query.iter().map(|(key, value)| format!("{}={}", twice(key), twice(value))).collect();
+    let (path, query) = (encode(path), query.join("&"));
+    hmac_sha256(JDY_SECRET, &format!("{method}\n{path}\n{query}\nx-api-nonce:{nonce}\nx-api-timestamp:{at}\n"))
+}
+
+/// A request of 旺店通's that keeps all rules, with these parameters over it.
+pub fn sign_wdt(method: &str, more: &[(&str, &str)]) -> BTreeMap<String, String> {
+    let base = [
+        ("customer_id", ""),
+        ("page_index", ""),
+        ("page_size", ""),
+        ("target_app_key", "21363512"),
+        ("sid", "demo2"),
+        ("method", method),
+    ];
+    sign(&[&base[..], more].concat())
+}
+
+impl Sim {
+    pub async fn wdt(&self, method: &str, more: &[(&str, &str)]) -> Value {
+        self.jushuitan_raw(&sign_wdt(method, more)).await.unwrap().json()["response"].clone()
+    }
+
+    pub async fn u8(&self, path: &str, token: &str, more: &[(&str, &str)]) -> Value {
+        let mut query = url::form_urlencoded::Serializer::new(String::new());
+        query.extend_pairs([("from_account", "crossdock_demo"), ("app_key", "opa0u8demo")]);
+        if path == "system/token" {
+            query.append_pair("app_secret", "u8-demo-secret-1");
+        } else {
+            query.extend_pairs([("to_account", "u8_demo_book"), ("token", token)]);
+        }
+        let query = query.extend_pairs(more).finish();
+        self.send("GET", &format!("/{path}?{query}"), &[], b"").await.unwrap().json()
+    }
+
+    pub async fn u8_token(&self) -> String {
+        self.u8("system/token", "", &[]).await["token"]["id"].as_str().unwrap().to_owned()
+    }
+
+    /// A signed JDY request.
+    pub async fn jdy(&self, method: &str, path: &str, query: &[(&str, &str)], token: &str, body: &str) -> Answer {
+        let at = Timestamp::now().as_millisecond().to_string();
+        let mut sorted = query.to_vec();
+        sorted.sort_unstable();
+        let signature = jdy_signature(method, path, &sorted, "1234567", &at);
+        self.jdy_signed(method, path, query, (token, body), ("1234567", &at, &signature)).await
+    }
+
+    pub async fn jdy_signed(
+        &self,
+        method: &str,
+        path: &str,
+        query: &[(&str, &str)],
+        (token, body): (&str, &str),
+        (nonce, at, signature): (&str, &str, &str),
+    ) -> Answer {
+        let headers = [
+            JSON,
+            ("X-Api-ClientID", "205000"),
+            ("X-Api-Auth-Version", "2.0"),
+            ("X-Api-TimeStamp", at),
+            ("X-Api-Nonce", nonce),
+            ("X-Api-SignHeaders", "X-Api-TimeStamp,X-Api-Nonce"),
+            ("X-Api-Signature", signature),
+            ("app-token", token),
+        ];
+        let pairs: Vec<_> = query.iter().map(|(key, value)| format!("{}={}", encode(key), encode(value))).collect();
+        let path = if pairs.is_empty() { path.to_owned() } else { format!("{path}?{}", pairs.join("&")) };
+        self.send(method, &path, &headers, body.as_bytes()).await.unwrap()
+    }
+
+    /// Authorisation and token, as the vendor wants them.
+    pub async fn jdy_token(&self) -> String {
+        let path = "/jdyconnector/app_management/push_app_authorize";
+        let granted = self.jdy("POST", path, &[("outerInstanceId", "107218833860857856")], "", "").await.json();
+        let (key, secret) = (&granted["data"][0]["appKey"], &granted["data"][0]["appSecret"]);
+        let signature = hmac_sha256(secret.as_str().unwrap(), key.as_str().unwrap());
+        let answer = self.jdy_ask_token(&signature).await.json();
+        answer["data"]["app-token"].as_str().unwrap_or_else(|| panic!("{answer}")).to_owned()
+    }
+
+    pub async fn jdy_ask_token(&self, signature: &str) -> Answer {
+        let path = "/jdyconnector/app_management/kingdee_auth_token";
+        self.jdy("GET", path, &[("app_key", "fPB7oQ01"), ("app_signature", signature)], "", "").await
+    }
+}

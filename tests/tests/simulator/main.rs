@@ -5,8 +5,11 @@
 mod client;
 mod fates;
 mod faults;
+mod jdy;
 mod jushuitan;
 mod k3cloud_access;
 mod k3cloud_bills;
 mod k3cloud_queries;
 mod process;
+mod u8;
+mod wangdiantong;

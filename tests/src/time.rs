@@ -1,7 +1,7 @@
-//! Jushuitan's local times: `2026-01-15 10:30:00`, always GMT+8.
+//! The vendors' local times: `2026-01-15 10:30:00` and `2026-01-15`, always GMT+8.
 
 use jiff::Timestamp;
-use jiff::civil::DateTime;
+use jiff::civil::{Date, DateTime};
 use jiff::tz::{Offset, TimeZone};
 
 const FORMAT: &str = "%Y-%m-%d %H:%M:%S";
@@ -21,6 +21,19 @@ pub fn parse(text: &str) -> Option<Timestamp> {
 /// Cuts fractions of a second off, as the vendor does.
 pub fn format(at: Timestamp) -> String {
     at.to_zoned(zone()).strftime(FORMAT).to_string()
+}
+
+/// A day alone. `None` for anything but ten characters that are one.
+pub fn parse_date(text: &str) -> Option<Date> {
+    if text.len() != 10 {
+        return None;
+    }
+    Date::strptime("%Y-%m-%d", text).ok()
+}
+
+/// The day that it is over there.
+pub fn date(at: Timestamp) -> Date {
+    at.to_zoned(zone()).date()
 }
 
 #[cfg(test)]

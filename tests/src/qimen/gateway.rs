@@ -1,68 +1,35 @@
 //! What the Qimen gateway checks before the merchant's system sees a request. The order of the checks is a guess.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 
 use jiff::{SignedDuration, Timestamp};
 use rand::Rng as _;
 use rand_chacha::ChaCha8Rng;
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
 use crate::Options;
 use crate::options::RateLimit;
-use crate::request::Request;
 use crate::system::Turn;
+use crate::time;
 
-use super::{METHOD, sign, time};
+use super::parameters::{Parameters, bare_method};
+use super::sign;
 
 pub const APP_KEY: &str = "30000001";
 pub const APP_SECRET: &str = "0123456789abcdef0123456789abcdef";
-pub const TARGET_APP_KEY: &str = "23060081";
 
 /// The rule of the platform.
 const TIMESTAMP_TOLERANCE: SignedDuration = SignedDuration::from_mins(10);
 
-/// What the journal may show.
-const SHOWN: &[&str] = &[
-    "method",
-    "page_index",
-    "page_size",
-    "start_time",
-    "end_time",
-    "status",
-    "so_ids",
-    "io_ids",
-    "o_ids",
-    "start_ts",
-    "date_type",
-    "is_get_total",
-    "sign_method",
-];
-
-/// Query string and form body as one: clients use every combination.
-#[derive(Debug)]
-pub struct Parameters(BTreeMap<String, String>);
-
-impl Parameters {
-    pub fn merge(request: &Request) -> Self {
-        let query = url::form_urlencoded::parse(request.query.as_bytes());
-        let form = url::form_urlencoded::parse(&request.body);
-        Self(query.chain(form).map(|(key, value)| (key.into_owned(), value.into_owned())).collect())
-    }
-
-    /// Empty where it was not sent; the platform does not tell the two apart.
-    pub fn get(&self, name: &str) -> &str {
-        self.0.get(name).map_or("", String::as_str)
-    }
-
-    pub fn note(&self) -> Value {
-        let shown = SHOWN.iter().filter(|name| !self.get(name).is_empty());
-        Value::Object(shown.map(|&name| (name.to_owned(), json!(self.get(name)))).collect::<Map<_, _>>())
-    }
-}
-
-/// Generated clients put the scenario's id before the method's name.
-pub fn bare_method(method: &str) -> &str {
-    method.strip_prefix("a1q40taq0j.").unwrap_or(method)
+/// What one vendor behind the gateway is known by.
+#[derive(Debug, Clone, Copy)]
+pub struct Scenario {
+    pub target_app_key: &'static str,
+    /// The parameter that names the merchant.
+    pub route: &'static str,
+    pub methods: &'static [&'static str],
+    /// Parameters that the journal may show, besides the method.
+    pub shown: &'static [&'static str],
 }
 
 pub fn request_id(chance: &mut ChaCha8Rng) -> String {
@@ -77,7 +44,7 @@ pub struct Failure {
 }
 
 impl Failure {
-    fn platform(code: u32, message: &str) -> Self {
+    pub fn platform(code: u32, message: &str) -> Self {
         Self { code, message: message.to_owned(), sub: None }
     }
 
@@ -108,20 +75,24 @@ impl Failure {
 
 #[derive(Debug)]
 pub struct Gateway {
+    scenario: Scenario,
     plain: bool,
-    bucket: Option<Bucket>,
+    limit: Option<RateLimit>,
+    /// One for each method.
+    buckets: HashMap<String, Bucket>,
 }
 
 impl Gateway {
-    pub fn new(options: &Options) -> Self {
-        Self { plain: options.plain, bucket: options.rate_limit.map(Bucket::new) }
+    pub fn new(options: &Options, scenario: Scenario) -> Self {
+        Self { scenario, plain: options.plain, limit: options.rate_limit, buckets: HashMap::new() }
     }
 
     pub fn check(&mut self, parameters: &Parameters, turn: &Turn<'_>) -> Result<(), Failure> {
         let fail = |code, message: &str| Err(Failure::platform(code, message));
-        match bare_method(parameters.get("method")) {
+        let method = bare_method(parameters.get("method"));
+        match method {
             "" => return fail(21, "Missing Method"),
-            METHOD => {}
+            known if self.scenario.methods.contains(&known) => {}
             _ => return fail(22, "Invalid Method"),
         }
         if parameters.get("format") != "json" {
@@ -145,16 +116,15 @@ impl Gateway {
         self.check_signature(parameters)?;
         match parameters.get("target_app_key") {
             "" => return fail(40, "Missing Required Arguments:target_app_key"),
-            TARGET_APP_KEY => {}
+            key if key == self.scenario.target_app_key => {}
             _ => return fail(41, "Invalid Arguments:target_app_key"),
         }
-        if parameters.get("customer_id").is_empty() {
-            return fail(40, "Missing Required Arguments:customer_id");
+        if parameters.get(self.scenario.route).is_empty() {
+            return fail(40, &format!("Missing Required Arguments:{}", self.scenario.route));
         }
-        if let Some(wait_seconds) = self.bucket.as_mut().and_then(|bucket| bucket.take(turn.now)) {
-            return Err(Failure::throttled(wait_seconds));
-        }
-        Ok(())
+        let Some(limit) = self.limit else { return Ok(()) };
+        let bucket = self.buckets.entry(method.to_owned()).or_insert_with(|| Bucket::new(limit));
+        bucket.take(turn.now).map_or(Ok(()), |wait_seconds| Err(Failure::throttled(wait_seconds)))
     }
 
     fn check_signature(&self, parameters: &Parameters) -> Result<(), Failure> {
