@@ -16,6 +16,7 @@ mod settings;
 #[cfg(test)]
 mod stub;
 mod text;
+mod wangdiantong_qimen;
 
 use std::ops::Range;
 
