@@ -79,12 +79,12 @@ impl Trades {
         (places, trades)
     }
 
-    async fn create(&self, jobs: &[Job]) -> Result<Vec<Answer>, Error> {
+    /// `began` is when the call did.
+    pub(super) async fn create(&self, jobs: &[Job], began: Instant) -> Result<Vec<Answer>, Error> {
         let mut answers: Vec<Option<Answer>> = vec![None; jobs.len()];
         let (places, trades) = Self::prepare(jobs, &mut answers);
         let batches = split(&trades, self.options.batch_size);
         let is_one_request = batches.len() == 1 && trades.len() == jobs.len();
-        let began = Instant::now();
         let mut stopped: Option<Error> = None;
         for batch in batches {
             let members: Vec<_> = batch.members.iter().map(|at| &trades[*at]).collect();
@@ -142,7 +142,7 @@ impl Target for Trades {
 
     async fn write(&self, step: Step, jobs: &[Job]) -> Result<Vec<Answer>, Error> {
         match step {
-            Step::Create => self.create(jobs).await,
+            Step::Create => self.create(jobs, Instant::now()).await,
             Step::Unaudit | Step::Update | Step::Submit | Step::Audit => {
                 Err(no_such("no_such_step", "a trade is pushed, and that is all"))
             }

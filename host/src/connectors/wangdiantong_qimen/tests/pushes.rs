@@ -188,6 +188,19 @@ async fn what_was_not_sent_after_a_lost_answer_surely_was_not_written() {
 }
 
 #[tokio::test]
+async fn no_request_leaves_that_could_end_after_the_calls_deadline() {
+    let stub = Stub::start(|_, seen| accepts(seen)).await;
+    let target = target(&stub, "", "timeout_ms = 1000, queue_timeout_ms = 0");
+    let began = tokio::time::Instant::now() - std::time::Duration::from_millis(1_001);
+    let answers = target.create(&[job_in("A", "A1", "x"), job_in("B", "B1", "x")], began).await.unwrap();
+    for answer in &answers {
+        let Answer::Failed(Failure { fault, may_have_written: false }) = answer else { panic!("{answers:?}") };
+        assert_eq!(fault.disposition, Disposition::Retry { after_ms: None });
+    }
+    assert!(stub.seen().is_empty());
+}
+
+#[tokio::test]
 async fn throttled_tells_the_wait_and_sends_no_more() {
     let ban = r#"{"response":{"flag":"failure","code":7,"message":"App Call Limited","sub_code":"accesscontrol.limited-by-app-api-access-count","sub_message":"This ban will last for 2 more seconds"}}"#;
     let stub = Stub::start(move |_, _| answer(200, ban)).await;
