@@ -7,7 +7,7 @@ use crate::model::{OperationName, System};
 
 use super::http::Http;
 use super::settings::SettingProblem;
-use super::{Source, Target, jushuitan_qimen, kingdee_k3cloud};
+use super::{Source, Target, jushuitan_qimen, kingdee_k3cloud, wangdiantong_qimen};
 
 /// One tenant's account at a vendor, ready to be used. Everything made from one connection shares its session and its
 /// limits.
@@ -15,9 +15,10 @@ use super::{Source, Target, jushuitan_qimen, kingdee_k3cloud};
 pub enum Connection {
     JushuitanQimen(jushuitan_qimen::Connection),
     KingdeeK3cloud(kingdee_k3cloud::Connection),
+    WangdiantongQimen(wangdiantong_qimen::Connection),
 }
 
-const KNOWN: &str = "this build knows jushuitan_qimen and kingdee_k3cloud";
+const KNOWN: &str = "this build knows jushuitan_qimen, kingdee_k3cloud and wangdiantong_qimen";
 
 impl Connection {
     /// `table` is the connection's, without `name` and `system`; secrets are resolved and stand in it as text.
@@ -25,7 +26,8 @@ impl Connection {
         match system {
             System::JushuitanQimen => jushuitan_qimen::Connection::parse(table).map(Self::JushuitanQimen),
             System::KingdeeK3cloud => kingdee_k3cloud::Connection::parse(table).map(Self::KingdeeK3cloud),
-            System::WangdiantongQimen | System::YonyouU8 | System::KingdeeJdy => {
+            System::WangdiantongQimen => wangdiantong_qimen::Connection::parse(table).map(Self::WangdiantongQimen),
+            System::YonyouU8 | System::KingdeeJdy => {
                 let message = format!("{system} is not in this build");
                 Err(vec![SettingProblem::new("connection.system", message, KNOWN)])
             }
@@ -36,6 +38,7 @@ impl Connection {
         match self {
             Connection::JushuitanQimen(_) => System::JushuitanQimen,
             Connection::KingdeeK3cloud(_) => System::KingdeeK3cloud,
+            Connection::WangdiantongQimen(_) => System::WangdiantongQimen,
         }
     }
 
@@ -51,6 +54,11 @@ impl Connection {
                 known(operation, jushuitan_qimen::OPERATION, "source")?;
                 let options = jushuitan_qimen::Options::parse(options)?;
                 Ok(Arc::new(jushuitan_qimen::Saleouts::new(connection, http, options)))
+            }
+            Connection::WangdiantongQimen(connection) => {
+                known(operation, wangdiantong_qimen::QUERY, "source")?;
+                let options = wangdiantong_qimen::StockinOptions::parse(options)?;
+                Ok(Arc::new(wangdiantong_qimen::Stockins::new(connection, http, options)))
             }
             Connection::KingdeeK3cloud(_) => Err(no_such(self.system(), "source", "read from")),
         }
@@ -68,6 +76,11 @@ impl Connection {
                 known(operation, kingdee_k3cloud::OPERATION, "target")?;
                 let options = kingdee_k3cloud::Options::parse(options)?;
                 Ok(Arc::new(kingdee_k3cloud::Bills::new(connection, http, options)))
+            }
+            Connection::WangdiantongQimen(connection) => {
+                known(operation, wangdiantong_qimen::PUSH, "target")?;
+                let options = wangdiantong_qimen::PushOptions::parse(options)?;
+                Ok(Arc::new(wangdiantong_qimen::Trades::new(connection, http, options)))
             }
             Connection::JushuitanQimen(_) => Err(no_such(self.system(), "target", "written to")),
         }
@@ -109,7 +122,7 @@ mod tests {
     #[test]
     fn a_system_that_is_not_in_this_build_says_which_are() {
         let problems = Connection::parse(System::YonyouU8, toml::Table::new()).unwrap_err();
-        assert!(problems[0].remedy.contains("jushuitan_qimen and kingdee_k3cloud"), "{problems:?}");
+        assert!(problems[0].remedy.contains("kingdee_k3cloud and wangdiantong_qimen"), "{problems:?}");
     }
 
     #[test]
@@ -149,5 +162,31 @@ mod tests {
             ["source.page_size", "source.status"]
         );
         assert_eq!(paths(k3.target(&http, &save, table("form = \"STK_X\"\nbatch_size = 0"))).len(), 2);
+    }
+
+    #[test]
+    fn wangdiantong_serves_both_sides_each_with_its_own_operation() {
+        let http = Http::new(None).unwrap();
+        let wdt = table(&JST.replace("customer_id", "sid"));
+        let wdt = Connection::parse(System::WangdiantongQimen, wdt).unwrap();
+        assert!(!format!("{wdt:?}").contains("topsecret"));
+        let query = OperationName::new("wdt.stockin.order.query").unwrap();
+        let push = OperationName::new("wdt.trade.push").unwrap();
+        assert!(wdt.source(&http, &query, table("order_type = 4\nstatus = 80\nwarehouse_no = \"W\"")).is_ok());
+        assert!(wdt.target(&http, &push, table("switch = 0")).is_ok());
+        assert_eq!(paths(wdt.source(&http, &push, table(""))), ["source.operation"]);
+        assert_eq!(paths(wdt.target(&http, &query, table(""))), ["target.operation"]);
+        let bad = "order_type = 13\nstatus = [80, 81]\npage_size = 101\nmax_passes = 0\nwarehouse_no = \"\"";
+        let wrong =
+            ["source.max_passes", "source.order_type", "source.page_size", "source.status", "source.warehouse_no"];
+        assert_eq!(paths(wdt.source(&http, &query, table(bad))), wrong);
+        assert_eq!(
+            paths(wdt.target(&http, &push, table("batch_size = 51\nswitch = 2"))),
+            ["target.batch_size", "target.switch"]
+        );
+        assert_eq!(
+            paths(Connection::parse(System::WangdiantongQimen, table(&JST.replace("customer_id", "customer")))),
+            ["connection.customer", "connection.sid"]
+        );
     }
 }

@@ -16,6 +16,7 @@ mod settings;
 #[cfg(test)]
 mod stub;
 mod text;
+mod wangdiantong_qimen;
 
 use std::ops::Range;
 
@@ -29,6 +30,7 @@ pub use factory::Connection;
 pub use http::{Http, SetupError};
 pub use settings::SettingProblem;
 
+use crate::fault::Fault;
 use crate::model::{DocumentKey, TargetKey};
 
 /// What of the source is to be read in one go.
@@ -145,6 +147,17 @@ pub enum Answer {
     },
     /// The answer does not mention this job: its fate is unknown.
     Unmentioned,
+    /// No answer, where a call is several requests and what became of them differs. A call that is one request says
+    /// this of all its jobs at once, as an [`Error`].
+    Failed(Failure),
+}
+
+/// Why one job got no answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    pub fault: Fault,
+    /// As [`Error::may_have_written`], for this job.
+    pub may_have_written: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -185,8 +198,20 @@ pub struct Capabilities {
     pub batch_limit: usize,
     /// A written bill can be changed.
     pub updatable: bool,
-    /// The target can be asked by key what it holds. Where it cannot, an unknown write parks.
+    /// The target can be asked by key what it holds. Where it cannot, [`Resend`] says what becomes of an unknown write.
     pub askable: bool,
+    pub resend: Resend,
+}
+
+/// What may be done about a write whose fate is unknown at a target that cannot be asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Resend {
+    /// Nothing: it parks, and a person looks.
+    #[default]
+    Never,
+    /// A write is an upsert by key, and the same bytes twice leave what they leave once. So the same bytes may be sent
+    /// again, never others, and the answer to the second sending counts for both.
+    SafeUpsert,
 }
 
 /// A system that bills are written to.
@@ -197,15 +222,16 @@ pub trait Target: Send + Sync {
     /// The key that the body itself carries.
     fn key_of(&self, body: &str) -> Result<TargetKey, String>;
 
-    /// One request for one step of all `jobs` (at most `batch_limit`, keys distinct). Exactly one answer for each job,
-    /// in their order. An error says of all jobs alike whether the request can have been carried out:
-    /// [`Error::may_have_written`].
+    /// One step of all `jobs` (at most `batch_limit`, keys distinct), in one request, or one after the other where the
+    /// vendor wants several. Exactly one answer for each job, in their order. An error says of all jobs alike whether
+    /// the request can have been carried out: [`Error::may_have_written`]. Where that differs from job to job, the
+    /// answers say so: [`Answer::Failed`].
     async fn write(&self, step: Step, jobs: &[Job]) -> Result<Vec<Answer>, Error>;
 
     /// Asks what the target holds under the jobs' keys; one finding for each job, in their order. Changes nothing.
     async fn look_up(&self, jobs: &[Job]) -> Result<Vec<Finding>, Error>;
 
-    /// How long one request may take at most; the pipeline stores `now + this` with each intent.
+    /// How long one call of [`Target::write`] may take at most; the pipeline stores `now + this` with each intent.
     fn request_timeout(&self) -> std::time::Duration;
 
     async fn probe(&self) -> Result<(), Error>;

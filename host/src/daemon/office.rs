@@ -466,6 +466,7 @@ fn summary(scheme: &str, key: &DocumentKey, version: &Version) -> Summary {
                 Fate::Ready => "ready",
                 Fate::Intended { .. } => "sent",
                 Fate::Asking { .. } => "asking",
+                Fate::Resend { .. } => "to be sent again",
                 Fate::Written => "written",
                 Fate::Unchanged => "unchanged",
                 Fate::Stopped { .. } => "stopped",

@@ -132,6 +132,7 @@ pub fn rules(config: &config::Scheme, target: &dyn Target, sabotage: Sabotage) -
         retry_cap: duration(config.retry.cap),
         deadline_tries: DEADLINE_TRIES,
         target_askable: capabilities.askable,
+        target_resend: capabilities.resend,
         target_updatable: capabilities.updatable,
         sabotage,
     }

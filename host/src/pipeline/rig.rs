@@ -12,7 +12,9 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::connectors::{Answer, Capabilities, Error as VendorError, Finding, Job, SourceDocument, Step, Target};
+use crate::connectors::{
+    Answer, Capabilities, Error as VendorError, Failure, Finding, Job, Resend, SourceDocument, Step, Target,
+};
 use crate::fault::{Code, Fault};
 use crate::model::{
     ConnectionName, Digest, DocumentKey, OperationName, Outcome, SchemeId, TargetDocument, TargetKey, TenantId,
@@ -44,6 +46,8 @@ pub enum Luck {
     CredentialsRefused,
     /// Carried out, and the answer is one bill short.
     OneShort,
+    /// A call of two requests, of which the second brings this for its bills.
+    SecondHalf(Failure),
 }
 
 #[derive(Default)]
@@ -54,21 +58,28 @@ struct Books {
     luck: VecDeque<Luck>,
 }
 
-/// A target without uniqueness: what is written twice stands twice.
+/// A target without uniqueness: what is written twice stands twice, unless it takes upserts.
 pub struct FakeTarget {
     books: Arc<Mutex<Books>>,
+    upsert: bool,
     pub latency: Mutex<Duration>,
     /// Requests wait for a permit before they are carried out.
     pub open: Semaphore,
 }
 
 impl FakeTarget {
-    pub fn new() -> Arc<Self> {
+    pub fn new(upsert: bool) -> Arc<Self> {
         Arc::new(Self {
             books: Arc::default(),
+            upsert,
             latency: Mutex::new(Duration::from_millis(10)),
             open: Semaphore::new(1_000_000),
         })
+    }
+    /// The keys of each request, as they arrived.
+    pub fn sent(&self) -> Vec<Vec<String>> {
+        let books = self.books.lock().unwrap();
+        books.requests.iter().map(|(_, keys)| keys.iter().map(ToString::to_string).collect()).collect()
     }
     pub fn requests(&self) -> usize {
         self.books.lock().unwrap().requests.len()
@@ -87,10 +98,12 @@ impl FakeTarget {
     }
 }
 
-fn carry_out(books: &Mutex<Books>, step: Step, jobs: &[Job]) {
+fn carry_out(books: &Mutex<Books>, step: Step, jobs: &[Job], upsert: bool) {
     let mut books = books.lock().unwrap();
     for job in jobs {
+        let stands = books.bills.iter().any(|(key, _)| *key == job.key);
         match step {
+            Step::Create if upsert && stands => {}
             Step::Create => books.bills.push((job.key.clone(), job.body.clone())),
             _ => books
                 .bills
@@ -104,7 +117,7 @@ fn carry_out(books: &Mutex<Books>, step: Step, jobs: &[Job]) {
 #[async_trait]
 impl Target for FakeTarget {
     fn capabilities(&self) -> Capabilities {
-        Capabilities { batch_limit: 10, updatable: true, askable: true }
+        Capabilities { batch_limit: 10, updatable: true, askable: true, resend: Resend::Never }
     }
 
     fn key_of(&self, body: &str) -> Result<TargetKey, String> {
@@ -124,12 +137,12 @@ impl Target for FakeTarget {
             tokio::time::sleep(latency).await;
             return Err(VendorError::Refused { code: "7".into(), message: "a bill is bad".into() });
         }
-        let (books, taken) = (self.books.clone(), jobs.to_vec());
+        let (books, taken, upsert) = (self.books.clone(), jobs.to_vec(), self.upsert);
         // The target's own work: it goes on when whoever asked has died.
         let work = |after: Duration| {
             tokio::spawn(async move {
                 tokio::time::sleep(after).await;
-                carry_out(&books, step, &taken);
+                carry_out(&books, step, &taken, upsert);
             })
         };
         match luck {
@@ -142,6 +155,14 @@ impl Target for FakeTarget {
                 work(latency / 2);
                 tokio::time::sleep(latency).await;
                 Ok(jobs.iter().skip(1).map(|job| Answer::Done { id: Some(job.key.to_string()), next: None }).collect())
+            }
+            Luck::SecondHalf(failure) => {
+                let half = jobs.len() / 2;
+                carry_out(&self.books, step, &jobs[..half], self.upsert);
+                tokio::time::sleep(latency).await;
+                let done = |job: &Job| Answer::Done { id: Some(job.key.to_string()), next: None };
+                let failed = jobs[half..].iter().map(|_| Answer::Failed(failure.clone()));
+                Ok(jobs[..half].iter().map(done).chain(failed).collect())
             }
             Luck::Lost { carried_out_after } => {
                 carried_out_after.map(work);
@@ -273,11 +294,19 @@ impl Plan {
             retry_cap: Duration::from_secs(30),
             deadline_tries: 3,
             target_askable: true,
+            target_resend: Resend::Never,
             target_updatable: true,
             sabotage: Sabotage::None,
         };
         let flow = Flow { transform_batch: 3, write_batch: 4, ..Flow::default() };
-        Self { now: clock(), rules, flow, target: FakeTarget::new(), module: Arc::default() }
+        Self { now: clock(), rules, flow, target: FakeTarget::new(false), module: Arc::default() }
+    }
+
+    /// With a target that cannot be asked and takes upserts.
+    pub fn of_upserts() -> Self {
+        let mut plan = Self { target: FakeTarget::new(true), ..Self::new() };
+        (plan.rules.target_askable, plan.rules.target_resend) = (false, Resend::SafeUpsert);
+        plan
     }
 
     /// Starts a driver over the store.

@@ -16,7 +16,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::connectors::{Answer, Difference, Finding, Step};
+use crate::connectors::{Answer, Difference, Failure, Finding, Resend, Step};
 use crate::fault::{Code, Fault};
 use crate::model::{Digest, DocumentKey, Reason, TargetKey};
 
@@ -44,6 +44,8 @@ pub struct Rules {
     /// Runs that may end at the wall clock before the document parks.
     pub deadline_tries: u32,
     pub target_askable: bool,
+    /// What may be done about an unknown write where `target_askable` is false.
+    pub target_resend: Resend,
     pub target_updatable: bool,
     /// A promise switched off on purpose, to see a test notice it. Always `None` outside such a test.
     pub sabotage: Sabotage,
@@ -123,15 +125,19 @@ pub enum Told {
     Unmentioned,
 }
 
-impl From<Answer> for Told {
-    fn from(answer: Answer) -> Self {
-        match answer {
+impl TryFrom<Answer> for Told {
+    /// No answer at all: that is [`Event::Failed`].
+    type Error = Failure;
+
+    fn try_from(answer: Answer) -> Result<Self, Failure> {
+        Ok(match answer {
             Answer::Done { id, next } => Told::Done { id, next },
             Answer::Refused { code, message, saved } => {
                 Told::Refused { code, message, saved: saved.map(|saved| (saved.id, saved.next)) }
             }
             Answer::Unmentioned => Told::Unmentioned,
-        }
+            Answer::Failed(failure) => return Err(failure),
+        })
     }
 }
 
@@ -232,6 +238,10 @@ pub struct Stepped {
 
 /// Times the target may say "number taken" and then show nothing under that number, before a person is asked.
 const DISPUTES_LIMIT: u32 = 3;
+
+/// Sendings of the same bytes whose fate may stay unknown before a person is asked. An outage of minutes passes within
+/// them, and answers that never can be read do not go on for ever.
+const DOUBTS_LIMIT: u32 = 6;
 
 /// Times a target may refuse, in so many words, to say what it holds. Each comes after a longer wait, so a right that
 /// somebody forgot to grant can still be granted; asking for ever would hide the document from people.

@@ -120,7 +120,24 @@ pub struct TargetWrite {
     pub disputes: u32,
     /// Asked what became of a write whose answer was lost.
     pub verified: bool,
+    /// Sendings of these bytes whose fate is not known. Above zero the bill may exist, whatever a later sending is
+    /// told, and nothing but the same bytes is sent.
+    #[serde(default)]
+    pub doubts: u32,
     pub fate: Fate,
+}
+
+impl TargetWrite {
+    /// Whether it may be sent now.
+    pub fn is_due(&self, now: Timestamp) -> bool {
+        match self.fate {
+            Fate::Ready => true,
+            Fate::Resend { settled_at } => now >= settled_at,
+            Fate::Intended { .. } | Fate::Asking { .. } | Fate::Written | Fate::Unchanged | Fate::Stopped { .. } => {
+                false
+            }
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -137,6 +154,11 @@ pub enum Fate {
     Asking {
         settled_at: Timestamp,
         tries: u32,
+    },
+    /// The answer was lost, and the same bytes are sent again, at a target where that does no harm. Not before
+    /// `settled_at`: what was lost may be carried out until then, and must not come behind a later version's bytes.
+    Resend {
+        settled_at: Timestamp,
     },
     Written,
     Unchanged,
@@ -226,7 +248,9 @@ impl Version {
                     write.step == Step::Create
                         && targets.get(&write.key).is_none_or(|held| held.existence == Existence::No)
                 }
-                Fate::Intended { .. } | Fate::Asking { .. } | Fate::Written | Fate::Unchanged => false,
+                Fate::Intended { .. } | Fate::Asking { .. } | Fate::Resend { .. } | Fate::Written | Fate::Unchanged => {
+                    false
+                }
             })
     }
 

@@ -1,14 +1,11 @@
 //! Reads sale-outs.
 
-use std::collections::HashSet;
-
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::connectors::http::Http;
-use crate::connectors::qimen::{Gateway, wall_clock};
+use crate::connectors::qimen::{Gateway, Tally, wall_clock, whole_seconds};
 use crate::connectors::{Error, Page, PageSink, ReadSummary, Source, Span};
-use crate::model::Digest;
 
 use super::errors::refine;
 use super::settings::{Connection, Cursor, OPERATION, Options};
@@ -80,9 +77,7 @@ impl Saleouts {
         Ok(())
     }
 
-    /// One pass, from the last page to the first. It counts if the vendor's count never changed, as many records came
-    /// as it says, and none came twice: a record that moved from a page not yet read to one already read would be
-    /// missed, and then either a number or a key gives it away.
+    /// One pass, from the last page to the first.
     async fn pass(
         &self,
         query: &[(&str, String)],
@@ -113,7 +108,7 @@ impl Saleouts {
                     other => other?,
                 },
             };
-            tally.add(&page);
+            tally.add(page.record_count, page.rows.iter().map(|row| &row.document));
             let position = format!("page {index} of {pages}, pass {pass}");
             hand_over(page.rows, Some(count), position, sink, summary).await?;
         }
@@ -190,38 +185,6 @@ async fn hand_over(
     summary.documents += rows.len() as u64;
     let documents = rows.into_iter().map(|row| row.document).collect();
     Ok(sink.page(Page { documents, total, position }).await?)
-}
-
-/// What shows that a pass missed nothing.
-struct Tally {
-    expected: u64,
-    rows: u64,
-    keys: HashSet<Digest>,
-    moved: bool,
-}
-
-impl Tally {
-    fn new(expected: u64) -> Self {
-        Self { expected, rows: 0, keys: HashSet::new(), moved: false }
-    }
-    fn add(&mut self, page: &SaleoutPage) {
-        self.moved |= page.record_count.is_some_and(|count| count != self.expected);
-        for row in &page.rows {
-            self.rows += 1;
-            let identity = row.document.key.as_ref().map_or(row.document.body.as_str(), |key| key.as_str());
-            self.moved |= !self.keys.insert(Digest::of(identity));
-        }
-    }
-    fn is_undisturbed(&self) -> bool {
-        !self.moved && self.rows == self.expected
-    }
-}
-
-/// Whole seconds, outwards: the vendor knows no smaller unit, and what is read twice costs nothing.
-fn whole_seconds(start: Timestamp, end: Timestamp) -> Option<(Timestamp, Timestamp)> {
-    let floor = Timestamp::from_second(start.as_second() - i64::from(start.subsec_nanosecond() < 0)).ok()?;
-    let ceiling = Timestamp::from_second(end.as_second() + i64::from(end.subsec_nanosecond() > 0)).ok()?;
-    Some((floor, ceiling))
 }
 
 #[async_trait]

@@ -9,7 +9,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::connectors::http::Http;
-use crate::connectors::{Answer, Capabilities, Error, Finding, Job, Step, Target};
+use crate::connectors::{Answer, Capabilities, Error, Finding, Job, Resend, Step, Target};
 use crate::model::TargetKey;
 
 use super::answers::{Seen, Verdict, Words, attribute, folded, is_refused_whole, refused, settle};
@@ -257,7 +257,7 @@ fn to_json<T: Serialize>(value: &T) -> Result<String, Error> {
 #[async_trait]
 impl Target for Bills {
     fn capabilities(&self) -> Capabilities {
-        Capabilities { batch_limit: self.options.batch_size, updatable: true, askable: true }
+        Capabilities { batch_limit: self.options.batch_size, updatable: true, askable: true, resend: Resend::Never }
     }
 
     fn key_of(&self, body: &str) -> Result<TargetKey, String> {

@@ -1,13 +1,16 @@
 //! 奇门, the Taobao gateway through which several ERPs are reached: its signature, its parameters, its two envelopes and
-//! its error codes. It knows no ERP; `jushuitan_qimen` and later connectors add their routing parameter and their data.
+//! its error codes. It knows no ERP; `jushuitan_qimen` and `wangdiantong_qimen` add their routing parameter
+//! and their data.
 
 mod envelope;
 mod gateway;
 mod sign;
+mod window;
 
 pub use envelope::{Answered, Loose};
 pub use gateway::{Credentials, Gateway};
 pub use sign::SignMethod;
+pub use window::{Tally, whole_seconds};
 
 /// Everything on this gateway is told in China's wall-clock time, and China has had no summer time since 1991.
 pub fn wall_clock(at: jiff::Timestamp) -> String {

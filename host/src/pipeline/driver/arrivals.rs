@@ -165,9 +165,25 @@ impl Driver {
             Ok(answers) => {
                 // A job without an answer is a job that the answer does not mention.
                 let answers = answers.into_iter().chain(std::iter::repeat(connectors::Answer::Unmentioned));
+                let alone = shipments.len() == 1;
+                let mut told = Vec::new();
                 works.extend(shipments.into_iter().zip(answers).map(|(one, answer)| {
                     let Shipment { key, version, target, attempt, .. } = one;
-                    Work::new(key, Event::Answered { version, target, attempt, answer: answer.into() })
+                    let connectors::Failure { mut fault, may_have_written } = match answer.try_into() {
+                        Ok(answer) => return Work::new(key, Event::Answered { version, target, attempt, answer }),
+                        Err(failure) => failure,
+                    };
+                    // Several jobs of one failed request bring the same fault.
+                    if !told.contains(&fault) {
+                        tracing::warn!(scheme = %self.parts.scheme, code = %fault.code, "part of a write failed: {fault}");
+                        self.vendor_fault(&fault, pauses);
+                        told.push(fault.clone());
+                    }
+                    if fault.disposition == Disposition::Park && !alone {
+                        self.queues.solo.insert((key.clone(), version));
+                        fault.disposition = Disposition::Retry { after_ms: None };
+                    }
+                    Work::new(key, Event::Failed { version, target, attempt, fault, may_have_written })
                 }));
                 return;
             }

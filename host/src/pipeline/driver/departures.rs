@@ -11,6 +11,7 @@ use crate::model::{Digest, Document, DocumentKey, TargetKey};
 
 use super::super::gate::Permit;
 use super::super::ledger::Error;
+use super::super::queues::Errand;
 use super::super::round::Work;
 use super::super::step::{Action, Event, Sabotage};
 use super::super::subject::{Fate, Phase, Subject, TargetWrite};
@@ -191,6 +192,7 @@ impl Driver {
 
     /// Bills that may share one request: one step, distinct target keys, none of them already under way.
     pub(super) fn pick_writes(&mut self, limit: usize) -> Result<Option<(Step, Vec<Picked>)>, Error> {
+        let now = (self.parts.now)();
         let mut step = None;
         let mut picked: Vec<Picked> = Vec::new();
         let mut left = Vec::new();
@@ -198,11 +200,18 @@ impl Driver {
             let Some((key, version, target)) = self.queues.writes.pop_front() else { break };
             let Some(subject) = self.parts.ledger.subject(&key)? else { continue };
             let Some(write) = find_write(&subject, version, &target) else { continue };
-            if write.fate != Fate::Ready {
+            if let Fate::Resend { settled_at } = write.fate
+                && settled_at > now
+            {
+                self.queues.push(Errand::Write { key, version, target }, Some(settled_at), now);
+                continue;
+            }
+            if !write.is_due(now) {
                 continue;
             }
             let busy = self.on_the_wire.contains(&target) || picked.iter().any(|(_, _, other)| *other == target);
-            let solo = self.queues.solo.contains(&(key.clone(), version));
+            // In doubt, alone: the answer is then about this bill and nothing else.
+            let solo = write.doubts > 0 || self.queues.solo.contains(&(key.clone(), version));
             if busy || step.is_some_and(|step| step != write.step) || (solo && !picked.is_empty()) {
                 left.push((key, version, target));
                 // Looking further than a few requests ahead costs more than it finds.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::super::rig::*;
 use super::super::step::Sabotage;
 use super::*;
+use crate::connectors::Failure;
 use crate::fault::Disposition;
 use crate::state::MemoryStore;
 
@@ -108,6 +109,75 @@ async fn a_lost_answer_is_verified_and_the_bill_stands_once() {
         rig.handle.idle().await;
         assert_eq!(rig.plan.target.bills().len(), 3, "{carried_out_after:?}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_upsert_is_sent_again_alone_once_it_has_settled_and_stands_once() {
+    for carried_out_after in [None, Some(Duration::from_secs(1)), Some(REQUEST_TIMEOUT + SETTLE - HOUR / 1_000)] {
+        let rig = Plan::of_upserts().start(Arc::new(MemoryStore::new()));
+        rig.plan.target.expect([Luck::Lost { carried_out_after }]);
+        let began = tokio::time::Instant::now();
+        rig.handle.page(page(3)).await.unwrap();
+        rig.handle.idle().await;
+        assert!(began.elapsed() >= REQUEST_TIMEOUT + SETTLE, "sent again after {:?}", began.elapsed());
+        let sizes: Vec<_> = rig.plan.target.sent().iter().map(Vec::len).collect();
+        assert_eq!(sizes, [3, 1, 1, 1], "each in doubt travels alone");
+        assert_eq!(rig.plan.target.bills(), (0..3).map(|n| bill(&format!("d{n}"), "one")).collect::<Vec<_>>());
+        assert!((0..3).all(|n| rig.is_done(&format!("d{n}"))));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_upsert_in_doubt_is_sent_again_after_a_crash() {
+    let rig = Plan::of_upserts().start(Arc::new(MemoryStore::new()));
+    rig.plan.target.expect([Luck::Lost { carried_out_after: Some(Duration::ZERO) }]);
+    rig.handle.page(page(1)).await.unwrap();
+    pass(Duration::from_secs(1)).await;
+    let plan = rig.plan.clone();
+    let rig = plan.start(rig.crash(usize::MAX).await);
+    pass(Duration::from_secs(1)).await;
+    assert_eq!(rig.plan.target.requests(), 1, "sent again before it had settled");
+    rig.handle.idle().await;
+    assert_eq!((rig.plan.target.requests(), rig.plan.target.bills()), (2, vec![bill("d0", "one")]));
+    assert!(rig.is_done("d0"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_a_call_of_several_requests_each_bill_gets_what_its_own_request_met() {
+    let refused = Failure { fault: Fault::park(Code::TargetRefused, "one of them"), may_have_written: false };
+    let rig = Rig::new();
+    rig.plan.target.expect([Luck::SecondHalf(refused)]);
+    rig.handle.page(page(3)).await.unwrap();
+    rig.handle.idle().await;
+    let sizes: Vec<_> = rig.plan.target.sent().iter().map(Vec::len).collect();
+    assert_eq!(sizes, [3, 1, 1], "those that were refused together are sent alone");
+    assert_eq!(rig.plan.target.bills().len(), 3);
+
+    let lost = Failure { fault: Fault::retry(Code::VendorTimeout, None, "lost"), may_have_written: true };
+    let rig = Rig::new();
+    rig.plan.target.expect([Luck::SecondHalf(lost)]);
+    rig.handle.page(page(2)).await.unwrap();
+    pass(Duration::from_secs(1)).await;
+    let settled = rig.is_done("d0") && !rig.is_done("d1");
+    assert!(settled && rig.plan.target.requests() == 1, "what may have been written was sent again unasked");
+    rig.handle.idle().await;
+    assert_eq!(rig.plan.target.bills().len(), 2);
+
+    let ban = Fault::retry(Code::VendorThrottled, Some(HOUR), "slow down");
+    let rig = Rig::new();
+    rig.plan.target.expect([Luck::SecondHalf(Failure { fault: ban, may_have_written: false })]);
+    let began = tokio::time::Instant::now();
+    rig.handle.page(page(2)).await.unwrap();
+    rig.handle.idle().await;
+    assert!(began.elapsed() >= HOUR, "the wait that one request was told is the target's");
+
+    let fault = Fault::new(Code::CredentialsRefused, Disposition::PauseConnection, "expired");
+    let bad = Failure { fault, may_have_written: false };
+    let rig = Rig::new();
+    rig.plan.target.expect([Luck::SecondHalf(bad)]);
+    rig.handle.page(page(2)).await.unwrap();
+    pass(Duration::from_secs(1)).await;
+    assert!(rig.gates.is_paused(&target_scope()), "a credential that one request lost is lost to all");
 }
 
 #[tokio::test(start_paused = true)]

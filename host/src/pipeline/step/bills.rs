@@ -4,18 +4,19 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::connectors::{DUPLICATE_NUMBER, Difference, Step};
+use crate::connectors::{DUPLICATE_NUMBER, Difference, Resend, Step};
 use crate::fault::{Code, Disposition, Fault};
 use crate::model::TargetKey;
 
 use super::super::subject::{Existence, Fate, Held, Phase, TargetWrite};
-use super::{ASK_REFUSALS_LIMIT, Action, DISPUTES_LIMIT, Run, Sabotage, Seen, Told, later};
+use super::{ASK_REFUSALS_LIMIT, Action, DISPUTES_LIMIT, DOUBTS_LIMIT, Run, Sabotage, Seen, Told, later};
 
 impl Run<'_> {
     pub(super) fn dispatched(&mut self, number: u64, target: &TargetKey, deadline: Timestamp) {
         let id = self.subject.targets.get(target).and_then(|held| held.id.clone());
+        let now = self.moment.now;
         let Some(write) = self.write_mut(number, target) else { return };
-        if write.fate != Fate::Ready {
+        if !write.is_due(now) {
             return;
         }
         write.attempt += 1;
@@ -69,6 +70,9 @@ impl Run<'_> {
                     self.ask(number, target, later(self.moment.now, self.rules.settle));
                 }
             }
+            Told::Refused { code, message, saved: None } if self.is_in_doubt(number, target) => {
+                self.stop(number, target, refused_in_doubt(&format!("{message} ({code})")));
+            }
             Told::Refused { code, message, saved: None } => {
                 if step == Step::Create {
                     self.keep(target, Existence::No, None);
@@ -93,10 +97,13 @@ impl Run<'_> {
             self.unknown(number, target, deadline);
             return;
         }
-        if step == Step::Create {
+        // This sending did nothing; an earlier one may have.
+        let in_doubt = self.is_in_doubt(number, target);
+        if step == Step::Create && !in_doubt {
             self.keep(target, Existence::No, None);
         }
         match fault.disposition {
+            Disposition::Park if in_doubt => self.stop(number, target, refused_in_doubt(&fault.message)),
             Disposition::Park => self.stop(number, target, refused_at(step, fault.clone())),
             Disposition::Retry { after_ms } => {
                 let not_before = Some(self.after(attempt, after_ms));
@@ -200,6 +207,7 @@ impl Run<'_> {
     pub(super) fn restarted(&mut self) {
         let settled_at = later(self.moment.now, self.rules.settle);
         let askable = self.rules.target_askable;
+        let resends = !askable && self.rules.target_resend == Resend::SafeUpsert;
         let mut lost = Vec::new();
         for version in &mut self.subject.versions {
             let number = version.number;
@@ -215,8 +223,19 @@ impl Run<'_> {
                             Fate::Ready => {
                                 self.actions.push(Action::Enqueue { version: number, target, not_before: None });
                             }
+                            Fate::Intended { deadline } if resends && self.rules.sabotage == Sabotage::None => {
+                                lost.push((number, target, deadline));
+                            }
+                            // What was to be sent again may have been sent by an engine that died over it.
+                            Fate::Resend { settled_at: before } if resends => {
+                                let settled_at = before.max(settled_at);
+                                write.fate = Fate::Resend { settled_at };
+                                let not_before = Some(settled_at);
+                                self.actions.push(Action::Enqueue { version: number, target, not_before });
+                            }
+                            Fate::Resend { .. } => lost.push((number, target, self.moment.now)),
                             Fate::Intended { .. } if !askable || self.rules.sabotage == Sabotage::NoVerify => {
-                                lost.push((number, target));
+                                lost.push((number, target, self.moment.now));
                             }
                             Fate::Intended { deadline } => {
                                 // Where the engine died early in a long request, the target may be at it until the
@@ -226,7 +245,7 @@ impl Run<'_> {
                                 self.actions.push(Action::Ask { version: number, target, not_before: None });
                             }
                             // The settings no longer allow the question that was to be asked.
-                            Fate::Asking { .. } if !askable => lost.push((number, target)),
+                            Fate::Asking { .. } if !askable => lost.push((number, target, self.moment.now)),
                             Fate::Asking { settled_at: before, .. } => {
                                 // Asked before anything was sent (a planned update) needs no settling; else start anew.
                                 let settled_at = if write.attempt == 0 { before } else { before.max(settled_at) };
@@ -240,8 +259,8 @@ impl Run<'_> {
                 Phase::Held | Phase::Parked { .. } | Phase::Done { .. } => {}
             }
         }
-        for (number, target) in lost {
-            self.unknown(number, &target, self.moment.now);
+        for (number, target, deadline) in lost {
+            self.unknown(number, &target, deadline);
         }
     }
 
@@ -290,6 +309,8 @@ impl Run<'_> {
         } else if self.rules.target_askable {
             // The commit of the intent took its time before the request left: the deadline may lie behind us.
             self.ask(number, target, later(deadline.max(self.moment.now), self.rules.settle));
+        } else if self.rules.target_resend == Resend::SafeUpsert {
+            self.resend(number, target, deadline);
         } else {
             let fault = Fault::park(
                 Code::WriteUnknown,
@@ -297,6 +318,32 @@ impl Run<'_> {
             );
             self.stop(number, target, fault);
         }
+    }
+
+    /// Sends the same bytes again, once what was lost cannot come any more.
+    fn resend(&mut self, number: u64, target: &TargetKey, deadline: Timestamp) {
+        let Some(write) = self.write_mut(number, target) else { return };
+        write.doubts += 1;
+        let doubts = write.doubts;
+        if doubts >= DOUBTS_LIMIT {
+            let message = format!("sent {doubts} times, and no answer says that it was written; look at the target");
+            self.stop(number, target, Fault::park(Code::WriteUnknown, message));
+            return;
+        }
+        // The commit of the intent took its time before the request left: the deadline may lie behind us.
+        let settled = match self.rules.sabotage {
+            Sabotage::NoSettle => self.moment.now,
+            _ => later(deadline.max(self.moment.now), self.rules.settle),
+        };
+        let settled_at = settled.max(self.after(doubts, None));
+        let Some(write) = self.write_mut(number, target) else { return };
+        write.fate = Fate::Resend { settled_at };
+        let not_before = Some(settled_at);
+        self.actions.push(Action::Enqueue { version: number, target: target.clone(), not_before });
+    }
+
+    fn is_in_doubt(&mut self, number: u64, target: &TargetKey) -> bool {
+        self.write_mut(number, target).is_some_and(|write| write.doubts > 0)
     }
 
     pub(super) fn ask(&mut self, number: u64, target: &TargetKey, settled_at: Timestamp) {
@@ -343,6 +390,12 @@ impl Run<'_> {
         let jittered = u64::from(self.moment.dice) % ceiling + 1;
         later(self.moment.now, Duration::from_millis(asked_ms.unwrap_or(0).saturating_add(jittered.min(ceiling))))
     }
+}
+
+/// A refusal says that this sending did nothing, and nothing of the one before it that was lost.
+fn refused_in_doubt(words: &str) -> Fault {
+    let message = format!("an earlier sending of the same bytes was lost, and now the target refuses them: {words}");
+    Fault::park(Code::WriteUnknown, message)
 }
 
 /// A refusal past the first step leaves a bill behind that is not in its final state.

@@ -17,6 +17,7 @@ pub(super) fn rules() -> Rules {
         retry_cap: Duration::from_secs(10),
         deadline_tries: 3,
         target_askable: true,
+        target_resend: Resend::Never,
         target_updatable: true,
         sabotage: Sabotage::None,
     }
@@ -42,13 +43,18 @@ pub(super) fn assert_invariants(subject: &Subject) {
             Phase::Received { .. } | Phase::Held => {}
             Phase::Writing { targets } => {
                 let under_way =
-                    |w: &TargetWrite| matches!(w.fate, Fate::Ready | Fate::Intended { .. } | Fate::Asking { .. });
+                    |w: &TargetWrite| !matches!(w.fate, Fate::Written | Fate::Unchanged | Fate::Stopped { .. });
                 assert!(targets.iter().any(under_way), "nothing of a version being written is under way: {}", story());
                 for write in targets {
                     let known = existence(&write.key);
                     assert!(known.is_some(), "a key is being written that the ledger does not keep: {}", story());
                     if write.fate == Fate::Ready && write.step == Step::Create {
-                        assert_eq!(known, Some(Existence::No), "what may exist would be made again: {}", story());
+                        let may_exist = known != Some(Existence::No);
+                        assert_eq!(may_exist, write.doubts > 0, "what may exist would be made again: {}", story());
+                    }
+                    if matches!(write.fate, Fate::Resend { .. }) {
+                        assert_ne!(known, Some(Existence::No), "what is in doubt counts as not there: {}", story());
+                        assert!(write.doubts > 0, "sent again without a doubt: {}", story());
                     }
                     if matches!(write.fate, Fate::Intended { .. }) {
                         assert_ne!(known, Some(Existence::No), "an intent left no trace: {}", story());
@@ -57,7 +63,9 @@ pub(super) fn assert_invariants(subject: &Subject) {
                 }
             }
             Phase::Parked { fault, targets } => {
-                let loose = |w: &TargetWrite| matches!(w.fate, Fate::Intended { .. } | Fate::Asking { .. });
+                let loose = |w: &TargetWrite| {
+                    matches!(w.fate, Fate::Intended { .. } | Fate::Asking { .. } | Fate::Resend { .. })
+                };
                 assert!(!targets.iter().any(loose), "a parked version has a bill under way: {}", story());
                 let unknown =
                     |w: &TargetWrite| matches!(&w.fate, Fate::Stopped { fault } if fault.code == Code::WriteUnknown);
@@ -113,6 +121,10 @@ impl Tale {
 
     fn unaskable() -> Self {
         Self::under(Rules { target_askable: false, ..rules() })
+    }
+
+    fn upsert() -> Self {
+        Self::under(Rules { target_askable: false, target_resend: Resend::SafeUpsert, ..rules() })
     }
 
     fn try_event(&mut self, event: &Event) -> Result<(), Refusal> {
@@ -248,6 +260,13 @@ impl Tale {
     fn asks_at(&self) -> Option<Timestamp> {
         self.actions.iter().find_map(|action| match action {
             Action::Ask { not_before, .. } => Some(not_before.unwrap_or(self.now)),
+            _ => None,
+        })
+    }
+
+    fn sends_at(&self) -> Option<Timestamp> {
+        self.actions.iter().find_map(|action| match action {
+            Action::Enqueue { not_before, .. } => Some(not_before.unwrap_or(self.now)),
             _ => None,
         })
     }
@@ -482,6 +501,112 @@ fn where_the_target_cannot_be_asked_an_unknown_write_parks_and_only_a_person_can
     assert_eq!(tale.retry(1, RetryMode::AfterVerify), Err(Refusal::NotAskable));
     tale.retry(1, RetryMode::IChecked).unwrap();
     assert!(tale.has(|action| matches!(action, Action::Enqueue { .. })));
+}
+
+/// The time after which no request of a tale that is dispatched and lost now can come any more.
+fn settled(tale: &Tale) -> Timestamp {
+    later(tale.now, Duration::from_secs(10) + SETTLE)
+}
+
+#[test]
+fn a_lost_upsert_is_sent_again_with_the_same_bytes_once_it_has_settled() {
+    let mut tale = Tale::upsert();
+    tale.received("a").emit(&[("A", "x")]).dispatch("A").lost("A");
+    let settled_at = settled(&tale);
+    assert_eq!(tale.sends_at(), Some(settled_at));
+    let deadline = later(settled_at, SETTLE);
+    tale.event(Event::Dispatched { version: 1, target: key("A"), deadline });
+    assert!(!tale.changed && tale.actions.is_empty(), "sent before it had settled: {:?}", tale.actions);
+    tale.now = settled_at;
+    tale.dispatch("A");
+    let same = |action: &Action| matches!(action, Action::Send { step: Step::Create, body, attempt: 2, .. } if *body == Digest::of("x"));
+    assert!(tale.has(same), "{:?}", tale.actions);
+    tale.done("A", None);
+    assert_eq!(*tale.end(1), End::Written);
+    assert_eq!(tale.held("A").body, Some(Digest::of("x")));
+}
+
+#[test]
+fn an_answer_that_does_not_mention_an_upsert_is_a_doubt_like_a_lost_one() {
+    let mut tale = Tale::upsert();
+    tale.received("a").emit(&[("A", "x")]).dispatch("A").told("A", Told::Unmentioned);
+    assert_eq!(tale.sends_at(), Some(settled(&tale)));
+}
+
+#[test]
+fn a_newer_version_waits_for_an_upsert_in_doubt_whatever_its_later_sendings_are_told() {
+    let mut tale = Tale::upsert();
+    tale.received("a").emit(&[("A", "x")]).dispatch("A").lost("A").received("b");
+    assert_eq!(*tale.phase(2), Phase::Held);
+    let throttled = Fault::retry(Code::VendorThrottled, None, "slow down");
+    tale.wait(SETTLE * 2).dispatch("A").failed("A", throttled, false);
+    assert_eq!((tale.phase(2), tale.held("A").existence), (&Phase::Held, Existence::Maybe));
+    // In a batch that was refused: the driver makes a retry of it.
+    tale.wait(SETTLE).dispatch("A").failed("A", Fault::retry(Code::TargetRefused, None, "one of them"), false);
+    assert_eq!((tale.phase(2), tale.held("A").existence), (&Phase::Held, Existence::Maybe));
+    tale.event(Event::Restarted).dispatch("A").done("A", None);
+    assert_eq!(*tale.end(1), End::Written);
+    tale.emit(&[("A", "y")]);
+    assert_eq!(tale.parked(2), Code::ChangedAfterWrite);
+}
+
+#[test]
+fn an_upsert_that_is_refused_after_a_lost_one_is_not_called_unwritten() {
+    let refusals: [fn(&mut Tale); 2] = [
+        |tale| {
+            tale.refused("A", "7");
+        },
+        |tale| {
+            tale.failed("A", Fault::park(Code::TargetRefused, "no"), false);
+        },
+    ];
+    for refuse in refusals {
+        let mut tale = Tale::upsert();
+        tale.received("a").emit(&[("A", "x")]).dispatch("A").lost("A").wait(SETTLE * 2).dispatch("A");
+        refuse(&mut tale);
+        assert_eq!((tale.parked(1), tale.held("A").existence), (Code::WriteUnknown, Existence::Maybe));
+        tale.received("b");
+        assert_eq!(*tale.phase(2), Phase::Held, "a person decides first");
+    }
+}
+
+#[test]
+fn an_upsert_that_is_refused_at_once_is_a_refusal() {
+    let mut tale = Tale::upsert();
+    tale.received("a").emit(&[("A", "x")]).dispatch("A").refused("A", "7");
+    assert_eq!((tale.parked(1), tale.held("A").existence), (Code::TargetRefused, Existence::No));
+}
+
+#[test]
+fn an_upsert_that_stays_in_doubt_parks_and_a_person_may_have_it_sent_again() {
+    let mut tale = Tale::upsert();
+    tale.received("a").emit(&[("A", "x")]);
+    for _ in 0..DOUBTS_LIMIT {
+        tale.wait(SETTLE * 10).dispatch("A").lost("A");
+    }
+    assert_eq!(tale.parked(1), Code::WriteUnknown);
+    assert_eq!(tale.retry(1, RetryMode::Plain), Err(Refusal::Unknown(1)));
+    let mut again = tale.clone();
+    again.retry(1, RetryMode::AfterVerify).unwrap();
+    assert_eq!(again.sends_at(), Some(later(again.now, SETTLE)));
+    again.wait(SETTLE).dispatch("A").done("A", None);
+    assert_eq!(*again.end(1), End::Written);
+    tale.retry(1, RetryMode::IChecked).unwrap();
+    assert_eq!(tale.sends_at(), Some(tale.now));
+    tale.dispatch("A").refused("A", "7");
+    assert_eq!(tale.parked(1), Code::TargetRefused, "the person's word ended the doubt");
+}
+
+#[test]
+fn a_restart_sends_an_upsert_again_and_settles_from_the_restart() {
+    let mut tale = Tale::upsert();
+    tale.received("a").emit(&[("A", "x")]).dispatch("A").event(Event::Restarted);
+    assert_eq!(tale.sends_at(), Some(settled(&tale)), "the request may still be under way");
+    tale.wait(SETTLE * 10).event(Event::Restarted);
+    assert_eq!(tale.sends_at(), Some(later(tale.now, SETTLE)));
+    tale.rules.target_resend = Resend::Never;
+    tale.event(Event::Restarted);
+    assert_eq!(tale.parked(1), Code::WriteUnknown, "the settings no longer allow it");
 }
 
 #[test]
@@ -1156,6 +1281,7 @@ fn kinds(subject: &Subject) -> BTreeSet<&'static str> {
                 Fate::Ready => "ready",
                 Fate::Intended { .. } => "intended",
                 Fate::Asking { .. } => "asking",
+                Fate::Resend { .. } => "resend",
                 Fate::Written => "written",
                 Fate::Unchanged => "unchanged",
                 Fate::Stopped { .. } => "stopped",
@@ -1169,8 +1295,10 @@ fn kinds(subject: &Subject) -> BTreeSet<&'static str> {
 fn every_event_in_every_state_that_can_be_reached_keeps_the_invariants() {
     let mut all_reached = BTreeSet::new();
     for on_change in [OnChange::Update, OnChange::Ignore, OnChange::Park] {
-        for target_askable in [true, false] {
-            let mut begin = Tale::under(Rules { on_change, target_askable, ..rules() });
+        for (target_askable, target_resend) in
+            [(true, Resend::Never), (false, Resend::Never), (false, Resend::SafeUpsert)]
+        {
+            let mut begin = Tale::under(Rules { on_change, target_askable, target_resend, ..rules() });
             begin.received("a");
             let mut seen = BTreeSet::new();
             let mut reached = BTreeSet::new();
@@ -1181,6 +1309,10 @@ fn every_event_in_every_state_that_can_be_reached_keeps_the_invariants() {
                 for tale in edge {
                     for event in every_event(&tale) {
                         let mut tale = tale.clone();
+                        // What waits to be sent again is only sent once its time has come.
+                        if target_resend == Resend::SafeUpsert && matches!(event, Event::Dispatched { .. }) {
+                            tale.wait(SETTLE * 60);
+                        }
                         if tale.try_event(&event).is_ok() && tale.changed && seen.insert(shape(&tale.subject)) {
                             reached.extend(kinds(&tale.subject));
                             next.push(tale);
@@ -1194,7 +1326,7 @@ fn every_event_in_every_state_that_can_be_reached_keeps_the_invariants() {
             all_reached.extend(reached);
         }
     }
-    assert_eq!(all_reached.len(), 11, "not every phase and fate was reached: {all_reached:?}");
+    assert_eq!(all_reached.len(), 12, "not every phase and fate was reached: {all_reached:?}");
 }
 
 fn every_event(tale: &Tale) -> Vec<Event> {
@@ -1229,11 +1361,13 @@ fn shape(subject: &Subject) -> String {
                 Fate::Ready => "ready".to_owned(),
                 Fate::Intended { .. } => "intended".into(),
                 Fate::Asking { .. } => "asking".into(),
+                Fate::Resend { .. } => "resend".into(),
                 Fate::Written => "written".into(),
                 Fate::Unchanged => "unchanged".into(),
                 Fate::Stopped { fault } => format!("stopped {}", fault.code),
             };
             shape += &format!("{} {:?} {fate} {};", write.key, write.step, write.attempt.min(2));
+            shape += &format!("{};", write.doubts.min(2));
         }
     }
     for (key, held) in &subject.targets {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use crate::connectors::Step;
+use crate::connectors::{Resend, Step};
 use crate::fault::{Code, Disposition, Fault};
 use crate::model::{Digest, TargetKey};
 
@@ -199,6 +199,9 @@ impl Run<'_> {
             let (version, target) = (number, write.key.clone());
             match write.fate {
                 Fate::Ready => self.actions.push(Action::Enqueue { version, target, not_before: None }),
+                Fate::Resend { settled_at } => {
+                    self.actions.push(Action::Enqueue { version, target, not_before: Some(settled_at) });
+                }
                 Fate::Asking { .. } => self.actions.push(Action::Ask { version, target, not_before: None }),
                 _ => {}
             }
@@ -248,9 +251,21 @@ impl Run<'_> {
         {
             return Err(Refusal::Outdated(newer.number));
         }
+        let askable = self.rules.target_askable;
         match mode {
             RetryMode::Plain if code == Code::WriteUnknown => return Err(Refusal::Unknown(number)),
-            RetryMode::AfterVerify | RetryMode::Plain if !self.rules.target_askable => return Err(Refusal::NotAskable),
+            // To send the same bytes again is all the asking that such a target allows.
+            RetryMode::AfterVerify if !askable && self.rules.target_resend == Resend::SafeUpsert => {
+                let settled_at = later(self.moment.now, self.rules.settle);
+                for write in &mut writes {
+                    let Fate::Stopped { fault } = &write.fate else { continue };
+                    if fault.code == Code::WriteUnknown {
+                        write.doubts = 1;
+                        write.fate = Fate::Resend { settled_at };
+                    }
+                }
+            }
+            RetryMode::AfterVerify | RetryMode::Plain if !askable => return Err(Refusal::NotAskable),
             RetryMode::Plain | RetryMode::AfterVerify => {
                 for write in &mut writes {
                     let Fate::Stopped { fault } = &write.fate else { continue };
@@ -267,6 +282,7 @@ impl Run<'_> {
                         write.step = Step::Create;
                         self.subject.targets.insert(write.key.clone(), Held::default());
                     }
+                    write.doubts = 0;
                     write.fate = Fate::Ready;
                 }
             }
@@ -313,7 +329,7 @@ impl Run<'_> {
         let Some(version) = self.subject.version(number) else { return };
         let Phase::Writing { targets } = &version.phase else { return };
         let under_way =
-            |write: &TargetWrite| matches!(write.fate, Fate::Ready | Fate::Intended { .. } | Fate::Asking { .. });
+            |write: &TargetWrite| !matches!(write.fate, Fate::Written | Fate::Unchanged | Fate::Stopped { .. });
         if targets.iter().any(under_way) {
             return;
         }
@@ -388,6 +404,7 @@ fn fresh_write(emitted: Emitted) -> TargetWrite {
         attempt: 0,
         disputes: 0,
         verified: false,
+        doubts: 0,
         fate: Fate::Ready,
     }
 }

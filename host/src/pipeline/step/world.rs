@@ -86,6 +86,8 @@ struct World {
     trouble: bool,
     /// The target refuses a number that is taken.
     unique: bool,
+    /// A write is an upsert by key.
+    upsert: bool,
     story: Vec<String>,
 }
 
@@ -132,6 +134,7 @@ impl World {
             chance,
             rules,
             unique,
+            upsert: false,
             now_ms: 0,
             records,
             subjects: vec![Subject::default(); DOCUMENTS],
@@ -142,6 +145,15 @@ impl World {
             trouble: true,
             story: vec![format!("seed {seed}, {on_change:?}")],
         }
+    }
+
+    /// A target that cannot be asked, and where the same bytes twice are the same as once.
+    fn upsert(seed: u64, sabotage: Sabotage) -> Self {
+        let mut world = Self::new(seed, sabotage);
+        (world.rules.target_askable, world.rules.target_resend) = (false, Resend::SafeUpsert);
+        (world.unique, world.upsert) = (false, true);
+        world.bills.clear();
+        world
     }
 
     /// Lives through some trouble and comes to rest; the violation that was found, if one was.
@@ -405,6 +417,14 @@ impl World {
             return self.violation("an older version was written after a newer one");
         }
         *newest = revision;
+        let standing = self.bills.iter_mut().find(|bill| bill.key == *target);
+        if let (true, Step::Create, Some(bill)) = (self.upsert, step, standing) {
+            if bill.body != body {
+                return self.violation("a bill was made over another");
+            }
+            bill.audited = true;
+            return Ok(bill.id.clone());
+        }
         if step == Step::Create {
             let id = format!("id {}", self.bills.len());
             self.bills.push(Bill { key: target.clone(), id: id.clone(), body, audited: true });
@@ -498,6 +518,23 @@ const WORLDS: u64 = 4_000;
 
 fn first_violation(sabotage: Sabotage) -> Option<String> {
     (0..WORLDS).find_map(|seed| World::new(seed, sabotage).run().err())
+}
+
+fn first_violation_of_upserts(sabotage: Sabotage) -> Option<String> {
+    (0..WORLDS).find_map(|seed| World::upsert(seed, sabotage).run().err())
+}
+
+#[test]
+fn in_no_world_of_upserts_is_a_document_lost_or_overtaken_or_other_bytes_sent_in_doubt() {
+    if let Some(violation) = first_violation_of_upserts(Sabotage::None) {
+        panic!("{violation}");
+    }
+}
+
+#[test]
+fn a_world_of_upserts_that_does_not_settle_lets_an_old_version_come_behind_a_new_one() {
+    let violation = first_violation_of_upserts(Sabotage::NoSettle).expect("nothing noticed that nobody settles");
+    assert!(violation.starts_with("an older version was written after a newer one"), "{violation}");
 }
 
 #[test]
