@@ -348,7 +348,8 @@ async fn a_window_over_the_vendors_limit_is_asked_for_in_parts() {
 #[tokio::test]
 async fn there_is_no_reading_by_row_version() {
     let stub = Stub::start(|_, seen| serve(seen, 0)).await;
-    let (result, _) = read(&source(&stub, "", ""), &Span::After { row_version: 1 }).await;
+    let (result, _) =
+        read(&source(&stub, "", ""), &Span::After { row_version: 1, since: jiff::Timestamp::UNIX_EPOCH }).await;
     assert!(matches!(result, Err(Error::Unknown { .. })), "{result:?}");
     assert!(stub.seen().is_empty());
 }
