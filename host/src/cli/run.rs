@@ -168,8 +168,7 @@ impl Reporter {
 
     fn show(&self, progress: &Progress) {
         let Progress { scheme, received, finished, parked, backlog } = progress;
-        let line =
-            format!("{scheme}: {received} read, {finished} finished, {parked} parked, {backlog} under way");
+        let line = format!("{scheme}: {received} read, {finished} finished, {parked} parked, {backlog} under way");
         if let Some(bar) = &self.bar {
             bar.set_message(line);
             bar.tick();

@@ -7,17 +7,19 @@ use crate::model::{OperationName, System};
 
 use super::http::Http;
 use super::settings::SettingProblem;
-use super::{Source, Target, jushuitan_qimen, kingdee_k3cloud};
+use super::{ReferenceSource, Source, Target, jushuitan_qimen, kingdee_jdy, kingdee_k3cloud, yonyou_u8};
 
 /// One tenant's account at a vendor, ready to be used. Everything made from one connection shares its session and its
 /// limits.
 #[derive(Debug, Clone)]
 pub enum Connection {
     JushuitanQimen(jushuitan_qimen::Connection),
+    YonyouU8(yonyou_u8::Connection),
     KingdeeK3cloud(kingdee_k3cloud::Connection),
+    KingdeeJdy(kingdee_jdy::Connection),
 }
 
-const KNOWN: &str = "this build knows jushuitan_qimen and kingdee_k3cloud";
+const KNOWN: &str = "this build knows jushuitan_qimen, yonyou_u8, kingdee_k3cloud and kingdee_jdy";
 
 impl Connection {
     /// `table` is the connection's, without `name` and `system`; secrets are resolved and stand in it as text.
@@ -25,7 +27,9 @@ impl Connection {
         match system {
             System::JushuitanQimen => jushuitan_qimen::Connection::parse(table).map(Self::JushuitanQimen),
             System::KingdeeK3cloud => kingdee_k3cloud::Connection::parse(table).map(Self::KingdeeK3cloud),
-            System::WangdiantongQimen | System::YonyouU8 | System::KingdeeJdy => {
+            System::YonyouU8 => yonyou_u8::Connection::parse(table).map(Self::YonyouU8),
+            System::KingdeeJdy => kingdee_jdy::Connection::parse(table).map(Self::KingdeeJdy),
+            System::WangdiantongQimen => {
                 let message = format!("{system} is not in this build");
                 Err(vec![SettingProblem::new("connection.system", message, KNOWN)])
             }
@@ -35,7 +39,9 @@ impl Connection {
     pub fn system(&self) -> System {
         match self {
             Connection::JushuitanQimen(_) => System::JushuitanQimen,
+            Connection::YonyouU8(_) => System::YonyouU8,
             Connection::KingdeeK3cloud(_) => System::KingdeeK3cloud,
+            Connection::KingdeeJdy(_) => System::KingdeeJdy,
         }
     }
 
@@ -52,7 +58,14 @@ impl Connection {
                 let options = jushuitan_qimen::Options::parse(options)?;
                 Ok(Arc::new(jushuitan_qimen::Saleouts::new(connection, http, options)))
             }
-            Connection::KingdeeK3cloud(_) => Err(no_such(self.system(), "source", "read from")),
+            Connection::YonyouU8(connection) => {
+                known(operation, yonyou_u8::OPERATION, "source")?;
+                let options = yonyou_u8::Options::parse(options)?;
+                Ok(Arc::new(yonyou_u8::Saleouts::new(connection, http, options)))
+            }
+            Connection::KingdeeK3cloud(_) | Connection::KingdeeJdy(_) => {
+                Err(no_such(self.system(), "source", "read from"))
+            }
         }
     }
 
@@ -69,7 +82,22 @@ impl Connection {
                 let options = kingdee_k3cloud::Options::parse(options)?;
                 Ok(Arc::new(kingdee_k3cloud::Bills::new(connection, http, options)))
             }
-            Connection::JushuitanQimen(_) => Err(no_such(self.system(), "target", "written to")),
+            Connection::KingdeeJdy(connection) => {
+                known(operation, kingdee_jdy::OPERATION, "target")?;
+                let options = kingdee_jdy::Options::parse(options)?;
+                Ok(Arc::new(kingdee_jdy::Bills::new(connection, http, options)))
+            }
+            Connection::JushuitanQimen(_) | Connection::YonyouU8(_) => {
+                Err(no_such(self.system(), "target", "written to"))
+            }
+        }
+    }
+
+    /// The tables of reference data that this connection serves; `None` where its system has none.
+    pub fn references(&self, http: &Http) -> Option<Arc<dyn ReferenceSource>> {
+        match self {
+            Connection::KingdeeJdy(connection) => Some(Arc::new(connection.references(http))),
+            Connection::JushuitanQimen(_) | Connection::YonyouU8(_) | Connection::KingdeeK3cloud(_) => None,
         }
     }
 }
@@ -108,8 +136,8 @@ mod tests {
 
     #[test]
     fn a_system_that_is_not_in_this_build_says_which_are() {
-        let problems = Connection::parse(System::YonyouU8, toml::Table::new()).unwrap_err();
-        assert!(problems[0].remedy.contains("jushuitan_qimen and kingdee_k3cloud"), "{problems:?}");
+        let problems = Connection::parse(System::WangdiantongQimen, toml::Table::new()).unwrap_err();
+        assert!(problems[0].remedy.contains("kingdee_k3cloud and kingdee_jdy"), "{problems:?}");
     }
 
     #[test]

@@ -30,11 +30,8 @@ impl Webhook {
 #[async_trait]
 impl Post for Webhook {
     async fn post(&self, body: String) -> Result<(), String> {
-        let request = self
-            .http
-            .post(self.address.expose())
-            .header(reqwest::header::CONTENT_TYPE, "application/json")
-            .body(body);
+        let request =
+            self.http.post(self.address.expose()).header(reqwest::header::CONTENT_TYPE, "application/json").body(body);
         // The address often carries a token: no error may quote it.
         let answer = request.send().await.map_err(|error| error.without_url().to_string())?;
         if answer.status().is_success() { Ok(()) } else { Err(format!("HTTP {}", answer.status())) }

@@ -26,11 +26,18 @@ pub struct Line {
 #[serde(rename_all = "snake_case")]
 pub enum Standing {
     /// The target has no such bill: it would be created.
-    Create { target: String },
+    Create {
+        target: String,
+    },
     /// The bill is there, as intended.
-    Exists { target: String },
+    Exists {
+        target: String,
+    },
     /// The bill is there with other content.
-    Differs { target: String, differences: Vec<Difference> },
+    Differs {
+        target: String,
+        differences: Vec<Difference>,
+    },
     Skip(Reason),
     Reject(Reason),
     Fault(Fault),

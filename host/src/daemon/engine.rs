@@ -232,8 +232,9 @@ impl Assembly<'_> {
         match result {
             Ok(value) => Some(value),
             Err(problems) => {
-                self.problems
-                    .extend(problems.iter().map(|one| format!("{place}: {}: {} ({})", one.path, one.message, one.remedy)));
+                self.problems.extend(
+                    problems.iter().map(|one| format!("{place}: {}: {} ({})", one.path, one.message, one.remedy)),
+                );
                 None
             }
         }

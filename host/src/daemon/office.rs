@@ -271,8 +271,7 @@ impl Office {
         };
         let moment = Moment { now: (self.now)(), dice: 0 };
         let works = [Work::new(key, event)];
-        let mut settled =
-            commit_round(&desk.ledger, &desk.destination, &desk.rules, moment, &works, None).await?;
+        let mut settled = commit_round(&desk.ledger, &desk.destination, &desk.rules, moment, &works, None).await?;
         match settled.refusals.remove(&0) {
             Some(refusal) => Err(CommandError::from(refusal).into()),
             None => Ok(version),
@@ -322,7 +321,9 @@ impl Office {
                 let mut scopes: Vec<Scope> = self
                     .desks
                     .iter()
-                    .flat_map(|desk| desk.connections.iter().map(|connection| (desk.tenant.clone(), connection.clone())))
+                    .flat_map(|desk| {
+                        desk.connections.iter().map(|connection| (desk.tenant.clone(), connection.clone()))
+                    })
                     .filter(|(_, connection)| connection.as_str() == name)
                     .map(|(tenant, connection)| Scope::Connection(tenant, connection))
                     .collect();
@@ -450,9 +451,7 @@ fn bills(version: &Version) -> &[TargetWrite] {
 fn summary(scheme: &str, key: &DocumentKey, version: &Version) -> Summary {
     let (code, message) = match &version.phase {
         Phase::Parked { fault, .. } => (Some(fault.code.to_string()), Some(mask_text(&fault.to_string()))),
-        Phase::Done { end: End::Skipped(reason), .. } => {
-            (Some(reason.code.clone()), Some(mask_text(&reason.message)))
-        }
+        Phase::Done { end: End::Skipped(reason), .. } => (Some(reason.code.clone()), Some(mask_text(&reason.message))),
         Phase::Done { end: End::Discarded { reason }, .. } => (None, Some(reason.clone())),
         Phase::Done { end: End::Superseded { by }, .. } => (None, Some(format!("by version {by}"))),
         _ => (None, None),

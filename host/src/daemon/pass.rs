@@ -35,8 +35,11 @@ const PROGRESS_INTERVAL: Duration = Duration::from_millis(200);
 
 /// Runs one pass of each scheme, one after another. `Err` lists what did not work; what did is done all the same.
 pub async fn run_pass(engine: &Engine, options: &PassOptions<'_>) -> Result<Vec<Progress>, Vec<String>> {
-    let chosen: Vec<&Scheme> =
-        engine.schemes.iter().filter(|scheme| options.scheme.is_none_or(|name| scheme.config.name.as_str() == name)).collect();
+    let chosen: Vec<&Scheme> = engine
+        .schemes
+        .iter()
+        .filter(|scheme| options.scheme.is_none_or(|name| scheme.config.name.as_str() == name))
+        .collect();
     if chosen.is_empty() {
         let known: Vec<&str> = engine.schemes.iter().map(|scheme| scheme.config.name.as_str()).collect();
         return Err(vec![format!("there is no such scheme; there are: {}", known.join(", "))]);

@@ -21,7 +21,7 @@ use crate::state::Store;
 use crate::telemetry::{Alerts, Metrics, SchemeRef};
 
 use super::transformer::{SandboxTransformer, Tables};
-use super::watcher::{Seen, SchemeWatcher};
+use super::watcher::{SchemeWatcher, Seen};
 
 /// A scheme that can be started.
 pub struct Scheme {

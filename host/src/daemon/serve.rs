@@ -17,10 +17,10 @@ use crate::pipeline::step::Sabotage;
 use crate::telemetry::{Alert, AlertKind, AlertSettings, Alerts};
 
 use super::alerts::Webhook;
+use super::control;
 use super::engine::{Engine, OpenError};
 use super::health::{self, Health};
 use super::scheme::Scheme;
-use super::control;
 
 /// How long a shutdown waits for requests under way before it abandons them. Abandoning is safe: they are intents, and
 /// the next start asks what became of them.
@@ -240,4 +240,3 @@ async fn watch(
         }
     }
 }
-

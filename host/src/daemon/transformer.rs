@@ -61,12 +61,7 @@ fn ran(run: Run) -> Ran {
     if run.logs_dropped > 0 {
         logs.push(format!("({} more lines were over the cap)", run.logs_dropped));
     }
-    Ran {
-        verdict: run.verdict.map_err(|error| error.fault()),
-        fuel: run.fuel,
-        memory_bytes: run.memory_bytes,
-        logs,
-    }
+    Ran { verdict: run.verdict.map_err(|error| error.fault()), fuel: run.fuel, memory_bytes: run.memory_bytes, logs }
 }
 
 fn level(level: Level) -> &'static str {

@@ -63,8 +63,7 @@ impl Watcher for SchemeWatcher {
     }
 
     fn parked(&self, code: Code) {
-        let outcome =
-            if code == Code::Rejected { telemetry::Outcome::Rejected } else { telemetry::Outcome::Parked };
+        let outcome = if code == Code::Rejected { telemetry::Outcome::Rejected } else { telemetry::Outcome::Parked };
         self.metrics.document_done(&self.scheme, outcome);
     }
 
