@@ -178,4 +178,24 @@ mod tests {
         );
         assert_eq!(paths(k3.target(&http, &save, table("form = \"STK_X\"\nbatch_size = 0"))).len(), 2);
     }
+
+    #[test]
+    fn u8_is_read_from_and_jdy_is_written_to_and_looked_up_in() {
+        let http = Http::new(None).unwrap();
+        let u8_table = "base_url = \"https://h.example/\"\napp_key = \"1\"\napp_secret = \"topsecret\"\nfrom_account = \"f\"\nto_account = \"t\"";
+        let jdy_table = "base_url = \"https://h.example/\"\nclient_id = \"1\"\nclient_secret = \"topsecret\"\nouter_instance_id = \"2\"";
+        let u8_connection = Connection::parse(System::YonyouU8, table(u8_table)).unwrap();
+        let jdy = Connection::parse(System::KingdeeJdy, table(jdy_table)).unwrap();
+        assert!(!format!("{u8_connection:?} {jdy:?}").contains("topsecret"));
+        assert_eq!((u8_connection.system(), jdy.system()), (System::YonyouU8, System::KingdeeJdy));
+        let list = OperationName::new("saleoutlist/batch_get").unwrap();
+        let save = OperationName::new("jdy/inv/inv_check_gain_bill_save").unwrap();
+        assert!(u8_connection.source(&http, &list, toml::Table::new()).is_ok());
+        assert!(jdy.target(&http, &save, toml::Table::new()).is_ok());
+        assert_eq!(paths(u8_connection.target(&http, &list, toml::Table::new())), ["target.connection"]);
+        assert_eq!(paths(jdy.source(&http, &save, toml::Table::new())), ["source.connection"]);
+        assert_eq!(paths(jdy.target(&http, &list, toml::Table::new())), ["target.operation"]);
+        assert!(u8_connection.references(&http).is_none());
+        assert_eq!(jdy.references(&http).unwrap().tables().len(), 3);
+    }
 }
