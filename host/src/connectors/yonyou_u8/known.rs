@@ -36,7 +36,7 @@ impl Known {
     pub fn add(&self, marks: impl IntoIterator<Item = Digest>) {
         let mut bills = self.bills.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         for mark in marks {
-            if bills.set.insert(mark.clone()) {
+            if bills.set.insert(mark) {
                 bills.order.push_back(mark);
             }
             if bills.order.len() > self.limit
