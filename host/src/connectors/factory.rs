@@ -7,18 +7,20 @@ use crate::model::{OperationName, System};
 
 use super::http::Http;
 use super::settings::SettingProblem;
-use super::{Source, Target, jushuitan_qimen, kingdee_k3cloud, wangdiantong_qimen};
+use super::{
+    ReferenceSource, Source, Target, jushuitan_qimen, kingdee_jdy, kingdee_k3cloud, wangdiantong_qimen, yonyou_u8,
+};
 
 /// One tenant's account at a vendor, ready to be used. Everything made from one connection shares its session and its
 /// limits.
 #[derive(Debug, Clone)]
 pub enum Connection {
     JushuitanQimen(jushuitan_qimen::Connection),
+    YonyouU8(yonyou_u8::Connection),
     KingdeeK3cloud(kingdee_k3cloud::Connection),
+    KingdeeJdy(kingdee_jdy::Connection),
     WangdiantongQimen(wangdiantong_qimen::Connection),
 }
-
-const KNOWN: &str = "this build knows jushuitan_qimen, kingdee_k3cloud and wangdiantong_qimen";
 
 impl Connection {
     /// `table` is the connection's, without `name` and `system`; secrets are resolved and stand in it as text.
@@ -27,18 +29,18 @@ impl Connection {
             System::JushuitanQimen => jushuitan_qimen::Connection::parse(table).map(Self::JushuitanQimen),
             System::KingdeeK3cloud => kingdee_k3cloud::Connection::parse(table).map(Self::KingdeeK3cloud),
             System::WangdiantongQimen => wangdiantong_qimen::Connection::parse(table).map(Self::WangdiantongQimen),
-            System::YonyouU8 | System::KingdeeJdy => {
-                let message = format!("{system} is not in this build");
-                Err(vec![SettingProblem::new("connection.system", message, KNOWN)])
-            }
+            System::YonyouU8 => yonyou_u8::Connection::parse(table).map(Self::YonyouU8),
+            System::KingdeeJdy => kingdee_jdy::Connection::parse(table).map(Self::KingdeeJdy),
         }
     }
 
     pub fn system(&self) -> System {
         match self {
             Connection::JushuitanQimen(_) => System::JushuitanQimen,
+            Connection::YonyouU8(_) => System::YonyouU8,
             Connection::KingdeeK3cloud(_) => System::KingdeeK3cloud,
             Connection::WangdiantongQimen(_) => System::WangdiantongQimen,
+            Connection::KingdeeJdy(_) => System::KingdeeJdy,
         }
     }
 
@@ -60,7 +62,14 @@ impl Connection {
                 let options = wangdiantong_qimen::StockinOptions::parse(options)?;
                 Ok(Arc::new(wangdiantong_qimen::Stockins::new(connection, http, options)))
             }
-            Connection::KingdeeK3cloud(_) => Err(no_such(self.system(), "source", "read from")),
+            Connection::YonyouU8(connection) => {
+                known(operation, yonyou_u8::OPERATION, "source")?;
+                let options = yonyou_u8::Options::parse(options)?;
+                Ok(Arc::new(yonyou_u8::Saleouts::new(connection, http, options)))
+            }
+            Connection::KingdeeK3cloud(_) | Connection::KingdeeJdy(_) => {
+                Err(no_such(self.system(), "source", "read from"))
+            }
         }
     }
 
@@ -82,7 +91,25 @@ impl Connection {
                 let options = wangdiantong_qimen::PushOptions::parse(options)?;
                 Ok(Arc::new(wangdiantong_qimen::Trades::new(connection, http, options)))
             }
-            Connection::JushuitanQimen(_) => Err(no_such(self.system(), "target", "written to")),
+            Connection::KingdeeJdy(connection) => {
+                known(operation, kingdee_jdy::OPERATION, "target")?;
+                let options = kingdee_jdy::Options::parse(options)?;
+                Ok(Arc::new(kingdee_jdy::Bills::new(connection, http, options)))
+            }
+            Connection::JushuitanQimen(_) | Connection::YonyouU8(_) => {
+                Err(no_such(self.system(), "target", "written to"))
+            }
+        }
+    }
+
+    /// The tables of reference data that this connection serves; `None` where its system has none.
+    pub fn references(&self, http: &Http) -> Option<Arc<dyn ReferenceSource>> {
+        match self {
+            Connection::KingdeeJdy(connection) => Some(Arc::new(connection.references(http))),
+            Connection::JushuitanQimen(_)
+            | Connection::YonyouU8(_)
+            | Connection::KingdeeK3cloud(_)
+            | Connection::WangdiantongQimen(_) => None,
         }
     }
 }
@@ -118,12 +145,6 @@ mod tests {
     const JST: &str =
         "base_url = \"https://h.example/router/qm\"\napp_key = \"1\"\napp_secret = \"topsecret\"\ncustomer_id = \"2\"";
     const K3: &str = "base_url = \"https://h.example/k3cloud/\"\nacct_id = \"a\"\nuser_name = \"u\"\napp_id = \"1_x\"\napp_secret = \"topsecret\"";
-
-    #[test]
-    fn a_system_that_is_not_in_this_build_says_which_are() {
-        let problems = Connection::parse(System::YonyouU8, toml::Table::new()).unwrap_err();
-        assert!(problems[0].remedy.contains("kingdee_k3cloud and wangdiantong_qimen"), "{problems:?}");
-    }
 
     #[test]
     fn every_problem_of_a_connection_is_named_at_once_and_no_secret_is() {
@@ -188,5 +209,25 @@ mod tests {
             paths(Connection::parse(System::WangdiantongQimen, table(&JST.replace("customer_id", "customer")))),
             ["connection.customer", "connection.sid"]
         );
+    }
+
+    #[test]
+    fn u8_is_read_from_and_jdy_is_written_to_and_looked_up_in() {
+        let http = Http::new(None).unwrap();
+        let u8_table = "base_url = \"https://h.example/\"\napp_key = \"1\"\napp_secret = \"topsecret\"\nfrom_account = \"f\"\nto_account = \"t\"";
+        let jdy_table = "base_url = \"https://h.example/\"\nclient_id = \"1\"\nclient_secret = \"topsecret\"\nouter_instance_id = \"2\"";
+        let u8_connection = Connection::parse(System::YonyouU8, table(u8_table)).unwrap();
+        let jdy = Connection::parse(System::KingdeeJdy, table(jdy_table)).unwrap();
+        assert!(!format!("{u8_connection:?} {jdy:?}").contains("topsecret"));
+        assert_eq!((u8_connection.system(), jdy.system()), (System::YonyouU8, System::KingdeeJdy));
+        let list = OperationName::new("saleoutlist/batch_get").unwrap();
+        let save = OperationName::new("jdy/inv/inv_check_gain_bill_save").unwrap();
+        assert!(u8_connection.source(&http, &list, toml::Table::new()).is_ok());
+        assert!(jdy.target(&http, &save, toml::Table::new()).is_ok());
+        assert_eq!(paths(u8_connection.target(&http, &list, toml::Table::new())), ["target.connection"]);
+        assert_eq!(paths(jdy.source(&http, &save, toml::Table::new())), ["source.connection"]);
+        assert_eq!(paths(jdy.target(&http, &list, toml::Table::new())), ["target.operation"]);
+        assert!(u8_connection.references(&http).is_none());
+        assert_eq!(jdy.references(&http).unwrap().tables().len(), 3);
     }
 }

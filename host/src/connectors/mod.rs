@@ -7,8 +7,10 @@
 mod clock;
 mod error;
 mod factory;
+mod flight;
 mod http;
 mod jushuitan_qimen;
+mod kingdee_jdy;
 mod kingdee_k3cloud;
 mod limits;
 mod qimen;
@@ -17,6 +19,7 @@ mod settings;
 mod stub;
 mod text;
 mod wangdiantong_qimen;
+mod yonyou_u8;
 
 use std::ops::Range;
 
@@ -235,6 +238,17 @@ pub trait Target: Send + Sync {
     fn request_timeout(&self) -> std::time::Duration;
 
     async fn probe(&self) -> Result<(), Error>;
+}
+
+/// A system that tables of reference data are read from: what a module looks ids up in.
+#[async_trait]
+pub trait ReferenceSource: Send + Sync {
+    /// The tables it serves, such as `kingdee_jdy.material`.
+    fn tables(&self) -> &[&str];
+
+    /// All entries of one table as it is now: key and JSON value. A key that the system holds more than once is left
+    /// out, for nobody can say which entry is meant.
+    async fn fetch(&self, table: &str) -> Result<Vec<(String, String)>, Error>;
 }
 
 /// Where a value stands in a page, so that a record's own bytes can be kept.
