@@ -112,7 +112,8 @@ fn the_documented_example_can_be_loaded() {
     let set = |name: &str| ["JST_APP_SECRET", "K3_APP_SECRET"].contains(&name).then(|| "x".to_owned());
     let config = Folder::new().load(&text, &LoadOptions::new(&set)).unwrap_or_else(|problems| panic!("{problems}"));
     assert_eq!((config.connections.len(), config.schemes.len()), (2, 1));
-    assert_eq!(config.schemes[0].parameters, r#"{"default_org":"101","shop_customers":{"12948597":"C0001"}}"#);
+    let parameters = r#"{"default":{"currency":"PRE001","department":"00006","organisation":"101","profit_centre":"LY004"},"shop_customers":{"12948597":"KH0102"}}"#;
+    assert_eq!(config.schemes[0].parameters, parameters);
 }
 
 /// The example promises that what it comments out is the default, and every key is one that is known.
