@@ -12,15 +12,18 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use vendor_sim::{Fault, JdyOptions, Money, MoverTarget, Options, RateLimit, U8Options, WangdiantongOptions, start};
 
-/// Plays the vendors' systems on a loopback port.
+/// Plays the vendors' systems on a loopback port. The first line of output is JSON and says where they are and with
+/// which credentials; SIGTERM or Ctrl-C ends it.
 #[derive(Debug, Parser)]
 #[command(name = "vendor-sim", version)]
 struct Arguments {
+    /// Address and port; port 0 takes a free one and the first line of output says which.
     #[arg(long, default_value = "127.0.0.1:0")]
     listen: SocketAddr,
     /// Documents the source has at the start.
     #[arg(long, default_value_t = 100)]
     documents: usize,
+    /// The same seed gives the same documents.
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// Start of the documents' modification times, RFC 3339. Default: three days before the end.
@@ -44,12 +47,16 @@ struct Arguments {
     /// Documents that are cancelled while somebody reads.
     #[arg(long, default_value_t = 0)]
     cancel: usize,
+    /// Documents of a hundred whose status a mapping skips.
     #[arg(long, default_value_t = 4)]
     skip_percent: u32,
+    /// Documents of a hundred that lack something a mapping needs.
     #[arg(long, default_value_t = 4)]
     reject_percent: u32,
+    /// Documents of a hundred whose bill the target refuses.
     #[arg(long, default_value_t = 3)]
     refuse_percent: u32,
+    /// Rows a page may hold.
     #[arg(long, default_value_t = 50)]
     page_size_limit: usize,
     /// How amounts are written: text, number, or either from document to document (mixed).

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand, ValueEnum};
 
+use crate::config;
 use crate::daemon::{
     Client, CommandRequest, DocumentState, DocumentView, Engine, Filter, Office, OfficeError, PauseRequest, Summary,
 };
@@ -39,16 +40,20 @@ enum Format {
 pub struct ListArguments {
     #[command(flatten)]
     config: ConfigArguments,
+    /// Only documents of this scheme
     #[arg(long)]
     scheme: Option<String>,
-    /// Only documents in this state; may be repeated
+    /// Only documents in this state; may be repeated. One of received, held, writing, verifying, parked, written,
+    /// unchanged, skipped, ignored, superseded, discarded
     #[arg(long, value_parser = state)]
     state: Vec<DocumentState>,
     /// Begin after this key
     #[arg(long)]
     after: Option<String>,
+    /// At most so many documents
     #[arg(long, default_value_t = 100)]
     limit: usize,
+    /// For people, or one JSON object a line
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
 }
@@ -59,11 +64,13 @@ pub struct ShowArguments {
     key: String,
     #[command(flatten)]
     config: ConfigArguments,
+    /// The document's scheme; needed where several schemes have this key
     #[arg(long)]
     scheme: Option<String>,
     /// Show names, phones, addresses and identity numbers
     #[arg(long)]
     unmask: bool,
+    /// For people, or one JSON object
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
 }
@@ -71,9 +78,11 @@ pub struct ShowArguments {
 #[derive(Debug, Args)]
 #[command(after_help = "Example: crossdock document retry 166001 --after-verify")]
 pub struct RetryArguments {
+    /// The document's key
     key: String,
     #[command(flatten)]
     config: ConfigArguments,
+    /// The document's scheme; needed where several schemes have this key
     #[arg(long)]
     scheme: Option<String>,
     /// The version; the newest parked one where none is named
@@ -88,12 +97,16 @@ pub struct RetryArguments {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "Example: crossdock document discard 166001 --reason 'entered by hand'")]
 pub struct DiscardArguments {
+    /// The document's key
     key: String,
     #[command(flatten)]
     config: ConfigArguments,
+    /// The document's scheme; needed where several schemes have this key
     #[arg(long)]
     scheme: Option<String>,
+    /// The version; the newest parked one where none is named
     #[arg(long)]
     version: Option<u64>,
     /// Why; kept with the document
@@ -122,10 +135,12 @@ fn fail(error: &dyn std::fmt::Display) -> ExitCode {
 
 impl Door {
     pub(super) async fn open(arguments: &ConfigArguments) -> Result<Self, ExitCode> {
-        let config = arguments.load()?;
-        if let Some(client) = Client::connect(&config.engine.data_dir).await.map_err(|error| fail(&error))? {
+        if let Some(data_dir) = config::data_dir(&arguments.config)
+            && let Some(client) = Client::connect(&data_dir).await.map_err(|error| fail(&error))?
+        {
             return Ok(Door::Client(client));
         }
+        let config = arguments.load()?;
         let engine = Engine::open(&config, program()?, None, sabotage()).map_err(|error| said(&error))?;
         Ok(Door::Office(Box::new(engine.office()), Box::new(engine)))
     }

@@ -29,7 +29,7 @@ pub struct Arguments {
     /// Write nothing; show what would be created, exists, or differs
     #[arg(long)]
     dry_run: bool,
-    /// Documents to look at
+    /// Documents of each scheme that a dry run looks at
     #[arg(long, default_value_t = 100, requires = "dry_run")]
     limit: usize,
 }

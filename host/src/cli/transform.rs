@@ -69,7 +69,7 @@ pub struct Transform {
     /// What the component sees as received-at, for all documents.
     #[arg(long, value_name = "TIME", default_value = "2026-01-01T00:00:00Z")]
     received_at: Timestamp,
-    /// Keep compiled components here; by default they are compiled each time.
+    /// Keep compiled components in this directory, made where there is none; by default they are compiled each time.
     #[arg(long, value_name = "DIR")]
     artefacts: Option<PathBuf>,
     #[arg(long, value_enum, default_value = "text")]
@@ -180,6 +180,7 @@ impl Transform {
             (None, Some(scratch)) => scratch.path(),
             (None, None) => return Err(Stop::Usage("no directory for compiled components".into())),
         };
+        std::fs::create_dir_all(path).map_err(|error| unreadable(path, &error))?;
         let dir = Dir::open_ambient_dir(path, ambient_authority()).map_err(|error| unreadable(path, &error))?;
         let program = env::current_exe().map_err(|error| usage("this program's own path is not known", &error))?;
         // One document after another: a laptop needs one slot, not a pool.

@@ -19,7 +19,7 @@ mod section;
 #[cfg(test)]
 mod tests;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -90,6 +90,15 @@ impl<'a> LoadOptions<'a> {
             check_scheme: &|_, _, _| Vec::new(),
         }
     }
+}
+
+/// Where the engine of the file at `path` keeps its data, whatever else is wrong with the file. For those who only have
+/// to find a running engine: they need no secret, and a half-edited scheme must not keep anybody from a pause.
+pub fn data_dir(path: &Path) -> Option<PathBuf> {
+    let text = std::fs::read_to_string(path).ok()?;
+    let (root, _) = DeTable::parse_recoverable(&text);
+    let data_dir = root.get_ref().get("engine")?.get_ref().get("data_dir")?.get_ref().as_str()?;
+    (!data_dir.is_empty()).then(|| path.parent().unwrap_or(Path::new("")).join(data_dir))
 }
 
 /// Reads the file at `path`. Relative paths in it are relative to it.

@@ -187,7 +187,11 @@ impl<'a> Section<'a> {
     /// Passes on what a layer above has against this table.
     pub(super) fn object(&self, objections: Vec<Objection>) {
         for objection in objections {
-            let message = format!("{}: {}", self.name, objection.message);
+            let message = match objection.path.as_slice() {
+                [] => format!("{}: {}", self.name, objection.message),
+                // A key that is missing has no place of its own, so the message has to name it.
+                path => format!("`{}` of {}: {}", path.join("."), self.name, objection.message),
+            };
             self.report.add(self.locate(&objection.path), message, objection.remedy);
         }
     }

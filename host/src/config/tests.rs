@@ -112,7 +112,8 @@ fn the_documented_example_can_be_loaded() {
     let set = |name: &str| ["JST_APP_SECRET", "K3_APP_SECRET"].contains(&name).then(|| "x".to_owned());
     let config = Folder::new().load(&text, &LoadOptions::new(&set)).unwrap_or_else(|problems| panic!("{problems}"));
     assert_eq!((config.connections.len(), config.schemes.len()), (2, 1));
-    assert_eq!(config.schemes[0].parameters, r#"{"default_org":"101","shop_customers":{"12948597":"C0001"}}"#);
+    let parameters = r#"{"default":{"currency":"PRE001","department":"00006","organisation":"101","profit_centre":"LY004"},"shop_customers":{"12948597":"KH0102"}}"#;
+    assert_eq!(config.schemes[0].parameters, parameters);
 }
 
 /// The example promises that what it comments out is the default, and every key is one that is known.
@@ -374,7 +375,7 @@ fn reference_tables_are_json_objects_in_files() {
 fn what_the_layers_above_object_to_is_shown_where_it_stands() {
     let check_connection = |system: System, table: &toml::Table| {
         if system == System::KingdeeK3cloud {
-            return vec![Objection::new("base_url", "base_url is missing", "add it")];
+            return vec![Objection::new("base_url", "is missing", "add it")];
         }
         assert_eq!(table["app_secret"].as_str(), Some("s3cr3t"));
         vec![Objection::new("app_secret", "too short", "make it longer")]
@@ -404,12 +405,12 @@ fn what_the_layers_above_object_to_is_shown_where_it_stands() {
     assert_eq!(
         Folder::new().problems(&toml, &options),
         [
-            "7:1 connection \"jst\": too short",
-            "9:1 connection \"k3\": base_url is missing",
-            "15:85 `source` of scheme \"saleout\": no such status",
-            "20:13 scheme \"saleout\": the target cannot be updated",
-            "22:18 [sandbox]: too few",
-            "22:32 [sandbox]: not that",
+            "7:1 `app_secret` of connection \"jst\": too short",
+            "9:1 `base_url` of connection \"k3\": is missing",
+            "15:85 `status` of `source` of scheme \"saleout\": no such status",
+            "20:13 `on_change` of scheme \"saleout\": the target cannot be updated",
+            "22:18 `pool.slots` of [sandbox]: too few",
+            "22:32 `pool.list.1` of [sandbox]: not that",
         ]
     );
 }

@@ -63,13 +63,7 @@ pub fn with_judgement<R>(allow_inline_secrets: bool, body: impl FnOnce(&LoadOpti
         Ok(_) => Vec::new(),
         Err(problems) => problems.into_iter().map(objection).collect(),
     };
-    let check_sandbox = |table: &toml::Table| match sandbox_settings(table) {
-        Ok(_) => Vec::new(),
-        Err(problems) => problems
-            .into_iter()
-            .map(|problem| Objection::new("", problem, "docs/limits.md lists every limit with its bounds"))
-            .collect(),
-    };
+    let check_sandbox = |table: &toml::Table| sandbox_objections(table.clone());
     let check_scheme = |scheme: &config::Scheme, source: &config::Connection, target: &config::Connection| {
         let Ok(http) = &http else { return Vec::new() };
         let mut objections = Vec::new();
@@ -77,12 +71,12 @@ pub fn with_judgement<R>(allow_inline_secrets: bool, body: impl FnOnce(&LoadOpti
         if let Ok(connection) = Connection::parse(source.system, source.settings.clone())
             && let Err(problems) = connection.source(http, &scheme.source.operation, scheme.source.options.clone())
         {
-            objections.extend(problems.into_iter().map(|problem| below("source", problem)));
+            objections.extend(problems.into_iter().map(objection));
         }
         if let Ok(connection) = Connection::parse(target.system, target.settings.clone())
             && let Err(problems) = connection.target(http, &scheme.target.operation, scheme.target.options.clone())
         {
-            objections.extend(problems.into_iter().map(|problem| below("target", problem)));
+            objections.extend(problems.into_iter().map(objection));
         }
         objections
     };
@@ -95,13 +89,39 @@ pub fn with_judgement<R>(allow_inline_secrets: bool, body: impl FnOnce(&LoadOpti
     })
 }
 
-fn below(part: &str, problem: connectors::SettingProblem) -> Objection {
-    let path = if problem.path.is_empty() { part.to_owned() } else { format!("{part}.{}", problem.path) };
-    Objection::new(&path, problem.message, problem.remedy)
+/// Connectors begin a path with what they were given: `connection.app_key`, `source.status`. A scheme's table holds
+/// `source` and `target`; a connection's is the connection itself.
+fn objection(problem: connectors::SettingProblem) -> Objection {
+    let path = problem.path.strip_prefix("connection.").unwrap_or(&problem.path);
+    Objection::new(path, problem.message, problem.remedy)
 }
 
-fn objection(problem: connectors::SettingProblem) -> Objection {
-    Objection::new(&problem.path, problem.message, problem.remedy)
+/// serde stops at the first problem, so what it names is taken out and the rest is read again.
+fn sandbox_objections(mut table: toml::Table) -> Vec<Objection> {
+    const REMEDY: &str = "docs/limits.md lists every limit with its default";
+    let mut objections = Vec::new();
+    loop {
+        let error = match table.clone().try_into::<sandbox::Settings>() {
+            Ok(settings) => {
+                let problems = settings.problems().into_iter().map(|problem| problem.to_string());
+                objections.extend(problems.map(|problem| {
+                    let words = problem.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+                    let key = words.into_iter().find(|word| table.contains_key(*word)).unwrap_or_default().to_owned();
+                    Objection::new(&key, problem, REMEDY)
+                }));
+                return objections;
+            }
+            Err(error) => error,
+        };
+        // Its words quote the key, or end in "in `standard.functions`".
+        let text = error.to_string();
+        let quoted = text.split('`').skip(1).step_by(2);
+        let key = quoted.filter_map(|word| word.split('.').next()).find(|key| table.contains_key(*key));
+        objections.push(Objection::new(key.unwrap_or_default(), error.message(), REMEDY));
+        if key.is_none_or(|key| table.remove(key).is_none()) {
+            return objections;
+        }
+    }
 }
 
 fn sandbox_settings(table: &toml::Table) -> Result<sandbox::Settings, Vec<String>> {
