@@ -156,7 +156,7 @@ pub enum PauseRequest {
     Scheme(String),
 }
 
-/// Lines of history shown of one document.
+/// Lines of history shown of one document, the newest.
 const HISTORY_SHOWN: usize = 200;
 /// Documents in one list where nothing is said.
 const LIST_LIMIT: usize = 100;
@@ -237,7 +237,7 @@ impl Office {
                 emitted: emitted.into_iter().flatten().collect(),
             });
         }
-        let history = desk.ledger.history(&key, HISTORY_SHOWN)?;
+        let history = desk.ledger.history(&key, subject.events, HISTORY_SHOWN)?;
         let history = history
             .into_iter()
             .filter_map(|line| {

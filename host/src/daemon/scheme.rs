@@ -89,6 +89,7 @@ impl Scheme {
             destination: Destination {
                 connection: config.target.connection.clone(),
                 operation: config.target.operation.clone(),
+                number_space: target.number_space().map(str::to_owned),
             },
             rules: rules(config, &*target, shared.sabotage),
             flow: flow(config, &*target),

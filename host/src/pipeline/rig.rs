@@ -291,7 +291,7 @@ impl Plan {
             tenant: tenant(),
             scheme: scheme(),
             source_connection: source_connection(),
-            destination: Destination { connection: target_connection(), operation },
+            destination: Destination { connection: target_connection(), operation, number_space: None },
             rules: self.rules.clone(),
             flow: self.flow.clone(),
             document_limit_bytes: 1_000,
