@@ -228,7 +228,7 @@ impl Office {
             versions.push(VersionView {
                 summary: summary(desk.scheme.as_str(), &key, version),
                 fault: match &version.phase {
-                    Phase::Parked { fault, .. } => Some(fault.clone()),
+                    Phase::Parked { fault, .. } => Some(if unmask { fault.clone() } else { masked(fault) }),
                     _ => None,
                 },
                 module: version.module.map(|digest| digest.to_string()),
@@ -433,6 +433,12 @@ impl DocumentState {
             },
         }
     }
+}
+
+/// A vendor's or a module's words may quote the order that they are about.
+fn masked(fault: &Fault) -> Fault {
+    let internal = fault.internal.as_deref().map(mask_text);
+    Fault { message: mask_text(&fault.message), internal, ..fault.clone() }
 }
 
 /// The newest version in one of the states; the newest of all where none is named.
