@@ -183,6 +183,8 @@ pub struct FakeModule {
     /// Taken by the next runs, one each.
     pub faults: Mutex<VecDeque<Fault>>,
     pub panics: bool,
+    /// Results that one run gives at most, where that is not 0.
+    pub run_limit: usize,
 }
 
 impl Transformer for FakeModule {
@@ -196,7 +198,8 @@ impl Transformer for FakeModule {
             let verdict = fault.map_or(Ok(Outcome::Emit(vec![TargetDocument { key, body }])), Err);
             Ran { verdict, fuel: 1, memory_bytes: 1, logs: Vec::new() }
         };
-        tasks.iter().map(one).collect()
+        let limit = if self.run_limit == 0 { tasks.len() } else { self.run_limit };
+        tasks.iter().take(limit).map(one).collect()
     }
     fn module(&self) -> Digest {
         Digest::of("module")

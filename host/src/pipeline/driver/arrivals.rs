@@ -54,8 +54,11 @@ impl Driver {
 
     pub(super) fn digest(&mut self, finished: Finished, works: &mut Vec<Work>, pauses: &mut Vec<(Scope, Fault)>) {
         match finished {
-            Finished::Transformed { took, results } => {
+            Finished::Transformed { took, results, left } => {
                 self.transforms_running -= 1;
+                for (key, version) in left.into_iter().rev() {
+                    self.queues.transforms.push_front((key, version, false));
+                }
                 self.parts.watcher.stage(Stage::Transform, took);
                 for (key, version, ran) in results {
                     works.push(self.transformed(key, version, ran, pauses));
