@@ -222,6 +222,11 @@ pub enum Resend {
 pub trait Target: Send + Sync {
     fn capabilities(&self) -> Capabilities;
 
+    /// What sets the target's numbers apart within one operation: two forms may both have a bill 1001.
+    fn number_space(&self) -> Option<&str> {
+        None
+    }
+
     /// The key that the body itself carries.
     fn key_of(&self, body: &str) -> Result<TargetKey, String>;
 

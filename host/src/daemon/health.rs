@@ -11,7 +11,7 @@ use serde_json::json;
 
 use crate::pipeline::gate::Gates;
 use crate::state::SledStore;
-use crate::telemetry::Metrics;
+use crate::telemetry::{Metrics, mask_text};
 
 use super::watcher::SchemeWatcher;
 
@@ -20,7 +20,6 @@ pub(super) struct Health {
     pub gates: Gates,
     pub metrics: Metrics,
     pub store: Arc<SledStore>,
-    pub stopped: Arc<std::sync::Mutex<Vec<(String, String)>>>,
 }
 
 pub(super) fn router(health: Arc<Health>) -> axum::Router {
@@ -30,13 +29,14 @@ pub(super) fn router(health: Arc<Health>) -> axum::Router {
 /// 200 while every scheme can work; 503 where the store failed or a scheme stopped. Paused is healthy: somebody said so.
 async fn healthz(State(health): State<Arc<Health>>) -> Response {
     let now = Timestamp::now();
-    let stopped = health.stopped.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+    let mut stopped = Vec::new();
     let store_failed = health.store.health().failure.is_some();
     let schemes: Vec<serde_json::Value> = health
         .schemes
         .iter()
         .map(|watcher| {
             let seen = watcher.seen();
+            stopped.extend(seen.stopped.as_ref().map(|why| format!("{}: {why}", watcher.scheme.scheme)));
             let age = seen.read_to.map(|read_to| now.duration_since(read_to).as_secs());
             json!({
                 "tenant": watcher.tenant.as_str(), "scheme": watcher.scheme.scheme.as_str(),
@@ -46,10 +46,9 @@ async fn healthz(State(health): State<Arc<Health>>) -> Response {
         })
         .collect();
     let pauses: Vec<String> =
-        health.gates.pauses().iter().map(|pause| format!("{}: {}", pause.scope, pause.reason)).collect();
+        health.gates.pauses().iter().map(|pause| mask_text(&format!("{}: {}", pause.scope, pause.reason))).collect();
     let healthy = stopped.is_empty() && !store_failed;
     let status = if healthy { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    let stopped: Vec<String> = stopped.iter().map(|(scheme, why)| format!("{scheme}: {why}")).collect();
     let body = json!({
         "healthy": healthy, "store_failed": store_failed, "stopped": stopped, "paused": pauses, "schemes": schemes,
     });

@@ -156,7 +156,7 @@ pub enum PauseRequest {
     Scheme(String),
 }
 
-/// Lines of history shown of one document.
+/// Lines of history shown of one document, the newest.
 const HISTORY_SHOWN: usize = 200;
 /// Documents in one list where nothing is said.
 const LIST_LIMIT: usize = 100;
@@ -228,7 +228,7 @@ impl Office {
             versions.push(VersionView {
                 summary: summary(desk.scheme.as_str(), &key, version),
                 fault: match &version.phase {
-                    Phase::Parked { fault, .. } => Some(fault.clone()),
+                    Phase::Parked { fault, .. } => Some(if unmask { fault.clone() } else { masked(fault) }),
                     _ => None,
                 },
                 module: version.module.map(|digest| digest.to_string()),
@@ -237,7 +237,7 @@ impl Office {
                 emitted: emitted.into_iter().flatten().collect(),
             });
         }
-        let history = desk.ledger.history(&key, HISTORY_SHOWN)?;
+        let history = desk.ledger.history(&key, subject.events, HISTORY_SHOWN)?;
         let history = history
             .into_iter()
             .filter_map(|line| {
@@ -433,6 +433,12 @@ impl DocumentState {
             },
         }
     }
+}
+
+/// A vendor's or a module's words may quote the order that they are about.
+fn masked(fault: &Fault) -> Fault {
+    let internal = fault.internal.as_deref().map(mask_text);
+    Fault { message: mask_text(&fault.message), internal, ..fault.clone() }
 }
 
 /// The newest version in one of the states; the newest of all where none is named.

@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 use crate::fault::Disposition;
 use crate::pipeline::driver;
 use crate::pipeline::poll;
+use crate::telemetry::mask_text;
 
 use super::engine::Engine;
 use super::scheme::Scheme;
@@ -108,7 +109,7 @@ async fn read(scheme: &Scheme, handle: &driver::Handle, stop: &CancellationToken
                     return Err(format!("{fault} (tried {tries} times)"));
                 }
                 let wait = Duration::from_millis(after_ms.unwrap_or(0)) + scheme.parts.rules.retry_base * tries;
-                tracing::warn!(scheme = %scheme.config.name, tries, "reading failed, trying again: {fault}");
+                tracing::warn!(scheme = %scheme.config.name, tries, "reading failed, trying again: {}", mask_text(&fault.to_string()));
                 tokio::select! {
                     () = tokio::time::sleep(wait) => {}
                     () = stop.cancelled() => return Err("stopped".into()),

@@ -62,6 +62,7 @@ impl Scheme {
             tenant: tenant.clone(),
             scheme: SchemeRef { tenant: tenant.clone(), scheme: scheme.clone() },
             source_connection: config.source.connection.clone(),
+            target_connection: config.target.connection.clone(),
             metrics: shared.metrics.clone(),
             alerts: shared.alerts.clone(),
             seen: std::sync::Mutex::new(Seen::default()),
@@ -89,6 +90,7 @@ impl Scheme {
             destination: Destination {
                 connection: config.target.connection.clone(),
                 operation: config.target.operation.clone(),
+                number_space: target.number_space().map(str::to_owned),
             },
             rules: rules(config, &*target, shared.sabotage),
             flow: flow(config, &*target),

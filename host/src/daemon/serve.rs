@@ -1,26 +1,29 @@
 //! `crossdock serve`: every scheme on its schedule until told to stop.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt as _;
 use jiff::Timestamp;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
-use crate::fault::Disposition;
+use crate::fault::{Code, Disposition, Fault};
 use crate::pipeline::driver;
-use crate::pipeline::gate::Scope;
+use crate::pipeline::gate::Gates;
 use crate::pipeline::poll;
 use crate::pipeline::step::Sabotage;
-use crate::telemetry::{Alert, AlertKind, AlertSettings, Alerts};
+use crate::telemetry::{Alert, AlertKind, AlertSettings, Alerts, mask_text};
 
 use super::alerts::Webhook;
 use super::control;
 use super::engine::{Engine, OpenError};
 use super::health::{self, Health};
 use super::scheme::Scheme;
+use super::watcher::SchemeWatcher;
 
 /// How long a shutdown waits for requests under way before it abandons them. Abandoning is safe: they are intents, and
 /// the next start asks what became of them.
@@ -62,13 +65,11 @@ pub async fn serve(
     let socket = control::bind(&engine.data_dir).map_err(at)?;
 
     let office = Arc::new(engine.office());
-    let stopped: Arc<Mutex<Vec<(String, String)>>> = Arc::default();
     let health = Arc::new(Health {
         schemes: engine.schemes.iter().map(|scheme| scheme.watcher.clone()).collect(),
         gates: engine.gates.clone(),
         metrics: engine.metrics.clone(),
         store: engine.store.clone(),
-        stopped: stopped.clone(),
     });
     let http_stop = CancellationToken::new();
     let mut servers = JoinSet::new();
@@ -86,20 +87,23 @@ pub async fn serve(
         let Scheme { config: settings, parts, reading, watcher } = scheme;
         let (handle, driver) = driver::start(parts, scheme_stop.clone());
         office.attach(&settings.tenant, &settings.name, handle.clone());
-        let (name, stopped, ended) = (settings.name.to_string(), stopped.clone(), scheme_stop.clone());
-        let failed = watcher.clone();
-        drivers.spawn(async move {
-            let Err(error) = driver.await else { return };
-            tracing::error!(scheme = %name, "the scheme stopped: {error}");
-            use crate::pipeline::watch::Watcher as _;
-            failed.paused(&Scope::Scheme(failed.tenant.clone(), failed.scheme.scheme.clone()), &error.to_string());
-            stopped.lock().unwrap_or_else(PoisonError::into_inner).push((name, error.to_string()));
-        });
         let stale_after = Duration::try_from(config.engine.stale_after).unwrap_or(Duration::MAX);
-        tasks.spawn(watch(watcher, alerts.clone(), engine.gates.clone(), stale_after, ended.clone()));
+        let (gates, ended) = (engine.gates.clone(), scheme_stop.clone());
+        tasks.spawn(watch(watcher.clone(), alerts.clone(), gates, stale_after, ended));
+        // Without its driver nothing can take what a reader reads: it ends as well, and leaves the vendor alone.
+        let ended = scheme_stop.child_token();
+        let (failed, reader_stop) = (watcher.clone(), ended.clone());
+        drivers.spawn(async move {
+            let driver = async { driver.await.map_err(|error| error.to_string()) };
+            to_its_end(&failed, driver).await;
+            reader_stop.cancel();
+        });
         let data_dir = engine.data_dir.clone();
         let low_disk = LowDisk { data_dir, limit_bytes: config.engine.low_disk_bytes };
-        drivers.spawn(async move { read_on_schedule(settings, reading, handle, low_disk, ended).await });
+        drivers.spawn(async move {
+            let reader = read_on_schedule(settings, reading, handle, low_disk, ended);
+            to_its_end(&watcher, reader).await;
+        });
     }
     tracing::info!(%address, control = %control::socket_path(&engine.data_dir).display(), "serving");
     ready(address);
@@ -124,6 +128,16 @@ pub async fn serve(
     Ok(())
 }
 
+/// Runs a task of a scheme. Where it fails or panics, whoever looks at the engine can see that the scheme stopped.
+async fn to_its_end(watcher: &SchemeWatcher, task: impl Future<Output = Result<(), String>>) {
+    match AssertUnwindSafe(task).catch_unwind().await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => watcher.stopped(&error),
+        // What it said stands in the log; a panic's words are for no page that strangers may read.
+        Err(_) => watcher.stopped("internal: a task of the scheme panicked, a defect of Crossdock's"),
+    }
+}
+
 struct LowDisk {
     data_dir: std::path::PathBuf,
     limit_bytes: u64,
@@ -144,7 +158,7 @@ async fn read_on_schedule(
     handle: driver::Handle,
     low_disk: LowDisk,
     stop: CancellationToken,
-) {
+) -> Result<(), String> {
     let mut last = None;
     let mut failures: u32 = 0;
     loop {
@@ -158,14 +172,20 @@ async fn read_on_schedule(
         let wait = Duration::try_from(due.duration_since(now)).unwrap_or_default();
         tokio::select! {
             () = tokio::time::sleep(wait) => {}
-            () = stop.cancelled() => return,
+            () = stop.cancelled() => return Ok(()),
         }
         if !open_gate(&reading, &stop).await {
-            return;
+            return Ok(());
         }
         if let Some(left) = low_disk.too_few() {
             let name = settings.name.as_str();
             tracing::error!(scheme = name, left, limit = low_disk.limit_bytes, "too little disk left: nothing is read");
+            let fault = Fault::retry(Code::DiskFull, None, "too little disk left: nothing is read").with_limit(
+                "low_disk_bytes",
+                low_disk.limit_bytes,
+                left,
+            );
+            reading.watcher.polled(Err(&fault));
             last = Some((reading.now)());
             failures = failures.saturating_add(1);
             continue;
@@ -173,21 +193,20 @@ async fn read_on_schedule(
         last = Some((reading.now)());
         match reading.pass(&handle, &stop).await {
             Ok(()) => failures = 0,
-            Err(poll::Error::Stopped) if stop.is_cancelled() => return,
+            Err(poll::Error::Stopped) if stop.is_cancelled() => return Ok(()),
             Err(poll::Error::Stopped) => failures = 0,
             Err(poll::Error::Fault(fault)) => {
                 failures = failures.saturating_add(1);
-                tracing::warn!(scheme = %settings.name, failures, "reading failed: {fault}");
+                tracing::warn!(scheme = %settings.name, failures, "reading failed: {}", mask_text(&fault.to_string()));
                 if let Disposition::Retry { after_ms: Some(wait) } = fault.disposition {
                     tokio::select! {
                         () = tokio::time::sleep(Duration::from_millis(wait)) => {}
-                        () = stop.cancelled() => return,
+                        () = stop.cancelled() => return Ok(()),
                     }
                 }
             }
             Err(poll::Error::Ledger(error)) => {
-                tracing::error!(scheme = %settings.name, "reading stopped: {error}");
-                return;
+                return Err(format!("reading stopped: {error}"));
             }
         }
     }
@@ -211,9 +230,9 @@ async fn open_gate(reading: &poll::Reading, stop: &CancellationToken) -> bool {
 
 /// Raises and clears what depends on time: a stale cursor, a pause that has ended.
 async fn watch(
-    watcher: Arc<super::watcher::SchemeWatcher>,
+    watcher: Arc<SchemeWatcher>,
     alerts: Option<Alerts>,
-    gates: crate::pipeline::gate::Gates,
+    gates: Gates,
     stale_after: Duration,
     stop: CancellationToken,
 ) {
@@ -224,13 +243,9 @@ async fn watch(
             _ = ticks.tick() => {}
             () = stop.cancelled() => return,
         }
-        let scheme = &watcher.scheme;
-        let paused = gates.blocked_by(&watcher.tenant, &watcher.source_connection, &scheme.scheme).is_some();
-        watcher.metrics.set_scheme_paused(scheme, paused);
+        watcher.look_at(&gates);
         let Some(alerts) = &alerts else { continue };
-        if !paused {
-            alerts.clear(AlertKind::SchemePaused, scheme);
-        }
+        let scheme = &watcher.scheme;
         let moved = watcher.seen().read_to.unwrap_or(began);
         let age = Duration::try_from(Timestamp::now().duration_since(moved)).unwrap_or_default();
         if age > stale_after {
@@ -238,5 +253,55 @@ async fn watch(
         } else {
             alerts.clear(AlertKind::CursorStale, scheme);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::watcher::Seen;
+    use super::*;
+    use crate::model::{ConnectionName, SchemeId, TenantId};
+    use crate::state::MemoryStore;
+    use crate::telemetry::{Metrics, SchemeRef};
+
+    fn watcher() -> SchemeWatcher {
+        let tenant = TenantId::new("acme").unwrap();
+        SchemeWatcher {
+            scheme: SchemeRef { tenant: tenant.clone(), scheme: SchemeId::new("saleout").unwrap() },
+            tenant,
+            source_connection: ConnectionName::new("jst").unwrap(),
+            target_connection: ConnectionName::new("k3").unwrap(),
+            metrics: Metrics::new(),
+            alerts: None,
+            seen: std::sync::Mutex::new(Seen::default()),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_task_that_panics_or_fails_stops_its_scheme_where_everybody_sees_it() {
+        let panicked = watcher();
+        to_its_end(&panicked, async { panic!("13812345678") }).await;
+        let why = panicked.seen().stopped.expect("a panic went unseen");
+        assert!(why.starts_with("internal") && !why.contains("13812345678"), "{why}");
+
+        let failed = watcher();
+        to_its_end(&failed, async { Err("the disk is full".to_owned()) }).await;
+        to_its_end(&failed, async { Err("the store is closed".to_owned()) }).await;
+        assert_eq!(failed.seen().stopped.as_deref(), Some("the disk is full"), "the first reason is the cause");
+
+        let well = watcher();
+        to_its_end(&well, async { Ok(()) }).await;
+        assert_eq!(well.seen().stopped, None);
+    }
+
+    #[tokio::test]
+    async fn a_stopped_scheme_does_not_count_as_resumed_because_nothing_is_paused() {
+        let gates = Gates::open(Arc::new(MemoryStore::new())).unwrap();
+        let watcher = watcher();
+        watcher.stopped("the disk is full");
+        watcher.look_at(&gates);
+        let line = r#"crossdock_scheme_paused{tenant="acme",scheme="saleout"} 1"#;
+        let text = watcher.metrics.encode();
+        assert!(text.lines().any(|found| found == line), "{text}");
     }
 }

@@ -7,15 +7,16 @@ use jiff::Timestamp;
 
 use crate::fault::{Code, Fault};
 use crate::model::{ConnectionName, TenantId};
-use crate::pipeline::gate::Scope;
+use crate::pipeline::gate::{Gates, Scope};
 use crate::pipeline::subject::End;
 use crate::pipeline::watch::{Stage, Watcher};
-use crate::telemetry::{self, Alert, AlertKind, Alerts, Metrics, SchemeRef};
+use crate::telemetry::{self, Alert, AlertKind, Alerts, Metrics, SchemeRef, mask_text};
 
 pub struct SchemeWatcher {
     pub tenant: TenantId,
     pub scheme: SchemeRef,
     pub source_connection: ConnectionName,
+    pub target_connection: ConnectionName,
     pub metrics: Metrics,
     pub alerts: Option<Alerts>,
     pub seen: Mutex<Seen>,
@@ -26,7 +27,10 @@ pub struct SchemeWatcher {
 pub struct Seen {
     pub read_to: Option<Timestamp>,
     pub polled_at: Option<Timestamp>,
+    /// Masked: the health page shows it to whoever asks.
     pub last_fault: Option<String>,
+    /// Why the scheme does nothing any more until a restart.
+    pub stopped: Option<String>,
     pub received: u64,
     pub finished: u64,
     pub parked: u64,
@@ -39,6 +43,31 @@ const PARKED_ALERT: u64 = 10;
 impl SchemeWatcher {
     pub fn seen(&self) -> Seen {
         self.lock().clone()
+    }
+
+    /// The scheme's driver or its reader ended before it was told to: said in the log, on the health page and by alert,
+    /// and not taken back before a restart.
+    pub fn stopped(&self, why: &str) {
+        let why = mask_text(why);
+        tracing::error!(scheme = %self.scheme, "the scheme stopped: {why}");
+        // The first reason: what follows it is mostly its echo.
+        self.lock().stopped.get_or_insert_with(|| why.clone());
+        self.paused(&Scope::Scheme(self.tenant.clone(), self.scheme.scheme.clone()), &why);
+    }
+
+    /// Brings the pauses' numbers and alert up to date; they also end, or were there before a restart.
+    pub fn look_at(&self, gates: &Gates) {
+        let blocked = |connection| gates.blocked_by(&self.tenant, connection, &self.scheme.scheme).is_some();
+        let paused = blocked(&self.source_connection) || blocked(&self.target_connection);
+        let held = paused || self.lock().stopped.is_some();
+        self.metrics.set_scheme_paused(&self.scheme, held);
+        for connection in [&self.source_connection, &self.target_connection] {
+            let paused = gates.is_paused(&Scope::Connection(self.tenant.clone(), connection.clone()));
+            self.metrics.set_connection_paused(&self.tenant, connection, paused);
+        }
+        if let Some(alerts) = self.alerts.as_ref().filter(|_| !held) {
+            alerts.clear(AlertKind::SchemePaused, &self.scheme);
+        }
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Seen> {
@@ -99,9 +128,9 @@ impl Watcher for SchemeWatcher {
     }
 
     fn faulted(&self, fault: &Fault) {
-        self.lock().last_fault = Some(fault.to_string());
+        self.lock().last_fault = Some(mask_text(&fault.to_string()));
         if let Some(internal) = &fault.internal {
-            tracing::debug!(scheme = %self.scheme.scheme, code = %fault.code, internal, "fault");
+            tracing::debug!(scheme = %self.scheme.scheme, code = %fault.code, internal = mask_text(internal), "fault");
         }
     }
 
@@ -129,7 +158,7 @@ impl Watcher for SchemeWatcher {
                 seen.polled_at = Some(Timestamp::now());
                 seen.last_fault = None;
             }
-            Err(fault) => seen.last_fault = Some(fault.to_string()),
+            Err(fault) => seen.last_fault = Some(mask_text(&fault.to_string())),
         }
     }
 }

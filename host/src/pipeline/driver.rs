@@ -200,6 +200,8 @@ enum Finished {
     Transformed {
         took: Duration,
         results: Vec<(DocumentKey, u64, Ran)>,
+        /// Not run: what came of those before them is to be put away first.
+        left: Vec<(DocumentKey, u64)>,
     },
     Wrote {
         took: Duration,

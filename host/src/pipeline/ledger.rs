@@ -7,9 +7,10 @@ use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::model::{ConnectionName, Digest, DocumentKey, OperationName, SchemeId, TargetKey, TenantId};
+use crate::model::{Digest, DocumentKey, SchemeId, TargetKey, TenantId};
 use crate::state::{self, Batch, CommitError, Expect, Key, KeyBuilder, Revision, Store, Table};
 
+use super::round::Destination;
 use super::step::Event;
 use super::subject::Subject;
 
@@ -42,7 +43,7 @@ pub struct Ledger {
     scheme: SchemeId,
 }
 
-/// Who owns a (connection, operation, target key).
+/// Who owns a target key of a [`Destination`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Owner {
     pub scheme: SchemeId,
@@ -166,34 +167,24 @@ impl Ledger {
         self.prefix().text(&digest.to_string()).build()
     }
 
-    pub fn owner(
-        &self,
-        connection: &ConnectionName,
-        operation: &OperationName,
-        target: &TargetKey,
-    ) -> Result<Option<Owner>, Error> {
-        self.read(Table::Owners, &self.owner_key(connection, operation, target))
+    pub fn owner(&self, destination: &Destination, target: &TargetKey) -> Result<Option<Owner>, Error> {
+        self.read(Table::Owners, &self.owner_key(destination, target))
     }
 
     /// Claims a target key for a document. The batch fails as a conflict where somebody else was faster.
-    pub fn claim(
-        &self,
-        batch: &mut Batch,
-        connection: &ConnectionName,
-        operation: &OperationName,
-        target: &TargetKey,
-        document: &DocumentKey,
-    ) {
-        let key = self.owner_key(connection, operation, target);
+    pub fn claim(&self, batch: &mut Batch, destination: &Destination, target: &TargetKey, document: &DocumentKey) {
+        let key = self.owner_key(destination, target);
         let owner = Owner { scheme: self.scheme.clone(), document: document.clone() };
         batch.expect(Table::Owners, key.clone(), Expect::Absent).put(Table::Owners, key, encode(&owner));
     }
 
-    fn owner_key(&self, connection: &ConnectionName, operation: &OperationName, target: &TargetKey) -> Key {
+    fn owner_key(&self, destination: &Destination, target: &TargetKey) -> Key {
+        let Destination { connection, operation, number_space } = destination;
         KeyBuilder::new()
             .text(self.tenant.as_str())
             .text(connection.as_str())
             .text(operation.as_str())
+            .text(number_space.as_deref().unwrap_or_default())
             .text(target.as_str())
             .build()
     }
@@ -210,8 +201,11 @@ impl Ledger {
         batch.put(Table::History, self.prefix().text(key.as_str()).number(sequence).build(), encode(line));
     }
 
-    pub fn history(&self, key: &DocumentKey, limit: usize) -> Result<Vec<Line>, Error> {
-        let rows = self.store.scan(Table::History, &self.document_key(key), None, limit)?;
+    /// The newest lines of a subject's history, oldest of them first. Lines are numbered by the subject's events.
+    pub fn history(&self, key: &DocumentKey, events: u64, limit: usize) -> Result<Vec<Line>, Error> {
+        let skipped = events.saturating_sub(limit as u64);
+        let after = (skipped > 0).then(|| self.prefix().text(key.as_str()).number(skipped).build());
+        let rows = self.store.scan(Table::History, &self.document_key(key), after.as_ref(), limit)?;
         rows.iter().map(|(_, row)| decode(Table::History, &row.value)).collect()
     }
 

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::connectors::{self, Page, PageSink, ReadSummary, SinkClosed, Source, Span};
 use crate::fault::{Code, Disposition, Fault};
 use crate::model::{ConnectionName, Digest, SchemeId, TenantId};
+use crate::telemetry::mask_text;
 
 use super::driver::{Handle, Now};
 use super::gate::{Gates, Pause, Scope};
@@ -167,7 +168,7 @@ impl Reading {
                             format!("a page stayed unreadable {unreadable} times, its bytes are kept: {detail}");
                         return Err(Error::Fault(Fault::new(Code::PageUnreadable, Disposition::PauseScheme, message)));
                     }
-                    tracing::warn!(scheme = %self.scheme, unreadable, "a page is unreadable, asking again: {detail}");
+                    tracing::warn!(scheme = %self.scheme, unreadable, "a page is unreadable, asking again: {}", mask_text(&detail));
                     self.wait(Duration::from_millis(200) * unreadable, stop).await?;
                 }
                 Err(connectors::Error::TooLarge { limit_bytes }) => {
@@ -198,7 +199,7 @@ impl Reading {
             }
             Disposition::Retry { .. } | Disposition::Verify | Disposition::Park => return Ok(()),
         };
-        tracing::error!(scheme = %self.scheme, %scope, code = %fault.code, reason = %fault.message, "paused");
+        tracing::error!(scheme = %self.scheme, %scope, code = %fault.code, reason = mask_text(&fault.message), "paused");
         let since = (self.now)();
         let pause = Pause { scope: scope.clone(), since, reason: fault.message.clone(), code: Some(fault.code) };
         self.gates.pause(pause, false).await?;

@@ -204,6 +204,8 @@ pub struct FakeModule {
     /// Taken by the next runs, one each.
     pub faults: Mutex<VecDeque<Fault>>,
     pub panics: bool,
+    /// Results that one run gives at most, where that is not 0.
+    pub run_limit: usize,
 }
 
 impl Transformer for FakeModule {
@@ -217,7 +219,8 @@ impl Transformer for FakeModule {
             let verdict = fault.map_or(Ok(Outcome::Emit(vec![TargetDocument { key, body }])), Err);
             Ran { verdict, fuel: 1, memory_bytes: 1, logs: Vec::new() }
         };
-        tasks.iter().map(one).collect()
+        let limit = if self.run_limit == 0 { tasks.len() } else { self.run_limit };
+        tasks.iter().take(limit).map(one).collect()
     }
     fn module(&self) -> Digest {
         Digest::of("module")
@@ -320,7 +323,7 @@ impl Plan {
             tenant: tenant(),
             scheme: scheme(),
             source_connection: source_connection(),
-            destination: Destination { connection: target_connection(), operation },
+            destination: Destination { connection: target_connection(), operation, number_space: None },
             rules: self.rules.clone(),
             flow: self.flow.clone(),
             document_limit_bytes: 1_000,

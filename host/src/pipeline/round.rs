@@ -44,6 +44,8 @@ pub struct Settled {
 pub struct Destination {
     pub connection: ConnectionName,
     pub operation: OperationName,
+    /// Whose numbers the operation writes, where it writes several: the form.
+    pub number_space: Option<String>,
 }
 
 /// Times a round is done again because another scheme claimed the same target key between our look and our commit.
@@ -155,8 +157,7 @@ impl Round<'_> {
         if let Some(document) = self.claims.get(target) {
             return Ok(Some(Owner { scheme: self.ledger.scheme().clone(), document: document.clone() }));
         }
-        let Destination { connection, operation } = self.destination;
-        self.ledger.owner(connection, operation, target)
+        self.ledger.owner(self.destination, target)
     }
 
     /// The owner of a target key, where that is another document than `key`. Another scheme's document of the same key
@@ -177,8 +178,7 @@ impl Round<'_> {
         };
         for write in targets {
             if self.owner(&write.key)?.is_none() {
-                let Destination { connection, operation } = self.destination;
-                self.ledger.claim(&mut self.batch, connection, operation, &write.key, key);
+                self.ledger.claim(&mut self.batch, self.destination, &write.key, key);
                 self.claims.insert(write.key.clone(), key.clone());
             }
         }

@@ -28,7 +28,8 @@ pub struct Ran {
 
 /// Runs one scheme's module. Blocking; called on threads that may block.
 pub trait Transformer: Send + Sync + 'static {
-    /// One result for each task, in their order.
+    /// One result for each task, in their order; for the first few only, and at least one, where what they emitted is
+    /// enough to hold in memory. The rest are given again.
     fn run(&self, tasks: &[Task]) -> Vec<Ran>;
     /// The module's digest, stored with each outcome.
     fn module(&self) -> Digest;

@@ -28,6 +28,12 @@ impl Directory {
             dir.create_dir_all(folder).map_err(cannot_open(folder))?;
         }
         let handle = handle_of(&dir).map_err(cannot_open("the data directory"))?;
+        for folder in [STORE, BLOBS] {
+            // Customers' names and addresses: for the engine's own user alone, whoever may look into the folder above.
+            // sled makes its files readable for everybody. An earlier engine's folders are shut as well.
+            rustix::fs::chmodat(&handle, folder, Mode::RWXU, rustix::fs::AtFlags::empty())
+                .map_err(|error| cannot_open(folder)(error.into()))?;
+        }
         let found = Self {
             dir,
             handle,
@@ -154,6 +160,21 @@ pub(super) fn io_failed(what: &str, error: &io::Error) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nobody_but_the_owner_can_look_into_the_state() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let temp = tempfile::tempdir().unwrap();
+        // One folder is new, the other is an earlier engine's.
+        std::fs::create_dir(temp.path().join(STORE)).unwrap();
+        std::fs::set_permissions(temp.path().join(STORE), std::fs::Permissions::from_mode(0o755)).unwrap();
+        let dir = Dir::open_ambient_dir(temp.path(), cap_std::ambient_authority()).unwrap();
+        Directory::open(&dir).unwrap();
+        for folder in [STORE, BLOBS] {
+            let mode = std::fs::metadata(temp.path().join(folder)).unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o700, "{folder}");
+        }
+    }
 
     #[test]
     fn says_disk_full_when_the_system_does() {

@@ -169,6 +169,13 @@ impl Engine {
         serde_json::from_slice(&page.body).map_err(|error| Failure::during("reading /healthz", error))
     }
 
+    /// `GET /metrics`, as text.
+    pub fn metrics(&self) -> Result<String> {
+        let listen = self.listen().ok_or_else(|| Failure::new("the engine has not said where it listens"))?;
+        let page = http::ask("GET", &format!("{listen}/metrics"), b"")?;
+        Ok(String::from_utf8_lossy(&page.body).into_owned())
+    }
+
     /// Up to when the scheme has surely read everything; `None` before its first complete window.
     pub fn read_to(&self, scheme: &str) -> Result<Option<Timestamp>> {
         let asked_at = Timestamp::now();

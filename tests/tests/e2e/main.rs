@@ -11,6 +11,7 @@ mod hostile;
 mod operating;
 mod pages;
 mod parked;
+mod telling;
 
 use std::path::Path;
 use std::time::Duration;

@@ -260,6 +260,10 @@ impl Target for Bills {
         Capabilities { batch_limit: self.options.batch_size, updatable: true, askable: true, resend: Resend::Never }
     }
 
+    fn number_space(&self) -> Option<&str> {
+        Some(&self.options.form)
+    }
+
     fn key_of(&self, body: &str) -> Result<TargetKey, String> {
         body::key_of(body, &self.options.key_field)
     }

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use crate::connectors;
 use crate::fault::{Code, Disposition, Fault};
 use crate::model::{Digest, DocumentKey, Outcome};
+use crate::telemetry::mask_text;
 
 use super::super::gate::{Pause, Scope};
 use super::super::ledger::Error;
@@ -43,7 +44,8 @@ impl Driver {
             let now = (self.parts.now)();
             let pause =
                 Pause { scope: scope.clone(), since: now, reason: fault.message.clone(), code: Some(fault.code) };
-            tracing::error!(scheme = %self.parts.scheme, %scope, code = %fault.code, reason = %fault.message, "paused");
+            let reason = mask_text(&fault.message);
+            tracing::error!(scheme = %self.parts.scheme, %scope, code = %fault.code, reason, "paused");
             self.parts.gates.pause(pause, false).await?;
             self.parts.watcher.paused(&scope, &fault.message);
         }
@@ -52,8 +54,11 @@ impl Driver {
 
     pub(super) fn digest(&mut self, finished: Finished, works: &mut Vec<Work>, pauses: &mut Vec<(Scope, Fault)>) {
         match finished {
-            Finished::Transformed { took, results } => {
+            Finished::Transformed { took, results, left } => {
                 self.transforms_running -= 1;
+                for (key, version) in left.into_iter().rev() {
+                    self.queues.transforms.push_front((key, version, false));
+                }
                 self.parts.watcher.stage(Stage::Transform, took);
                 for (key, version, ran) in results {
                     works.push(self.transformed(key, version, ran, pauses));
@@ -192,7 +197,8 @@ impl Driver {
         let may_have_written = error.may_have_written();
         let mut fault = error.fault();
         self.vendor_fault(&fault, pauses);
-        tracing::warn!(scheme = %self.parts.scheme, code = %fault.code, may_have_written, "a write failed: {fault}");
+        let words = mask_text(&fault.to_string());
+        tracing::warn!(scheme = %self.parts.scheme, code = %fault.code, may_have_written, "a write failed: {words}");
         // One bad bill can make a target refuse all that travelled with it: send each alone before blaming any.
         if fault.disposition == Disposition::Park && shipments.len() > 1 {
             self.queues.solo.extend(shipments.iter().map(|one| (one.key.clone(), one.version)));

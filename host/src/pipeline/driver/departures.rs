@@ -79,9 +79,13 @@ impl Driver {
         self.transforms_running += 1;
         self.running.spawn_blocking(move || {
             let began = Instant::now();
-            let ran = transformer.run(&tasks).into_iter().chain(std::iter::repeat_with(no_result));
+            let mut ran = transformer.run(&tasks);
+            if ran.is_empty() {
+                ran.push(no_result());
+            }
+            let left = keys.split_off(ran.len().min(keys.len()));
             let results = keys.into_iter().zip(ran).map(|((key, version), ran)| (key, version, ran)).collect();
-            Finished::Transformed { took: began.elapsed(), results }
+            Finished::Transformed { took: began.elapsed(), results, left }
         });
         Ok(true)
     }

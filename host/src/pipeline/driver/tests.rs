@@ -46,6 +46,17 @@ async fn who_hands_over_a_page_never_sees_the_idle_of_before() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_a_full_run_left_is_given_again() {
+    // Each result missing from a run counted as a defect of ours, and stopped the scheme.
+    let mut plan = Plan::new();
+    plan.module = Arc::new(FakeModule { run_limit: 2, ..FakeModule::default() });
+    let rig = plan.start(Arc::new(MemoryStore::new()));
+    rig.handle.page(page(9)).await.unwrap();
+    rig.handle.idle().await;
+    assert_eq!(rig.plan.target.bills(), (0..9).map(|n| bill(&format!("d{n}"), "one")).collect::<Vec<_>>());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_change_replaces_the_bill_and_does_not_add_one() {
     let rig = Rig::new();
     rig.handle.page(vec![document("d", "one")]).await.unwrap();

@@ -13,9 +13,13 @@ fn ledger(store: &Arc<MemoryStore>, scheme: &str) -> Ledger {
 
 /// Receives a document and writes one bill for it, in one round.
 async fn emit(ledger: &Ledger, key: &DocumentKey, bill: &str) -> Settled {
+    emit_into(ledger, key, bill, None).await
+}
+
+async fn emit_into(ledger: &Ledger, key: &DocumentKey, bill: &str, form: Option<&str>) -> Settled {
     let plan = Plan::new();
     let operation = OperationName::new("BatchSave").unwrap();
-    let destination = Destination { connection: target_connection(), operation };
+    let destination = Destination { connection: target_connection(), operation, number_space: form.map(str::to_owned) };
     let moment = Moment { now: (plan.now)(), dice: 0 };
     let digest = Digest::of("body");
     let emitted = vec![Emitted { key: TargetKey::new(bill).unwrap(), body: digest, taken_by: None }];
@@ -46,6 +50,34 @@ async fn another_schemes_document_of_the_same_key_is_another_document() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_same_number_of_another_form_is_another_bill() {
+    let store = Arc::new(MemoryStore::new());
+    let key = DocumentKey::new("d").unwrap();
+    let (out, back, again) = (ledger(&store, "out"), ledger(&store, "back"), ledger(&store, "again"));
+    emit_into(&out, &key, "1001", Some("SAL_OUTSTOCK")).await;
+    emit_into(&back, &key, "1001", Some("SAL_RETURNSTOCK")).await;
+    emit_into(&again, &key, "1001", Some("SAL_OUTSTOCK")).await;
+    assert_eq!((parked(&out, &key), parked(&back, &key)), (None, None));
+    assert_eq!(parked(&again, &key), Some(Code::TargetKeyTaken));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_long_history_shows_its_newest_lines() {
+    let store = Arc::new(MemoryStore::new());
+    let key = DocumentKey::new("d").unwrap();
+    let ledger = ledger(&store, "first");
+    emit(&ledger, &key, "A").await;
+    for (limit, expected) in [(1, 1), (2, 2), (9, 2)] {
+        let lines = ledger.history(&key, 2, limit).unwrap();
+        assert_eq!(lines.len(), expected);
+        assert!(
+            matches!(lines.last().unwrap().event, Event::Transformed { .. }),
+            "of {limit} lines the newest is missing"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_claim_between_our_look_and_our_commit_is_seen_in_the_second_look() {
     let store = Arc::new(MemoryStore::new());
     let key = DocumentKey::new("d").unwrap();
@@ -64,7 +96,7 @@ async fn the_events_of_one_round_build_on_each_other_and_are_one_batch() {
     let ledger = ledger(&store, "first");
     let settled = emit(&ledger, &key, "A").await;
     assert_eq!(settled.changed, 2);
-    assert_eq!(ledger.history(&key, 10).unwrap().len(), 2);
+    assert_eq!(ledger.history(&key, 2, 10).unwrap().len(), 2);
     assert!(matches!(settled.actions.last(), Some((_, Action::Enqueue { .. }))));
     assert!(ledger.open(None, 10).unwrap()[0].1.work);
 }
