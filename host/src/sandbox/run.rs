@@ -123,17 +123,17 @@ impl Runner<'_> {
     }
 
     fn batch(&self, calls: &[Call<'_>]) -> Vec<Run> {
+        // One place for the whole batch: the live instance keeps its slot between two documents, so a place given back
+        // there would let somebody in for whom there is no slot.
+        let _pass = self.gate.enter();
         let mut live = None;
         calls
             .iter()
             .map(|call| {
-                let run = match self.too_large(call) {
-                    Some(error) => return Run::without_guest(error),
-                    None => {
-                        let _pass = self.gate.enter();
-                        caught(|| self.shared(&mut live, call)).unwrap_or_else(Run::without_guest)
-                    }
-                };
+                if let Some(error) = self.too_large(call) {
+                    return Run::without_guest(error);
+                }
+                let run = caught(|| self.shared(&mut live, call)).unwrap_or_else(Run::without_guest);
                 match &run.verdict {
                     Ok(_) => run,
                     // A document that waits for a table has no verdict yet, here or alone.
@@ -143,7 +143,7 @@ impl Runner<'_> {
                     }
                     Err(_) => {
                         live = None; // Gives the slot back before the next one is taken.
-                        self.alone(call)
+                        self.fresh(call)
                     }
                 }
             })
@@ -155,6 +155,11 @@ impl Runner<'_> {
             return Run::without_guest(error);
         }
         let _pass = self.gate.enter();
+        self.fresh(call)
+    }
+
+    /// Runs a document in an instance of its own, below a place that the caller holds.
+    fn fresh(&self, call: &Call<'_>) -> Run {
         caught(|| {
             let mut live = None;
             let run = self.shared(&mut live, call);

@@ -270,7 +270,8 @@ fn more_guests_than_slots_wait_for_their_turn() {
         for thread in 0..16 {
             let module = &module;
             scope.spawn(move || {
-                let documents = [document(&format!("k{thread}"), "{}"), document("k", "{}")];
+                // Many, so that batches meet between their documents, where each keeps a live instance.
+                let documents: Vec<_> = (0..400).map(|n| document(&format!("k{thread}-{n}"), "{}")).collect();
                 for run in run_all(module, &documents, Isolation::Batch, &limits()) {
                     emitted(&run);
                 }
