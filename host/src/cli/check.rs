@@ -14,8 +14,8 @@ use super::ConfigArguments;
 /// The configuration is not usable. 1 stays for what went wrong while looking.
 const UNUSABLE: u8 = 2;
 
-/// Finds every mistake at once: the file's, the connections', the sandbox's, the schemes'. Starts nothing and asks no
-/// vendor.
+/// Finds the mistakes of the file at once: its own, the connections', the sandbox's, the schemes'. Opens no store, asks no
+/// vendor and runs no module, so whether a named module exists and takes the parameters is seen when the engine starts.
 #[derive(Debug, Args)]
 #[command(after_help = "Exit codes: 0 in order; 2 not usable, every problem with its place is on standard error.\n\n\
                         Example: crossdock check --config crossdock.toml")]
