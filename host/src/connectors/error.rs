@@ -115,7 +115,9 @@ impl Error {
             Error::SessionLost { sent: true, .. } => (Code::SessionLost, Disposition::Verify),
             Error::SessionLost { sent: false, .. } => (Code::SessionLost, Disposition::PauseConnection),
             Error::ClockWrong { .. } => (Code::ClockWrong, Disposition::PauseConnection),
-            Error::TooLarge { .. } => (Code::ResponseTooLarge, Disposition::PauseScheme),
+            // One swollen answer must not stop the documents that had no part in it. A page that stays too large at a
+            // single record pauses its scheme; the reader sees to that.
+            Error::TooLarge { .. } => (Code::ResponseTooLarge, retry(None)),
             Error::Unreadable { .. } => (Code::ResponseUnreadable, retry(None)),
             Error::Refused { .. } => (Code::TargetRefused, Disposition::Park),
             Error::Unknown { .. } => (Code::OperationUnknown, Disposition::PauseScheme),
@@ -135,5 +137,12 @@ mod tests {
         let bytes = Bytes::from_static(b"{\"receiver_name\":\"somebody\"");
         let error = Error::Unreadable { detail: "not JSON".into(), bytes };
         assert_eq!(format!("{error:?}"), "Unreadable(unreadable answer: not JSON)");
+    }
+
+    #[test]
+    fn a_swollen_answer_to_a_write_is_asked_about_and_pauses_nobody() {
+        let error = Error::TooLarge { limit_bytes: 1 };
+        assert!(error.may_have_written());
+        assert!(matches!(error.fault().disposition, Disposition::Retry { .. }), "{:?}", error.fault());
     }
 }
