@@ -70,7 +70,8 @@ mod tests {
     fn a_requests_signature_is_that_of_every_vector() {
         let tail = "x-api-nonce:1234567\nx-api-timestamp:1700000000123\n";
         let secret = Secret::new("c0ffee00c0ffee00c0ffee00c0ffee00");
-        let cases: [(&str, &str, Vec<(String, String)>, &str, &str); 4] = [
+        type Case<'a> = (&'a str, &'a str, Vec<(String, String)>, &'a str, &'a str);
+        let cases: [Case<'_>; 4] = [
             (
                 "POST",
                 "/jdyconnector/app_management/push_app_authorize",

@@ -300,7 +300,7 @@ async fn lines_come_from_the_list_where_it_has_them() {
     ] {
         let row = rows.clone();
         let stub = Stub::start(move |number, seen| match what(seen) {
-            "/api/saleoutlist/batch_get" => list(&[row.clone()], 1, 1),
+            "/api/saleoutlist/batch_get" => list(std::slice::from_ref(&row), 1, 1),
             _ => serve(number, seen, 1),
         })
         .await;
