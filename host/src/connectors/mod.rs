@@ -18,6 +18,7 @@ mod settings;
 #[cfg(test)]
 mod stub;
 mod text;
+mod turns;
 mod wangdiantong_qimen;
 mod yonyou_u8;
 
