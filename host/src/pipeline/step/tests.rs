@@ -15,6 +15,7 @@ pub(super) fn rules() -> Rules {
         settle: SETTLE,
         retry_base: Duration::from_millis(100),
         retry_cap: Duration::from_secs(10),
+        give_up_after: Duration::from_secs(86_400),
         deadline_tries: 3,
         target_askable: true,
         target_resend: Resend::Never,
@@ -101,6 +102,7 @@ pub(super) struct Tale {
     pub rules: Rules,
     pub subject: Subject,
     pub now: Timestamp,
+    pub at_work_since: Timestamp,
     pub actions: Vec<Action>,
     pub changed: bool,
 }
@@ -112,7 +114,7 @@ impl Tale {
 
     fn under(rules: Rules) -> Self {
         let now = "2026-11-01T00:00:00Z".parse().unwrap();
-        Self { rules, subject: Subject::default(), now, actions: Vec::new(), changed: false }
+        Self { rules, subject: Subject::default(), now, at_work_since: now, actions: Vec::new(), changed: false }
     }
 
     fn on_change(on_change: OnChange) -> Self {
@@ -128,7 +130,7 @@ impl Tale {
     }
 
     fn try_event(&mut self, event: &Event) -> Result<(), Refusal> {
-        let moment = Moment { now: self.now, dice: 7 };
+        let moment = Moment { now: self.now, dice: 7, at_work_since: self.at_work_since };
         let stepped = step(&self.subject, event, moment, &self.rules)?;
         self.subject = stepped.subject;
         self.actions = stepped.actions;
@@ -214,6 +216,11 @@ impl Tale {
         self.event(Event::Found { version, target: key(target), asked_at: self.now, finding })
     }
 
+    fn ask_failed(&mut self, target: &str, fault: Fault) -> &mut Self {
+        let (version, _) = self.under_way(target);
+        self.event(Event::AskFailed { version, target: key(target), fault })
+    }
+
     fn retry(&mut self, version: u64, mode: RetryMode) -> Result<(), Refusal> {
         self.try_event(&Event::Retry { version, mode })
     }
@@ -277,7 +284,8 @@ impl Tale {
 }
 
 pub(super) fn emit(bills: &[(&str, &str)]) -> Verdict {
-    let one = |(name, body): &(&str, &str)| Emitted { key: key(name), body: Digest::of(body), taken_by: None };
+    let one =
+        |(name, body): &(&str, &str)| Emitted { key: key(name), body: Digest::of(body), taken_by: None, frozen: None };
     Verdict::Emit(bills.iter().map(one).collect())
 }
 
@@ -801,6 +809,67 @@ fn a_bill_that_was_refused_with_others_is_unwritten_and_goes_again_at_once() {
     assert_eq!((tale.held("A").existence, tale.bill("A").step), (Existence::Yes, Step::Audit));
 }
 
+fn down() -> Fault {
+    Fault::retry(Code::VendorUnreachable, None, "no connection")
+}
+
+#[test]
+fn a_bill_that_is_tried_for_too_long_parks_and_a_retry_begins_anew() {
+    let mut tale = Tale::new();
+    tale.received("a").emit(&[("A", "x")]).dispatch("A").failed("A", down(), false);
+    tale.wait(tale.rules.give_up_after - SETTLE).dispatch("A").failed("A", down(), false);
+    assert_eq!(tale.bill("A").fate, Fate::Ready, "a minute is left");
+    tale.wait(SETTLE).dispatch("A").failed("A", down(), false);
+    assert_eq!(tale.parked(1), Code::GaveUp);
+    let (_, fault) = tale.subject.parked().last().unwrap();
+    assert!(fault.message.contains("86400 s") && fault.message.contains("no connection"), "{fault}");
+    assert_eq!(tale.held("A").existence, Existence::No);
+    tale.retry(1, RetryMode::Plain).unwrap();
+    tale.emit(&[("A", "x")]).dispatch("A").failed("A", down(), false);
+    assert_eq!(tale.bill("A").fate, Fate::Ready);
+}
+
+#[test]
+fn only_time_in_which_the_scheme_was_at_work_counts_towards_giving_up() {
+    let mut tale = Tale::new();
+    tale.received("a").emit(&[("A", "x")]).dispatch("A").failed("A", down(), false);
+    tale.wait(tale.rules.give_up_after * 3);
+    tale.at_work_since = tale.now;
+    tale.dispatch("A").failed("A", down(), false);
+    assert_eq!(tale.bill("A").fate, Fate::Ready, "it was paused for three days, and tried once since");
+    tale.wait(tale.rules.give_up_after).dispatch("A").failed("A", down(), false);
+    assert_eq!(tale.parked(1), Code::GaveUp);
+}
+
+#[test]
+fn what_may_have_been_written_is_never_given_up_as_unwritten() {
+    // Asked, for as long as it takes.
+    let mut tale = Tale::new();
+    tale.received("a").emit(&[("A", "x")]).dispatch("A").lost("A");
+    for _ in 0..20 {
+        tale.wait(tale.rules.give_up_after).ask_failed("A", down());
+    }
+    assert!(matches!(tale.bill("A").fate, Fate::Asking { .. }));
+    // Sent again, at a target that cannot be asked and is down since.
+    let mut tale = Tale::upsert();
+    tale.received("a").emit(&[("A", "x")]).dispatch("A").lost("A");
+    tale.wait(tale.rules.give_up_after).dispatch("A").failed("A", down(), false);
+    assert_eq!(tale.parked(1), Code::WriteUnknown);
+    assert_ne!(tale.held("A").existence, Existence::No);
+    // Its retry is a fresh one, too.
+    tale.retry(1, RetryMode::AfterVerify).unwrap();
+    tale.wait(SETTLE).dispatch("A").failed("A", down(), false);
+    assert_eq!(tale.bill("A").fate, Fate::Ready);
+    // A bill of which the first step stands.
+    let mut tale = Tale::new();
+    tale.received("a").emit(&[("A", "x")]).dispatch("A").done("A", Some(Step::Audit)).dispatch("A");
+    tale.wait(tale.rules.give_up_after).failed("A", down(), false);
+    assert_eq!((tale.parked(1), tale.held("A").existence), (Code::LeftUnaudited, Existence::Yes));
+    tale.retry(1, RetryMode::Plain).unwrap();
+    tale.found("A", ours(Some(Step::Audit))).dispatch("A").failed("A", down(), false);
+    assert_eq!(tale.bill("A").fate, Fate::Ready);
+}
+
 #[test]
 fn refused_credentials_leave_the_bill_ready_for_the_resume() {
     let mut tale = Tale::new();
@@ -896,7 +965,7 @@ fn target_keys_whose_write_was_refused_may_change() {
 fn a_target_key_that_another_document_owns_parks() {
     let mut tale = Tale::new();
     let taken_by = Some(DocumentKey::new("other").unwrap());
-    let emitted = vec![Emitted { key: key("A"), body: Digest::of("x"), taken_by }];
+    let emitted = vec![Emitted { key: key("A"), body: Digest::of("x"), taken_by, frozen: None }];
     tale.received("a").verdict(1, Verdict::Emit(emitted));
     assert_eq!(tale.parked(1), Code::TargetKeyTaken);
     assert!(tale.subject.targets.is_empty());
@@ -978,6 +1047,39 @@ fn a_target_that_cannot_be_changed_parks_the_change() {
     let mut tale = Tale::under(Rules { target_updatable: false, on_change: OnChange::Update, ..rules() });
     tale.written("a").received("b").emit(&[("A", "b")]);
     assert_eq!(tale.parked(2), Code::ChangedAfterWrite);
+}
+
+#[test]
+fn a_change_that_the_target_cannot_follow_parks_before_anything_is_sent() {
+    let change = |on_change| {
+        let mut tale = Tale::under(Rules { on_change, ..Tale::upsert().rules });
+        tale.received("a").emit(&[("A", "x")]).dispatch("A").done("A", None).received("b");
+        let Verdict::Emit(mut emitted) = emit(&[("A", "y")]) else { unreachable!() };
+        emitted[0].frozen = Some("price was 1 and is now 2".into());
+        tale.verdict(2, Verdict::Emit(emitted));
+        tale
+    };
+    let mut tale = change(OnChange::Update);
+    assert_eq!(tale.parked(2), Code::ChangeImpossible);
+    let (_, fault) = tale.subject.parked().last().unwrap();
+    assert!(fault.message.contains("A: price was 1 and is now 2"), "{fault}");
+    assert!(!tale.has(|action| matches!(action, Action::Enqueue { .. })));
+    // The old bill stands, and a further change may be one that can be followed.
+    tale.received("c").emit(&[("A", "z")]).dispatch("A");
+    assert!(tale.has(|action| matches!(action, Action::Send { step: Step::Update, .. })));
+    assert_eq!(change(OnChange::Park).parked(2), Code::ChangedAfterWrite);
+    assert_eq!(*change(OnChange::Ignore).end(2), End::Ignored);
+}
+
+#[test]
+fn a_refused_update_where_nothing_was_taken_off_is_a_refusal_and_can_be_tried_again() {
+    let mut tale = Tale::under(Rules { on_change: OnChange::Update, ..Tale::upsert().rules });
+    tale.received("a").emit(&[("A", "x")]).dispatch("A").done("A", None);
+    tale.received("b").emit(&[("A", "y")]).dispatch("A").refused("A", "7");
+    assert_eq!((tale.parked(2), tale.held("A").existence), (Code::TargetRefused, Existence::Yes));
+    tale.retry(2, RetryMode::Plain).unwrap();
+    tale.emit(&[("A", "y")]).dispatch("A").done("A", None);
+    assert_eq!(*tale.end(2), End::Written);
 }
 
 #[test]
