@@ -7,9 +7,10 @@ use toml::de::DeValue;
 
 use crate::model::{ConnectionName, OperationName, SchemeId, TenantId};
 
-use super::json::{self, ReferenceFile};
+use super::json;
 use super::limits::{self, Limits};
 use super::module::{self, ModuleSource};
+use super::reference::{self, Reference};
 use super::schedule::Schedule;
 use super::section::Section;
 use super::{Connection, LoadOptions, connection};
@@ -31,7 +32,7 @@ pub struct Scheme {
     pub module: ModuleSource,
     /// JSON text of one object, handed to the module with every document.
     pub parameters: String,
-    pub reference: Vec<ReferenceFile>,
+    pub reference: Vec<Reference>,
     pub target: Endpoint,
     pub schedule: Schedule,
     /// Nothing older is read, ever.
@@ -144,7 +145,7 @@ pub(super) fn read(
     let target = endpoint(&section, "target", tenant.as_ref(), known, options.check_target);
     let module = module::read(&section, directory, known.module_dir);
     let parameters = json::parameters(&section, directory);
-    let reference = json::reference(&section, directory);
+    let reference = reference::read(&section, directory, tenant.as_ref(), known, options.check_reference);
     let schedule = section.require("schedule", "write schedule = \"every 5m\", from 1s to 31d", str::parse::<Schedule>);
     let start_at = start_at(&section);
     let lag = section.duration("lag", ZERO..=DAY).unwrap_or(LAG);
@@ -225,7 +226,7 @@ fn endpoint<'c>(
     Some((Endpoint { connection: name, operation, options }, connection))
 }
 
-fn find<'c>(
+pub(super) fn find<'c>(
     section: &Section<'_>,
     name: &ConnectionName,
     tenant: &TenantId,

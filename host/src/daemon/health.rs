@@ -41,6 +41,7 @@ async fn healthz(State(health): State<Arc<Health>>) -> Response {
             json!({
                 "tenant": watcher.tenant.as_str(), "scheme": watcher.scheme.scheme.as_str(),
                 "cursor_age_seconds": age, "backlog": seen.backlog, "parked": seen.parked,
+                "waiting": seen.waiting,
                 "received": seen.received, "last_fault": seen.last_fault,
             })
         })

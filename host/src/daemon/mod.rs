@@ -9,6 +9,8 @@ mod engine;
 mod health;
 mod office;
 mod pass;
+mod reference_desk;
+mod references;
 mod scheme;
 mod serve;
 mod tls;
@@ -24,4 +26,6 @@ pub use office::{
     VersionView,
 };
 pub use pass::{PassOptions, Progress, run_pass};
+pub use reference_desk::{Origin, TableContent, TableFilter, TableQuestion, TableView};
+pub use references::refresh_alone;
 pub use serve::serve;

@@ -83,6 +83,9 @@ pub async fn serve(
 
     let scheme_stop = stop.child_token();
     let mut drivers = JoinSet::new();
+    for keeper in engine.library.keepers(&|_| true, &scheme_stop) {
+        drivers.spawn(keeper);
+    }
     for scheme in engine.schemes {
         let Scheme { config: settings, parts, reading, watcher } = scheme;
         let (handle, driver) = driver::start(parts, scheme_stop.clone());
