@@ -61,6 +61,9 @@ pub async fn serve(
     let listener = TcpListener::bind(config.engine.listen)
         .await
         .map_err(|error| OpenError::Http(format!("cannot listen on {}: {error}", config.engine.listen)))?;
+    for hint in super::references::hints(&config) {
+        tracing::warn!("{hint}");
+    }
     let address = listener.local_addr().map_err(at)?;
     let socket = control::bind(&engine.data_dir).map_err(at)?;
 
@@ -68,6 +71,7 @@ pub async fn serve(
     let health = Arc::new(Health {
         schemes: engine.schemes.iter().map(|scheme| scheme.watcher.clone()).collect(),
         gates: engine.gates.clone(),
+        library: engine.library.clone(),
         metrics: engine.metrics.clone(),
         store: engine.store.clone(),
     });
