@@ -9,6 +9,7 @@ use axum::routing::get;
 use jiff::Timestamp;
 use serde_json::json;
 
+use crate::model::SchemeId;
 use crate::pipeline::gate::Gates;
 use crate::pipeline::reference::{Library, Status};
 use crate::state::SledStore;
@@ -45,6 +46,8 @@ async fn healthz(State(health): State<Arc<Health>>) -> Response {
                 "cursor_age_seconds": age, "backlog": seen.backlog, "parked": seen.parked,
                 "waiting": seen.waiting,
                 "received": seen.received, "last_fault": seen.last_fault,
+                "next_run": seen.next_run.map(|at| at.to_string()),
+                "waits_for": seen.waits_for.as_ref().map(SchemeId::as_str),
             })
         })
         .collect();

@@ -9,6 +9,7 @@ mod engine;
 mod health;
 mod office;
 mod pass;
+mod reader;
 mod reference_desk;
 mod references;
 mod scheme;

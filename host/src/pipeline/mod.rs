@@ -13,4 +13,4 @@ pub mod transformer;
 pub mod watch;
 
 #[cfg(test)]
-mod rig;
+pub(crate) mod rig;
