@@ -8,6 +8,7 @@ mod compile_child;
 mod document;
 mod exit;
 mod pause;
+mod reference;
 mod run;
 mod serve;
 mod transform;
@@ -49,6 +50,9 @@ enum Command {
     /// List, show, retry or discard documents
     #[command(subcommand)]
     Document(document::Command),
+    /// List, fetch or show reference tables
+    #[command(subcommand)]
+    Reference(reference::Command),
     /// Stop all requests of a scope; returns once none is under way
     Pause(pause::PauseArguments),
     /// Let a paused scope go on
@@ -99,6 +103,7 @@ pub fn main() -> ExitCode {
         Command::Transform(command) => command.run(),
         Command::Build(arguments) => build::run(&arguments),
         Command::Document(command) => document::run(&command),
+        Command::Reference(command) => reference::run(&command),
         Command::Pause(arguments) => pause::pause(&arguments),
         Command::Resume(arguments) => pause::resume(&arguments),
         Command::Backup(arguments) => backup::backup(&arguments),

@@ -12,6 +12,7 @@ mod hostile;
 mod operating;
 mod pages;
 mod parked;
+mod references;
 mod telling;
 
 use std::path::Path;
