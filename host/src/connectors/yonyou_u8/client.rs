@@ -121,6 +121,8 @@ impl Client {
             Err(Rejection::Other(Error::Refused { code, message })) => {
                 return Err(refused(format!("{message} (errcode {code})")));
             }
+            // The platform's word for all that it does not like, a wrong secret among it.
+            Err(Rejection::Other(Error::Server { status: 200..300, detail, .. })) => return Err(refused(detail)),
             Err(Rejection::Other(Error::Unreadable { .. })) => return Err(not_a_token()),
             Err(Rejection::Other(error)) => return Err(error),
         };
