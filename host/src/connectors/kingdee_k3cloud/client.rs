@@ -110,9 +110,9 @@ impl Client {
         let (acct, user, lcid) = (&account.acct_id, &account.user_name, account.lcid);
         let now = self.line.now().as_second();
         let (method, body) = match &account.proof {
-            Proof::LoginBySign { app_id, app_secret } => {
+            Proof::LoginBySign { app_id, app_secret, hash } => {
                 let timestamp = now.to_string();
-                let sign = login_sign(acct, user, app_id, app_secret, &timestamp);
+                let sign = login_sign(*hash, acct, user, app_id, app_secret, &timestamp);
                 // The list is text inside the JSON: so the vendor's positional calls are written.
                 let parameters = json!([acct, user, app_id, timestamp, sign, lcid]).to_string();
                 ("LoginBySign", json!({ "parameters": parameters }))

@@ -12,7 +12,7 @@ use crate::connectors::settings::{SettingProblem, check_base_url, read};
 
 use super::client::Client;
 use super::session::Session;
-use super::sign::AppKey;
+use super::sign::{AppKey, SignHash};
 
 /// The one operation this connector knows.
 pub const OPERATION: &str = "BatchSave";
@@ -44,6 +44,8 @@ struct Table {
     org_num: String,
     #[serde(default)]
     auth: Auth,
+    #[serde(default)]
+    sign_hash: SignHash,
     app_id: Option<String>,
     app_secret: Option<Secret>,
     password: Option<Secret>,
@@ -72,7 +74,7 @@ pub struct Account {
 
 #[derive(Debug, Clone)]
 pub enum Proof {
-    LoginBySign { app_id: String, app_secret: Secret },
+    LoginBySign { app_id: String, app_secret: Secret, hash: SignHash },
     LoginByAppSecret { app_id: String, app_secret: Secret },
     ValidateUser { password: Secret },
     Signature { app_id: String, app_secret: Secret, key: AppKey },
@@ -151,7 +153,7 @@ fn proof(table: &Table, problems: &mut Vec<SettingProblem>) -> Option<Proof> {
     }
     let (app_id, app_secret) = (app_id?, app_secret?);
     match table.auth {
-        Auth::LoginBySign => Some(Proof::LoginBySign { app_id, app_secret }),
+        Auth::LoginBySign => Some(Proof::LoginBySign { app_id, app_secret, hash: table.sign_hash }),
         Auth::LoginByAppSecret => Some(Proof::LoginByAppSecret { app_id, app_secret }),
         Auth::ValidateUser | Auth::Signature => match AppKey::parse(&app_id) {
             Ok(key) => Some(Proof::Signature { app_id, app_secret, key }),
