@@ -166,8 +166,10 @@ impl Client {
             }
         }
         let operation = path.trim_start_matches("api/").to_owned();
+        let private = token.into_iter().chain([&account.app_secret]).cloned().collect();
         let headers = HeaderMap::new();
-        self.line.send(Request { method: Method::GET, url, operation, headers, body: Default::default() }).await
+        let body = Default::default();
+        self.line.send(Request { method: Method::GET, url, operation, headers, body, private }).await
     }
 
     fn blank(&self, text: &str, token: Option<&Secret>) -> String {
