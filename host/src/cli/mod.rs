@@ -77,6 +77,13 @@ impl ConfigArguments {
     }
 }
 
+/// Logs what of the configuration is usable and most likely not meant.
+fn log_warnings(config: &Config) {
+    for warning in config.warnings.iter() {
+        tracing::warn!(place = %warning.place, mend = warning.remedy, "{}", warning.message);
+    }
+}
+
 /// Reads the arguments and runs the command.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();

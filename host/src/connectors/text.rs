@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
+use rust_decimal::Decimal;
+use serde_json::Value;
 
 use super::Error;
 use crate::config::Secret;
@@ -79,6 +81,16 @@ fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
         (Ok(text), Ok(wanted)) => text.find(wanted),
         _ => bytes.windows(wanted.len()).position(|window| window == wanted),
     }
+}
+
+/// A number that a vendor or a module wrote, exactly, as a number or as a text.
+pub fn decimal(value: &Value) -> Option<Decimal> {
+    let text = match value {
+        Value::Number(number) => number.to_string(),
+        Value::String(text) => text.trim().to_owned(),
+        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => return None,
+    };
+    text.parse().ok().or_else(|| Decimal::from_scientific(&text).ok())
 }
 
 /// The beginning of a vendor's words, short enough for a log line and a fault, on one line.
