@@ -144,6 +144,24 @@ impl Subject {
         }
     }
 
+    /// The ways of proving who asks, as settings of a connection.
+    pub fn ways(self) -> &'static [&'static str] {
+        match self {
+            Subject::JushuitanSaleouts | Subject::WangdiantongStockins | Subject::WangdiantongTrades => {
+                &["", "sign_method = \"hmac\"", "sign_method = \"md5\""]
+            }
+            Subject::U8Saleouts => &[""],
+            Subject::K3cloudBills => &[
+                "auth = \"login_by_sign\"",
+                "auth = \"login_by_sign\"\nsign_hash = \"sha1\"",
+                "auth = \"login_by_app_secret\"",
+                "auth = \"validate_user\"",
+                "auth = \"signature\"",
+            ],
+            Subject::JdyBills | Subject::JdyLists => &["", "auth = \"access_token\""],
+        }
+    }
+
     /// What the simulator calls the request by which a target is asked.
     pub fn question(self) -> &'static str {
         match self {

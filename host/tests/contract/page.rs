@@ -99,9 +99,14 @@ fn numbers(text: &str) -> BTreeSet<u64> {
     let mut rest = text;
     let mut last: Option<u64> = None;
     while let Some(start) = rest.find(|c: char| c.is_ascii_digit()) {
-        let is_range = &rest[..start] == "..=";
-        let digits: String = rest[start..].chars().take_while(char::is_ascii_digit).collect();
-        rest = &rest[start + digits.len()..];
+        let (before, from_here) = rest.split_at(start);
+        let digits: String = from_here.chars().take_while(char::is_ascii_digit).collect();
+        rest = &from_here[digits.len()..];
+        // A name's own digit, as in `V1`.
+        if before.ends_with(char::is_alphabetic) {
+            continue;
+        }
+        let is_range = before == "..=";
         let Ok(number) = digits.parse() else { continue };
         let from = last.filter(|_| is_range).unwrap_or(number);
         found.extend(from..=number);

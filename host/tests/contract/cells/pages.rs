@@ -51,12 +51,14 @@ pub fn moving(subject: Subject) -> Cell {
 
 async fn source_first(bench: &Bench) {
     let world = bench.with_documents(PAGE_SIZE - 3).await;
-    let source = world.source("");
-    source.probe().await.unwrap();
-    let read = read(&*source).await;
-    assert_eq!(read.bodies.len(), PAGE_SIZE - 3);
-    assert_eq!(read.totals[0], Some(7), "the vendor's own count");
-    world.check_read_once(&read);
+    for way in bench.subject.ways() {
+        let source = world.source(way);
+        source.probe().await.unwrap();
+        let read = read(&*source).await;
+        assert_eq!(read.bodies.len(), PAGE_SIZE - 3);
+        assert_eq!(read.totals[0], Some(7), "the vendor's own count");
+        world.check_read_once(&read);
+    }
 }
 
 async fn source_empty(bench: &Bench) {
@@ -93,10 +95,13 @@ async fn source_moves(bench: &Bench) {
 
 async fn found_on_the_first(bench: &Bench) {
     let world = bench.with_documents(0).await;
-    let target = world.target();
-    target.probe().await.unwrap();
-    create_well(&*target, &world.job("A1")).await;
-    assert!(matches!(find(&*target, &world.job("A1")).await, Finding::Ours { next: None, .. }));
+    for (number, way) in bench.subject.ways().iter().enumerate() {
+        let target = world.target_with(way, "");
+        target.probe().await.unwrap();
+        let job = world.job(&format!("A{number}"));
+        create_well(&*target, &job).await;
+        assert!(matches!(find(&*target, &job).await, Finding::Ours { next: None, .. }), "{way}");
+    }
 }
 
 async fn nothing_found(bench: &Bench) {
@@ -169,8 +174,10 @@ async fn fetch(world: &World, lists: &dyn ReferenceSource, table: &str) -> Resul
 
 async fn list_first(bench: &Bench) {
     let world = bench.with_documents(0).await;
-    for table in ["unit", "stock"] {
-        assert!(!fetch(&world, &*world.lists(""), table).await.unwrap().is_empty());
+    for way in bench.subject.ways() {
+        for table in ["unit", "stock"] {
+            assert!(!fetch(&world, &*world.lists(way), table).await.unwrap().is_empty(), "{way}");
+        }
     }
 }
 

@@ -22,21 +22,7 @@ pub fn unsaid(subject: Subject) -> Cell {
 }
 
 async fn nothing_is_said(bench: &Bench) {
-    let ways: &[&str] = match bench.subject {
-        Subject::JushuitanSaleouts | Subject::WangdiantongStockins | Subject::WangdiantongTrades => {
-            &["", "sign_method = \"md5\""]
-        }
-        Subject::U8Saleouts => &[""],
-        Subject::K3cloudBills => &[
-            "auth = \"login_by_sign\"",
-            "auth = \"login_by_sign\"\nsign_hash = \"sha1\"",
-            "auth = \"login_by_app_secret\"",
-            "auth = \"validate_user\"",
-            "auth = \"signature\"",
-        ],
-        Subject::JdyBills | Subject::JdyLists => &["", "auth = \"access_token\""],
-    };
-    for way in ways {
+    for way in bench.subject.ways() {
         let world = bench.with_documents(PAGE_SIZE + 1).await;
         exchange(&world, way, "A0").await;
         for (number, (name, value)) in troubles().into_iter().enumerate() {
