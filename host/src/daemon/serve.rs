@@ -60,9 +60,6 @@ pub async fn serve(
     let listener = TcpListener::bind(config.engine.listen)
         .await
         .map_err(|error| OpenError::Http(format!("cannot listen on {}: {error}", config.engine.listen)))?;
-    for hint in super::references::hints(&config) {
-        tracing::warn!("{hint}");
-    }
     let address = listener.local_addr().map_err(at)?;
     let socket = control::bind(&engine.data_dir).map_err(at)?;
 
@@ -81,7 +78,7 @@ pub async fn serve(
         axum::serve(listener, health::router(health)).with_graceful_shutdown(ended.cancelled_owned()).await
     });
     let ended = http_stop.clone();
-    let router = control::router(office.clone());
+    let router = control::router(office.clone(), engine.store.clone());
     servers.spawn(async move { axum::serve(socket, router).with_graceful_shutdown(ended.cancelled_owned()).await });
 
     let scheme_stop = stop.child_token();

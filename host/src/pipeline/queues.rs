@@ -1,12 +1,14 @@
 //! What a scheme has still to do, held in memory. Everything here can be rebuilt from the ledger after a crash.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap, HashSet, VecDeque};
+use std::collections::{BinaryHeap, HashMap, VecDeque};
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
 use crate::model::{Digest, DocumentKey, TargetKey};
+
+use super::bisection::{Bill, Bisection};
 
 /// One thing to do for one version of one document.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -20,8 +22,8 @@ pub enum Errand {
 #[derive(Debug, Default)]
 pub struct Queues {
     pub transforms: VecDeque<(DocumentKey, u64, bool)>,
-    pub writes: VecDeque<(DocumentKey, u64, TargetKey)>,
-    pub asks: VecDeque<(DocumentKey, u64, TargetKey)>,
+    pub writes: VecDeque<Bill>,
+    pub asks: VecDeque<Bill>,
     /// Documents that wait for a reference table, and hold nothing else back.
     awaiting: Vec<(DocumentKey, u64)>,
     /// The oldest generation of the tables that one of them was run with.
@@ -29,8 +31,8 @@ pub struct Queues {
     waiting: BinaryHeap<Reverse<(Timestamp, u64, Errand)>>,
     /// Keeps errands of one instant in the order they came.
     sequence: u64,
-    /// Bills that must travel alone: their batch was refused as a whole.
-    pub solo: HashSet<(DocumentKey, u64)>,
+    /// Who travels with whom after a request was refused as a whole.
+    pub bisection: Bisection,
 }
 
 impl Queues {
