@@ -54,6 +54,19 @@ pub(super) fn on_target(scheme: &config::Scheme, target: &dyn Target) -> Vec<Obj
     objections
 }
 
+/// What is most likely forgotten: the target wants ids that its tables hold, and the scheme has none of them.
+pub(super) fn on_references(scheme: &config::Scheme, target: &Connection, http: &Http) -> Option<Objection> {
+    let source = target.references(http)?;
+    let served = source.tables();
+    if scheme.reference.iter().any(|reference| served.contains(&reference.table.as_str())) {
+        return None;
+    }
+    let message = format!("serves {}, and `reference` names none of them", served.join(", "));
+    let name = &scheme.target.connection;
+    let remedy = format!("write reference = {{ \"{}\" = {{ connection = \"{name}\" }} }}, and so on", served.first()?);
+    Some(Objection::warning("target.connection", message, remedy))
+}
+
 pub(super) fn on_schedule(scheme: &config::Scheme) -> Option<Objection> {
     let config::Sweep { every, over } = scheme.sweep;
     let message =

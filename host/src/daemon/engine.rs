@@ -80,6 +80,7 @@ pub fn with_judgement<R>(allow_inline_secrets: bool, body: impl FnOnce(&LoadOpti
             }
         }
         if let Ok(connection) = Connection::parse(target.system, target.settings.clone()) {
+            objections.extend(advice::on_references(scheme, &connection, http));
             match connection.target(http, &scheme.target.operation, scheme.target.options.clone()) {
                 Ok(target) => objections.extend(advice::on_target(scheme, &*target)),
                 Err(problems) => objections.extend(problems.into_iter().map(objection)),

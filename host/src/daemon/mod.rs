@@ -30,5 +30,5 @@ pub use office::{
 };
 pub use pass::{PassOptions, Progress, run_pass};
 pub use reference_desk::{Origin, TableContent, TableFilter, TableQuestion, TableView};
-pub use references::{hints, refresh_alone};
+pub use references::refresh_alone;
 pub use serve::serve;

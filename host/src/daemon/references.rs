@@ -6,8 +6,7 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{self, Config, ReferenceFrom};
-use crate::connectors::{Connection, Http};
+use crate::config::{self, ReferenceFrom};
 use crate::fault::Fault;
 use crate::model::{ConnectionName, TenantId};
 use crate::pipeline::gate::Scope;
@@ -48,27 +47,6 @@ pub(super) fn catalogue(scheme: &config::Scheme, library: &Library) -> Catalogue
 
 fn table_id(tenant: &TenantId, connection: &ConnectionName, table: &str) -> TableId {
     TableId { tenant: tenant.clone(), connection: connection.clone(), table: table.to_owned() }
-}
-
-/// What is most likely forgotten: a scheme whose connection serves tables, and that names none of them.
-pub fn hints(config: &Config) -> Vec<String> {
-    let Ok(http) = Http::new(None) else { return Vec::new() };
-    let mut hints = Vec::new();
-    for scheme in config.schemes.iter().filter(|scheme| scheme.enabled) {
-        let Some(target) = config.connection(&scheme.tenant, &scheme.target.connection) else { continue };
-        let Ok(connection) = Connection::parse(target.system, target.settings.clone()) else { continue };
-        let Some(source) = connection.references(&http) else { continue };
-        let served = source.tables();
-        if !scheme.reference.iter().any(|reference| served.contains(&reference.table.as_str())) {
-            let (name, tables) = (&scheme.name, served.join(", "));
-            hints.push(format!(
-                "scheme {name}: connection {} serves {tables}, and `reference` names none of them; a module that looks \
-                 something up there is told that there is no such table",
-                target.name
-            ));
-        }
-    }
-    hints
 }
 
 /// Fetches tables where no engine runs that would.

@@ -60,9 +60,6 @@ pub async fn serve(
     let listener = TcpListener::bind(config.engine.listen)
         .await
         .map_err(|error| OpenError::Http(format!("cannot listen on {}: {error}", config.engine.listen)))?;
-    for hint in super::references::hints(&config) {
-        tracing::warn!("{hint}");
-    }
     let address = listener.local_addr().map_err(at)?;
     let socket = control::bind(&engine.data_dir).map_err(at)?;
 

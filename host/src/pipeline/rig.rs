@@ -28,8 +28,8 @@ use super::ledger::{Error, Ledger};
 use super::reference::{Catalogue, Opened, Revision};
 use super::round::Destination;
 use super::step::{OnChange, Rules, Sabotage};
-use super::subject::{Missed, Phase, Subject};
-use super::transformer::{Ran, Task, Transformer};
+use super::subject::{Phase, Subject};
+use super::transformer::{Miss, Ran, Task, Transformer};
 use super::watch::Watcher;
 
 pub const SETTLE: Duration = Duration::from_secs(60);
@@ -234,7 +234,7 @@ impl FakeModule {
         let (verdict, missed) = match opened.view(task.waits_since).lookup(table, key) {
             Lookup::Found(_) => return None,
             Lookup::Pending => {
-                let missed = Missed { table: table.into(), key: key.into() };
+                let missed = Miss { table: table.into(), key: key.into(), at: opened.at() };
                 (Err(Fault::retry(Code::ReferencePending, None, "wait")), Some(missed))
             }
             Lookup::KnownMissing | Lookup::UnknownTable => {

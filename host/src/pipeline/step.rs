@@ -118,6 +118,8 @@ pub enum Verdict {
     Waits {
         table: String,
         key: String,
+        /// When the tables were opened that lacked it: a fetch may have begun since.
+        at: Timestamp,
     },
 }
 

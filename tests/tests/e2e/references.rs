@@ -226,7 +226,7 @@ fn check_tells_a_table_that_nobody_serves_and_one_that_was_forgotten() {
     let checked = told(world.product.run(&["check"]));
     assert!(checked.status.success(), "{}", said(&checked));
     assert!(
-        said(&checked).contains("hint: scheme surplus: connection jdy serves kingdee_jdy.material"),
+        said(&checked).contains("warning: `target.connection` of scheme \"surplus\": serves kingdee_jdy.material"),
         "{}",
         said(&checked)
     );

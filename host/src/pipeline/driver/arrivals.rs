@@ -16,8 +16,8 @@ use super::super::gate::{Pause, Scope};
 use super::super::ledger::Error;
 use super::super::round::Work;
 use super::super::step::{Emitted, Event, Sabotage, Verdict};
-use super::super::subject::{Held, Missed};
-use super::super::transformer::Ran;
+use super::super::subject::Held;
+use super::super::transformer::{Miss, Ran};
 use super::super::watch::Stage;
 use super::{Driver, Finished, Parts, ROUND_LIMIT, Shipment};
 
@@ -126,7 +126,7 @@ impl Driver {
         self.parts.watcher.fuel(ran.fuel);
         let mut bodies = Vec::new();
         let verdict = match ran.verdict {
-            Err(_) if let Some(Missed { table, key }) = ran.missed => Verdict::Waits { table, key },
+            Err(_) if let Some(Miss { table, key, at }) = ran.missed => Verdict::Waits { table, key, at },
             Ok(Outcome::Skip(reason)) => Verdict::Skip(reason),
             Ok(Outcome::Reject(reason)) => Verdict::Reject(reason),
             Ok(Outcome::Emit(documents)) => {

@@ -317,5 +317,9 @@ fn reason() -> Reason {
 }
 
 fn missed(key: &str) -> Verdict {
-    Verdict::Waits { table: "material".into(), key: key.into() }
+    missed_at(key, "2026-11-01T00:00:00Z".parse().unwrap())
+}
+
+fn missed_at(key: &str, at: Timestamp) -> Verdict {
+    Verdict::Waits { table: "material".into(), key: key.into(), at }
 }

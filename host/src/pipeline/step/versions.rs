@@ -51,9 +51,9 @@ impl Run<'_> {
         version.module = Some(module);
         version.fuel = fuel;
         let (cancelled, approved) = (version.cancelled, version.approved);
-        if let Verdict::Waits { table, key } = verdict {
+        if let Verdict::Waits { table, key, at } = verdict {
             // Kept from the first look-up that could not be answered: a table fetched since then answers for all of them.
-            let since = version.waits.as_ref().map_or(self.moment.now, |waits| waits.since);
+            let since = version.waits.as_ref().map_or(at, |waits| waits.since);
             version.waits = Some(Waits { since, missed: Some(Missed { table, key }) });
             self.actions.push(Action::Await { version: number });
             return;

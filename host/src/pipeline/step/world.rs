@@ -333,7 +333,7 @@ impl World {
         let verdict = match self.chance.below(if self.trouble { 14 } else { 100 }) {
             0 => Verdict::Reject(reason()),
             1 => Verdict::Fault(Fault::retry(Code::GuestDeadline, None, "slow")),
-            2 => Verdict::Waits { table: "t".into(), key: "k".into() },
+            2 => Verdict::Waits { table: "t".into(), key: "k".into(), at: at(self.now_ms) },
             _ if cancelled => Verdict::Skip(reason()),
             _ => Verdict::Emit(
                 (0..bills)
