@@ -212,8 +212,8 @@ start_at = "2026-11-01T00:00:00+08:00"
         );
         let (code, lines) = answer(&file, false, false, false);
         assert_eq!(code, 0);
-        assert!(lines[0].starts_with("FILE:23:33: warning: `sweep.over` of scheme \"one\": is shorter"), "{lines:#?}");
-        assert!(lines[2].starts_with("FILE:24:29: warning: `parameters.buyer_nick` of scheme"), "{lines:#?}");
+        assert!(lines[0].starts_with("FILE:24:33: warning: `sweep.over` of scheme \"one\": is shorter"), "{lines:#?}");
+        assert!(lines[2].starts_with("FILE:25:29: warning: `parameters.buyer_nick` of scheme"), "{lines:#?}");
         assert_eq!(lines[4..], ["2 warnings", IN_ORDER]);
         let (code, lines) = answer(&file, true, true, false);
         assert_eq!((code, lines.len()), (UNUSABLE, 5), "{lines:#?}");

@@ -53,7 +53,7 @@ impl Connection {
         operation: &OperationName,
         options: toml::Table,
     ) -> Result<Arc<dyn Source>, Vec<SettingProblem>> {
-        self.source_from(http, operation, options, Timestamp::MIN)
+        self.source_from(http, operation, options, None)
     }
 
     /// `options` is the scheme's `source` table, without `connection` and `operation`. A source that reads more than a
@@ -63,7 +63,7 @@ impl Connection {
         http: &Http,
         operation: &OperationName,
         options: toml::Table,
-        start_at: Timestamp,
+        start_at: Option<Timestamp>,
     ) -> Result<Arc<dyn Source>, Vec<SettingProblem>> {
         match self {
             Connection::JushuitanQimen(connection) => {
@@ -79,7 +79,11 @@ impl Connection {
             Connection::YonyouU8(connection) => {
                 known(operation, yonyou_u8::OPERATION, "source")?;
                 let options = yonyou_u8::Options::parse(options)?;
-                Ok(Arc::new(yonyou_u8::Saleouts::new(connection, http, options).starting_at(start_at)))
+                let source = yonyou_u8::Saleouts::new(connection, http, options);
+                Ok(Arc::new(match start_at {
+                    Some(start_at) => source.starting_at(start_at),
+                    None => source,
+                }))
             }
             Connection::KingdeeK3cloud(_) | Connection::KingdeeJdy(_) => {
                 Err(no_such(self.system(), "source", "read from"))

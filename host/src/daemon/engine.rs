@@ -71,7 +71,7 @@ pub fn with_judgement<R>(allow_inline_secrets: bool, body: impl FnOnce(&LoadOpti
         // A connection that does not parse is complained of at its own place.
         if let Ok(connection) = Connection::parse(source.system, source.settings.clone()) {
             let (operation, options) = (&scheme.source.operation, scheme.source.options.clone());
-            match connection.source_from(http, operation, options, scheme.start_at) {
+            match connection.source_from(http, operation, options, Some(scheme.start_at)) {
                 Ok(source) => objections.extend(advice::on_source(&*source)),
                 Err(problems) => objections.extend(problems.into_iter().map(objection)),
             }
@@ -233,7 +233,7 @@ impl Assembly<'_> {
             (source_connection?, target_connection?);
         let http = self.http.with_priority(config.priority);
         let (operation, options) = (&config.source.operation, config.source.options.clone());
-        let source = source_connection.source_from(&http, operation, options, config.start_at);
+        let source = source_connection.source_from(&http, operation, options, Some(config.start_at));
         let source = self.keep(&format!("{place}, source"), source);
         let target = target_connection.target(&http, &config.target.operation, config.target.options.clone());
         let target = self.keep(&format!("{place}, target"), target);

@@ -121,7 +121,7 @@ impl World {
             settle: Duration::from_millis(SETTLE_MS),
             retry_cap: Duration::from_secs(2),
             // Short enough that some bills are given up while there is trouble.
-            give_up_after: Duration::from_millis(if chance.one_in(3) { 500 } else { 3_600_000 }),
+            give_up_after: Duration::from_millis(if seed % 3 == 1 { 500 } else { 3_600_000 }),
             target_askable: !chance.one_in(5),
             sabotage,
             ..rules()
