@@ -6,6 +6,7 @@ mod check;
 mod compile_child;
 mod document;
 mod exit;
+mod new;
 mod pause;
 mod run;
 mod serve;
@@ -43,6 +44,8 @@ enum Command {
     Check(check::Arguments),
     /// Run a component over documents, offline, in the sandbox that production uses
     Transform(Box<transform::Transform>),
+    /// Begin a transform: a project that builds and passes its tests as it is
+    New(new::Arguments),
     /// Build a transform into a component
     Build(build::Arguments),
     /// List, show, retry or discard documents
@@ -85,6 +88,7 @@ pub fn main() -> ExitCode {
         Command::Run(arguments) => run::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
         Command::Transform(command) => command.run(),
+        Command::New(arguments) => new::run(&arguments),
         Command::Build(arguments) => build::run(&arguments),
         Command::Document(command) => document::run(&command),
         Command::Pause(arguments) => pause::pause(&arguments),
