@@ -10,6 +10,7 @@ mod new;
 mod pause;
 mod run;
 mod serve;
+mod test;
 mod transform;
 
 use std::path::PathBuf;
@@ -48,6 +49,8 @@ enum Command {
     New(new::Arguments),
     /// Build a transform into a component
     Build(build::Arguments),
+    /// Run a transform's cases in the sandbox that production uses
+    Test(Box<test::Test>),
     /// List, show, retry or discard documents
     #[command(subcommand)]
     Document(document::Command),
@@ -90,6 +93,7 @@ pub fn main() -> ExitCode {
         Command::Transform(command) => command.run(),
         Command::New(arguments) => new::run(&arguments),
         Command::Build(arguments) => build::run(&arguments),
+        Command::Test(command) => command.run(),
         Command::Document(command) => document::run(&command),
         Command::Pause(arguments) => pause::pause(&arguments),
         Command::Resume(arguments) => pause::resume(&arguments),

@@ -78,13 +78,13 @@ pub struct Transform {
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
-enum IsolationArg {
+pub(super) enum IsolationArg {
     Document,
     Batch,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
-enum ClassArg {
+pub(super) enum ClassArg {
     Standard,
     Interpreter,
 }
