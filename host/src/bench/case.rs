@@ -137,7 +137,8 @@ fn judge(case: Case, run: Run) -> (CaseRun, Option<Answered>) {
     )
 }
 
-fn surroundings(module: &Module, case: &Case) -> Result<(Context, Document), String> {
+/// What surrounds a case's document, and the document, as the sandbox takes them.
+pub fn surroundings(module: &Module, case: &Case) -> Result<(Context, Document), String> {
     let said = module.description();
     let received_at: Timestamp =
         case.received_at.parse().map_err(|error| format!("received_at {:?}: {error}", case.received_at))?;

@@ -7,6 +7,7 @@
 
 pub mod baseline;
 pub mod case;
+pub mod explain;
 pub mod forecast;
 pub mod laboratory;
 pub mod operations;

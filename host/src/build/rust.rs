@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 
 use serde::Deserialize;
 
+use super::error::NoToolchain;
 use super::optimise::optimise;
 use super::{BuildRequest, Built, Error, Toolchain, find_toolchain, wrap};
 
@@ -82,10 +83,12 @@ impl Project {
             return Err(refuse("it has no Cargo.toml".into()));
         }
         let mut cargo = cargo(&dir);
-        let output = cargo
-            .args(["metadata", "--format-version", "1", "--no-deps"])
-            .output()
-            .map_err(|source| Error::CannotRun { command: "cargo metadata".into(), source })?;
+        let output = cargo.args(["metadata", "--format-version", "1", "--no-deps"]).output().map_err(|source| {
+            match source.kind() {
+                std::io::ErrorKind::NotFound => Error::NoToolchain(NoToolchain::without_cargo()),
+                _ => Error::CannotRun { command: "cargo metadata".into(), source },
+            }
+        })?;
         if !output.status.success() {
             return Err(refuse(String::from_utf8_lossy(&output.stderr).trim().into()));
         }

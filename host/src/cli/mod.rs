@@ -6,12 +6,14 @@ mod check;
 mod compile_child;
 mod document;
 mod exit;
+mod explain;
 mod new;
 mod pause;
 mod run;
 mod serve;
 mod test;
 mod transform;
+mod transform_project;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -51,6 +53,8 @@ enum Command {
     Build(build::Arguments),
     /// Run a transform's cases in the sandbox that production uses
     Test(Box<test::Test>),
+    /// Say where each field of a bill came from
+    Explain(Box<explain::Explain>),
     /// List, show, retry or discard documents
     #[command(subcommand)]
     Document(document::Command),
@@ -94,6 +98,7 @@ pub fn main() -> ExitCode {
         Command::New(arguments) => new::run(&arguments),
         Command::Build(arguments) => build::run(&arguments),
         Command::Test(command) => command.run(),
+        Command::Explain(command) => command.run(),
         Command::Document(command) => document::run(&command),
         Command::Pause(arguments) => pause::pause(&arguments),
         Command::Resume(arguments) => pause::resume(&arguments),

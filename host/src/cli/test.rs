@@ -12,20 +12,16 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
-use crossdock_guest::testing::Cases;
+use crossdock_guest::testing::{Case, Unreadable};
 
 use crate::bench::baseline::{Above, Baseline};
 use crate::bench::case::{self, Answered, CaseRun, Used, Verdict};
 use crate::bench::forecast::Fit;
-use crate::bench::{Laboratory, laboratory, operations, update};
-use crate::build::{self, BuildRequest};
-use crate::sandbox::{Limits, Module, ModuleClass};
+use crate::bench::update;
+use crate::sandbox::{Limits, Module};
 
-use super::transform::{ClassArg, IsolationArg};
-
-const EXIT_FAILED: u8 = 1;
-const EXIT_USAGE: u8 = 2;
-const EXIT_NO_MODULE: u8 = 3;
+use super::transform::IsolationArg;
+use super::transform_project::{EXIT_FAILED, ProjectArguments, Stop};
 
 /// Runs a transform's cases in the sandbox that production uses: its limits, its settings, no network.
 #[derive(Debug, Clone, Args)]
@@ -38,24 +34,11 @@ Exit codes:
   2  there is no case, or the command line or a file that it names cannot be used
   3  the transform could not be built, or the module was refused")]
 pub struct Test {
-    /// The transform's directory
-    #[arg(default_value = ".")]
-    directory: PathBuf,
-    /// This component, instead of building the directory's
-    #[arg(long, value_name = "M.wasm")]
-    module: Option<PathBuf>,
-    /// The class of --module; what is built has its language's
-    #[arg(long, value_enum, requires = "module")]
-    class: Option<ClassArg>,
-    /// The folder of the cases; `cases` in the directory where none is named
-    #[arg(long, value_name = "DIR")]
-    cases: Option<PathBuf>,
+    #[command(flatten)]
+    project: ProjectArguments,
     /// Run only cases whose name holds this
     #[arg(long, value_name = "TEXT")]
     filter: Option<String>,
-    /// The field that holds a document's key, for a source that is not known
-    #[arg(long, value_name = "NAME")]
-    key_field: Option<String>,
     /// Write what came out into the cases, after showing the difference
     #[arg(long)]
     update: bool,
@@ -77,9 +60,6 @@ pub struct Test {
     /// `batch` runs each case in an instance that has run it before
     #[arg(long, value_enum, default_value = "document")]
     isolation: IsolationArg,
-    /// Keep compiled components here, instead of in the user's cache
-    #[arg(long, value_name = "DIR")]
-    artefacts: Option<PathBuf>,
     #[arg(long, value_enum, default_value = "text")]
     format: Format,
     /// Run again whenever a file of the directory changes, until interrupted
@@ -96,9 +76,6 @@ enum Format {
     /// JUnit's XML, for CI.
     Junit,
 }
-
-/// Why nothing was run, with the exit code it has.
-struct Stop(u8, String);
 
 /// Everything that a report says.
 pub struct Report<'a> {
@@ -126,27 +103,18 @@ enum Forecast {
 impl Test {
     pub fn run(&self) -> ExitCode {
         if self.watch {
-            return watch::run(&self.directory, || self.once());
+            return watch::run(&self.project.directory, || self.once());
         }
         ExitCode::from(self.once())
     }
 
     fn once(&self) -> u8 {
-        self.try_once().unwrap_or_else(|Stop(code, problem)| {
-            eprintln!("crossdock: {problem}");
-            code
-        })
+        self.try_once().unwrap_or_else(Stop::tell)
     }
 
     fn try_once(&self) -> Result<u8, Stop> {
-        let usage = |problem: String| Stop(EXIT_USAGE, problem);
         let baseline = self.baseline()?;
-        let (component, class) = self.component()?;
-        let laboratory = Laboratory::open(self.artefacts.as_deref()).map_err(|error| usage(error.to_string()))?;
-        let module = laboratory.load(&component, class).map_err(|error| match error {
-            laboratory::Error::Sandbox(_) => Stop(EXIT_NO_MODULE, error.to_string()),
-            other => usage(other.to_string()),
-        })?;
+        let (laboratory, module) = self.project.open()?;
         let limits = Limits { fuel: self.fuel.unwrap_or(laboratory.limits().fuel), ..laboratory.limits() };
         let cases = self.cases(&module)?;
         let answered = case::run(&laboratory, &module, cases, self.isolation.into(), &limits);
@@ -163,10 +131,10 @@ impl Test {
             margin: self.fuel_margin,
             forecast: Forecast::from(&runs, &limits),
         };
-        self.print(&report).map_err(|error| usage(format!("standard output: {error}")))?;
+        self.print(&report).map_err(|error| Stop::usage(format!("standard output: {error}")))?;
         if let (Some(path), true) = (&self.fuel_baseline, self.update_fuel_baseline) {
             let recorded = Baseline { cases: burnt.into_iter().collect() };
-            recorded.write(path).map_err(|error| usage(error.to_string()))?;
+            recorded.write(path).map_err(Stop::usage)?;
             eprintln!("{}: recorded the fuel of {} cases", path.display(), recorded.cases.len());
         }
         let updated = if self.update { self.update(&runs, &answers)? } else { 0 };
@@ -177,42 +145,20 @@ impl Test {
     /// What is recorded; nothing where no file is named, or where it is written anew.
     fn baseline(&self) -> Result<Baseline, Stop> {
         match &self.fuel_baseline {
-            Some(path) if !self.update_fuel_baseline => {
-                Baseline::read(path).map_err(|error| Stop(EXIT_USAGE, error.to_string()))
-            }
+            Some(path) if !self.update_fuel_baseline => Baseline::read(path).map_err(Stop::usage),
             _ => Ok(Baseline::default()),
         }
     }
 
-    fn component(&self) -> Result<(PathBuf, ModuleClass), Stop> {
-        if let Some(module) = &self.module {
-            return Ok((module.clone(), self.class.map_or(ModuleClass::Standard, Into::into)));
-        }
-        let request = BuildRequest { project_dir: self.directory.clone(), output: None, target_dir: None };
-        let built = build::build(&request).map_err(|error| Stop(EXIT_NO_MODULE, error.to_string()))?;
-        Ok((built.component, built.language.class()))
-    }
-
-    fn cases(
-        &self,
-        module: &Module,
-    ) -> Result<Vec<Result<crossdock_guest::testing::Case, crossdock_guest::testing::Unreadable>>, Stop> {
-        let mut cases = Cases::of(&self.directory);
-        if let Some(folder) = &self.cases {
-            cases = cases.folder(folder);
-        }
-        let key_field = self.key_field.as_deref().or_else(|| operations::key_field(&module.description().source));
-        if let Some(key_field) = key_field {
-            cases = cases.key_field(key_field);
-        }
-        let mut cases = cases.read().map_err(|problem| Stop(EXIT_USAGE, problem))?;
+    fn cases(&self, module: &Module) -> Result<Vec<Result<Case, Unreadable>>, Stop> {
+        let mut cases = self.project.cases(module)?;
         if let Some(filter) = &self.filter {
             cases.retain(|case| match case {
                 Ok(case) => case.name.contains(filter),
                 Err(unreadable) => unreadable.name.contains(filter),
             });
             if cases.is_empty() {
-                return Err(Stop(EXIT_USAGE, format!("no case's name holds {filter:?}")));
+                return Err(Stop::usage(format!("no case's name holds {filter:?}")));
             }
         }
         Ok(cases)
@@ -238,7 +184,7 @@ impl Test {
             let (Verdict::Differs(_) | Verdict::NoExpectation, Some(answered)) = (&run.verdict, answered) else {
                 continue;
             };
-            let written = update::update(answered, self.exact).map_err(|error| Stop(EXIT_USAGE, error.to_string()))?;
+            let written = update::update(answered, self.exact).map_err(Stop::usage)?;
             if let Some(path) = written {
                 eprintln!("{}: written", path.display());
                 updated += 1;

@@ -37,7 +37,9 @@ fn look(directory: &Path) -> Seen {
         for path in entries.flatten().map(|entry| entry.path()).filter(|path| is_watched(path)) {
             match path.symlink_metadata() {
                 Ok(meta) if meta.is_dir() => open.push(path),
-                Ok(meta) => drop(seen.insert(path, (meta.modified().ok(), meta.len()))),
+                Ok(meta) => {
+                    seen.insert(path, (meta.modified().ok(), meta.len()));
+                }
                 Err(_) => {}
             }
         }
