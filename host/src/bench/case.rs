@@ -106,35 +106,37 @@ fn one(
 }
 
 fn judge(case: Case, run: Run) -> (CaseRun, Option<Answered>) {
-    let outcome = run.verdict.as_ref().ok().map(guest_outcome);
+    let outcome = run.verdict.as_ref().map(guest_outcome);
     let used = Used {
         fuel: run.fuel,
         memory_bytes: run.memory_bytes,
         elapsed_us: u64::try_from(run.elapsed.as_micros()).unwrap_or(u64::MAX),
         input_bytes: case.document.body.len() as u64,
         lines: lines(&case.document.body),
-        emitted: matches!(outcome, Some(GuestOutcome::Emit(_))),
+        emitted: matches!(outcome, Ok(GuestOutcome::Emit(_))),
     };
-    let verdict = match (&run.verdict, &outcome) {
+    let verdict = match (&outcome, &case.expected) {
         (Err(error), _) => {
             let fault = error.fault();
             Verdict::Fault { code: fault.code.as_str(), message: fault.to_string() }
         }
         (Ok(_), None) => Verdict::NoExpectation,
-        (Ok(_), Some(outcome)) => match &case.expected {
-            None => Verdict::NoExpectation,
-            Some(expected) => match (expected.differences(outcome), case.fuel) {
-                (differences, _) if !differences.is_empty() => Verdict::Differs(differences),
-                (_, Some(allowed)) if run.fuel > allowed => Verdict::FuelAboveCase { allowed },
-                _ => Verdict::Passed,
-            },
+        (Ok(outcome), Some(expected)) => match (expected.differences(outcome), case.fuel) {
+            (differences, _) if !differences.is_empty() => Verdict::Differs(differences),
+            // Fuel is defined on a fresh instance.
+            (_, Some(allowed)) if !run.fuel_shared && run.fuel > allowed => Verdict::FuelAboveCase { allowed },
+            _ => Verdict::Passed,
         },
     };
-    let (logs, logs_dropped) = (run.logs, run.logs_dropped);
-    (
-        CaseRun { name: case.name.clone(), verdict, used: Some(used), logs, logs_dropped },
-        Some(Answered { case, outcome }),
-    )
+    let case_run = CaseRun {
+        name: case.name.clone(),
+        verdict,
+        used: Some(used),
+        logs: run.logs.clone(),
+        logs_dropped: run.logs_dropped,
+    };
+    let outcome = outcome.ok();
+    (case_run, Some(Answered { case, outcome }))
 }
 
 /// What surrounds a case's document, and the document, as the sandbox takes them.

@@ -88,12 +88,13 @@ pub fn explain(laboratory: &Laboratory, module: &Module, case: &Case, limits: &L
     let mut influences: BTreeMap<(usize, String), BTreeSet<Origin>> = BTreeMap::new();
     let mut decides = BTreeSet::new();
     let mut cut = false;
-    for (origin, changed) in substitutes::all(&inputs, &lookups) {
+    for change in substitutes::all(&inputs, &lookups) {
         if search.runs >= RUNS_LIMIT {
             cut = true;
             break;
         }
-        match search.run(&changed) {
+        let origin = change.origin.clone();
+        match search.run(&change.apply(&inputs)) {
             Err(_) => {
                 decides.insert(origin);
             }

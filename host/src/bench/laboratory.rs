@@ -14,6 +14,8 @@ use crate::sandbox::{
 
 /// Where compiled modules are kept below the user's cache directory.
 const CACHE: &str = "crossdock/artefacts";
+/// Compiled modules kept there; a Rust mapping's is a megabyte, an interpreter's some tens.
+const ARTEFACTS_KEPT: usize = 40;
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -42,6 +44,9 @@ impl Laboratory {
         let path = kept.unwrap_or_else(|| scratch.as_ref().map(|dir| dir.path().into()).unwrap_or_default());
         let failed = |source| Error::File { path: path.clone(), source };
         fs::create_dir_all(&path).map_err(failed)?;
+        if artefacts.is_none() {
+            prune(&path);
+        }
         let dir = Dir::open_ambient_dir(&path, ambient_authority()).map_err(failed)?;
         let program = std::env::current_exe().map_err(Error::NoProgram)?;
         // One document after another: a laptop needs one slot, not a pool. What a document may use is production's.
@@ -87,6 +92,20 @@ impl Laboratory {
     }
 }
 
+/// Forgets all compiled modules but the newest: each build of a mapping is another one.
+fn prune(path: &Path) {
+    let Ok(entries) = fs::read_dir(path) else { return };
+    let artefacts = entries.flatten().filter(|entry| entry.path().extension().is_some_and(|kind| kind == "cwasm"));
+    let mut dated: Vec<_> =
+        artefacts.filter_map(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry.path()))).collect();
+    dated.sort();
+    let surplus = dated.len().saturating_sub(ARTEFACTS_KEPT);
+    for (_, file) in &dated[..surplus] {
+        // Another run may have been faster; what stays is compiled anew or pruned the next time.
+        let _ = fs::remove_file(file);
+    }
+}
+
 fn cache() -> Option<PathBuf> {
     let named = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
     let cache = named.or_else(|| std::env::home_dir().map(|home| home.join(".cache")))?;
@@ -104,5 +123,25 @@ impl References for Tables {
             Some(None) => Lookup::KnownMissing,
             None => Lookup::UnknownTable,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_newest_compiled_modules_and_nothing_else_are_kept_or_lost() {
+        let dir = tempfile::tempdir().unwrap();
+        let start = std::time::SystemTime::UNIX_EPOCH;
+        for number in 0..ARTEFACTS_KEPT as u64 + 3 {
+            let file = fs::File::create(dir.path().join(format!("{number}.cwasm"))).unwrap();
+            file.set_modified(start + std::time::Duration::from_secs(number)).unwrap();
+        }
+        fs::write(dir.path().join("artefact.key"), "").unwrap();
+        prune(dir.path());
+        let kept = |name: &str| dir.path().join(name).exists();
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), ARTEFACTS_KEPT + 1);
+        assert!(kept("artefact.key") && kept("3.cwasm") && !kept("2.cwasm"));
     }
 }

@@ -113,6 +113,9 @@ impl Test {
     }
 
     fn try_once(&self) -> Result<u8, Stop> {
+        if self.fuel_baseline.is_some() && matches!(self.isolation, IsolationArg::Batch) {
+            return Err(Stop::usage("fuel is defined on a fresh instance: leave --isolation or --fuel-baseline out"));
+        }
         let baseline = self.baseline()?;
         let (laboratory, module) = self.project.open()?;
         let limits = Limits { fuel: self.fuel.unwrap_or(laboratory.limits().fuel), ..laboratory.limits() };

@@ -98,6 +98,11 @@ fn check(system: &str, transform: &str, parameters: &Value, tables: impl Fn(&[Va
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.args(["test", "--locked", "--package", transform, "every_case"]);
     in_place(&mut cargo, &repository().join("transforms"));
+    // Compiled where `make test` compiles them too.
+    match std::env::var_os("CARGO_TARGET_DIR") {
+        Some(target) => cargo.env("CARGO_TARGET_DIR", target),
+        None => cargo.env_remove("CARGO_TARGET_DIR"),
+    };
     cargo.env("CROSSDOCK_CASES", dir.path());
     let native = ends(cargo, 0);
     assert!(String::from_utf8_lossy(&native.stdout).contains("1 passed"), "no test ran");

@@ -12,44 +12,68 @@ const CONSTANTS_LIMIT: usize = 60;
 /// Appended to a text that has no digit to change.
 const MARK: &str = "X";
 
-/// Every changed input with the origin of what was changed in it; first the kinds that tell the most.
-pub fn all(inputs: &Inputs, lookups: &[(String, String)]) -> Vec<(Origin, Inputs)> {
+/// One value with something else in its place.
+pub struct Change {
+    pub origin: Origin,
+    /// Where in the document, the parameters or the look-up's entry.
+    at: String,
+    /// `None` takes the field away.
+    substitute: Option<Value>,
+}
+
+/// Every change, those first that tell the most: of each value its first substitute, then of each its second. So a bound on
+/// the runs cuts what tells least, and of all values alike.
+pub fn all(inputs: &Inputs, lookups: &[(String, String)]) -> Vec<Change> {
     let constants = constants(inputs);
-    let mut all = Vec::new();
-    for (at, leaf) in leaves(&inputs.document) {
-        for substitute in of(leaf, &constants) {
-            let mut changed = inputs.clone();
-            // A mapping checks that the document's key is the one in its body.
-            if let Some(substitute) = &substitute
-                && text(leaf) == inputs.key
-            {
-                changed.key = text(substitute);
+    let mut all: Vec<(usize, Change)> = Vec::new();
+    let mut add = |origin: &dyn Fn(&str) -> Origin, whole: &Value, constants: &BTreeSet<String>| {
+        for (at, leaf) in leaves(whole) {
+            for (turn, substitute) in of(leaf, constants).into_iter().enumerate() {
+                all.push((turn, Change { origin: origin(&at), at: at.clone(), substitute }));
             }
-            replace(&mut changed.document, &at, substitute);
-            all.push((Origin::Document(at.clone()), changed));
         }
-    }
-    for (at, leaf) in leaves(&inputs.parameters) {
-        for substitute in of(leaf, &BTreeSet::new()) {
-            let mut changed = inputs.clone();
-            replace(&mut changed.parameters, &at, substitute);
-            all.push((Origin::Parameter(at.clone()), changed));
-        }
-    }
+    };
+    let none = BTreeSet::new();
+    add(&|at| Origin::Document(at.into()), &inputs.document, &constants);
+    add(&|at| Origin::Parameter(at.into()), &inputs.parameters, &none);
     for (table, key) in lookups {
+        // A key that is in no table has no value to replace.
         let Some(entry) = inputs.tables.get(table).and_then(|entries| entries.get(key)) else { continue };
         let Ok(entry) = serde_json::from_str::<Value>(entry) else { continue };
-        for (at, leaf) in leaves(&entry) {
-            for substitute in of(leaf, &BTreeSet::new()) {
-                let mut changed = inputs.clone();
-                let mut other = entry.clone();
-                replace(&mut other, &at, substitute);
-                changed.tables.entry(table.clone()).or_default().insert(key.clone(), other.to_string());
-                all.push((Origin::Lookup { table: table.clone(), key: key.clone() }, changed));
+        let origin = |_: &str| Origin::Lookup { table: table.clone(), key: key.clone() };
+        add(&origin, &entry, &none);
+    }
+    all.sort_by_key(|(turn, _)| *turn);
+    all.into_iter().map(|(_, change)| change).collect()
+}
+
+impl Change {
+    pub fn apply(&self, inputs: &Inputs) -> Inputs {
+        let mut changed = inputs.clone();
+        let substitute = self.substitute.clone();
+        match &self.origin {
+            Origin::Document(at) => {
+                // A mapping checks that the document's key is the one in its body.
+                if let (Some(leaf), Some(substitute)) = (inputs.document.pointer(at), &substitute)
+                    && text(leaf) == inputs.key
+                {
+                    changed.key = text(substitute);
+                }
+                replace(&mut changed.document, at, substitute);
+            }
+            Origin::Parameter(at) => replace(&mut changed.parameters, at, substitute),
+            Origin::Lookup { table, key } => {
+                let entry = changed.tables.get_mut(table).and_then(|entries| entries.get_mut(key));
+                if let Some(entry) = entry
+                    && let Ok(mut value) = serde_json::from_str::<Value>(entry)
+                {
+                    replace(&mut value, &self.at, substitute);
+                    *entry = value.to_string();
+                }
             }
         }
+        changed
     }
-    all
 }
 
 /// Every value without parts, with its JSON Pointer. An empty list or object is one.
