@@ -49,6 +49,17 @@ pub use yonyou_u8::U8Options;
 /// A client that sends half a request and then nothing would otherwise hold a shutdown up for ever.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// The documents that a source has at its start, as key and body, for whoever wants them without asking over HTTP. `None`
+/// for a system that is no source here.
+pub fn documents(system: &str, options: &Options) -> Option<Vec<(String, String)>> {
+    match system {
+        "jushuitan_qimen" => Some(jushuitan_qimen::documents(options)),
+        "wangdiantong_qimen" => Some(wangdiantong_qimen::documents(options)),
+        "yonyou_u8" => Some(yonyou_u8::documents(options)),
+        _ => None,
+    }
+}
+
 /// Why the simulator did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {

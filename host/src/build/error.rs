@@ -43,6 +43,13 @@ pub struct NoToolchain {
     pub tried: Vec<String>,
 }
 
+impl NoToolchain {
+    /// Not even cargo is there.
+    pub(super) fn without_cargo() -> Self {
+        Self { tried: vec!["cargo: there is none; https://rustup.rs installs Rust".into()] }
+    }
+}
+
 /// What repairs it, in the order of preference.
 pub(super) const REMEDIES: &str = "\
     with rustup:            rustup target add wasm32-unknown-unknown\n\

@@ -7,11 +7,15 @@ mod check;
 mod compile_child;
 mod document;
 mod exit;
+mod explain;
+mod new;
 mod pause;
 mod reference;
 mod run;
 mod serve;
+mod test;
 mod transform;
+mod transform_project;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -45,8 +49,14 @@ enum Command {
     Check(check::Arguments),
     /// Run a component over documents, offline, in the sandbox that production uses
     Transform(Box<transform::Transform>),
+    /// Begin a transform: a project that builds and passes its tests as it is
+    New(new::Arguments),
     /// Build a transform into a component
     Build(build::Arguments),
+    /// Run a transform's cases in the sandbox that production uses
+    Test(Box<test::Test>),
+    /// Say where each field of a bill came from
+    Explain(Box<explain::Explain>),
     /// List, show, retry or discard documents
     #[command(subcommand)]
     Document(document::Command),
@@ -101,7 +111,10 @@ pub fn main() -> ExitCode {
         Command::Run(arguments) => run::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
         Command::Transform(command) => command.run(),
+        Command::New(arguments) => new::run(&arguments),
         Command::Build(arguments) => build::run(&arguments),
+        Command::Test(command) => command.run(),
+        Command::Explain(command) => command.run(),
         Command::Document(command) => document::run(&command),
         Command::Reference(command) => reference::run(&command),
         Command::Pause(arguments) => pause::pause(&arguments),

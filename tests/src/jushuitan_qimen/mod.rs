@@ -43,6 +43,12 @@ const SCENARIO: Scenario = Scenario {
     ],
 };
 
+/// The documents that the source has at its start: key and body.
+pub fn documents(options: &Options) -> Vec<(String, String)> {
+    let (documents, _) = generate::generate(options);
+    documents.into_iter().map(|document| (document.io_id.clone(), document.body)).collect()
+}
+
 pub struct Jushuitan {
     gateway: Gateway,
     rules: query::Rules,

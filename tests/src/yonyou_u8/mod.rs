@@ -62,6 +62,12 @@ const SHOWN: &[&str] = &[
 const SYSTEM: &[&str] =
     &["from_account", "to_account", "app_key", "token", "ds_sequence", "page_index", "rows_per_page"];
 
+/// The documents that the source has at its start: key and body.
+pub fn documents(options: &Options) -> Vec<(String, String)> {
+    let (documents, _) = generate::generate(options);
+    documents.into_iter().map(|document| (document.text("code").to_owned(), document.body)).collect()
+}
+
 pub struct U8 {
     options: Options,
     tokens: Tokens,
