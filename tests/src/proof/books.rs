@@ -45,6 +45,9 @@ pub struct Books {
     pub unexplained: Vec<String>,
 }
 
+/// After so many sendings without an answer a write waits for a person (docs/decisions/resend.md).
+const SENDINGS_LIMIT: u32 = 6;
+
 /// What is wrong with one document.
 enum Wrong {
     Lost(String),
@@ -171,8 +174,10 @@ impl Case<'_> {
                 unexplained(format!("rejected, and the table says {}", named(other)))
             }
             ("parked", Expected::Bill { .. }) if code == "target_refused" => self.was_refused(),
-            // Refused only when it was sent once more: the first answer, which said the same, was lost.
-            ("parked", Expected::Bill { .. }) if code == "write_unknown" && self.is_upsert => self.was_refused(),
+            ("parked", Expected::Bill { fields, .. }) if code == "write_unknown" && self.is_upsert => {
+                // Refused only when it was sent once more, for the first answer was lost; or given up.
+                self.was_refused().and_then(|wrong| self.was_given_up(fields, wrong))
+            }
             ("parked", Expected::Bill { .. }) if code == "target_key_taken" && self.number_is_taken => None,
             ("parked", _) if code == "source_cancelled" && version.cancelled => self.holds_an_earlier_version(),
             ("parked", Expected::Bill { .. }) if code == "changed_after_write" => self.holds_an_earlier_version(),
@@ -219,6 +224,13 @@ impl Case<'_> {
             Some(_) => None,
             None => Some(Wrong::Unexplained("parked as refused, in words that the target never said".to_owned())),
         }
+    }
+
+    /// Sent as often as anything is, and never answered. The target may hold what was sent, and nothing else.
+    fn was_given_up(&self, fields: &Fields, wrong: Wrong) -> Option<Wrong> {
+        let attempts = self.entry.targets.iter().map(|bill| bill.attempts).max().unwrap_or(0);
+        let as_sent = self.bills.iter().all(|held| differences(fields, held).is_empty());
+        if attempts >= SENDINGS_LIMIT && as_sent { None } else { Some(wrong) }
     }
 
     fn holds_an_earlier_version(&self) -> Option<Wrong> {
@@ -311,7 +323,11 @@ impl Books {
             ("unchanged", count(self.unchanged), "a later version whose bill is the one already held".to_owned()),
             ("skipped", count(self.skipped), "nothing is to be written of it".to_owned()),
             ("rejected", count(self.rejected), "something it needs is missing; waits for a person".to_owned()),
-            ("parked", count(self.parked), "refused by the target, changed or cancelled after its write".to_owned()),
+            (
+                "parked",
+                count(self.parked),
+                "refused, changed or cancelled after its write, or its number taken".to_owned(),
+            ),
             ("sent again", count(self.sent_again), "the same bytes, which leave what they leave once".to_owned()),
             ("verified", count(self.verified), "answer lost: the target was asked before anything else".to_owned()),
             ("doubled", count(self.doubled.len()), "at the target".to_owned()),

@@ -83,6 +83,9 @@ impl Plan {
         say("the engine serves again".to_owned());
         world.wait_until_done(&mut engine, REST_PATIENCE)?;
         say("nothing is under way any more".to_owned());
+        for fault in world.simulator.faults_left()? {
+            say(format!("  a fault that never struck: {} of {}", fault.name, fault.operation.unwrap_or_default()));
+        }
         let status = engine.terminate()?;
         if !status.success() {
             return Err(engine.tell(Failure::new(format!("after SIGTERM the engine ended with {status}"))));

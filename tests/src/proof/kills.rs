@@ -60,10 +60,10 @@ const TIMEOUT_MS: u32 = 1_000;
 const QUEUE_TIMEOUT_MS: u32 = 500;
 /// Longer than any late commit below: the promise is void against a target that commits later than its settle time.
 const SETTLE: &str = "500ms";
-/// Documents that each source gets before each start, so that every first read has something to commit, as long as no
-/// more than [`ENOUGH`] are left to do.
-const TOP_UP: usize = 6;
-const ENOUGH: usize = 60;
+/// Documents that each source gets at least before each start, so that every first read has something to commit; as many
+/// more as it takes for so many to be left to do, so that no kill finds nothing under way.
+const AT_LEAST: usize = 5;
+const LEFT: usize = 60;
 const REST_PATIENCE: Duration = Duration::from_secs(180);
 
 fn faults(scheme: &dyn Scheme) -> Vec<String> {
@@ -97,7 +97,7 @@ impl Plan {
         let mut lanes: Vec<Lane> = schemes::ALL.into_iter().map(Lane::new).collect();
         let mut kills = 0;
         while kills < self.kills && self.time_limit.is_none_or(|limit| began.elapsed() < limit) {
-            for lane in lanes.iter_mut().filter(|lane| lane.left < ENOUGH) {
+            for lane in &mut lanes {
                 lane.top_up(&world, &mut documents)?;
             }
             one_kill(&mut world, &mut chance)?;
@@ -208,7 +208,7 @@ impl Lane {
     }
 
     fn top_up(&mut self, world: &World, chance: &mut ChaCha8Rng) -> Result<()> {
-        for _ in 0..TOP_UP {
+        for _ in 0..LEFT.saturating_sub(self.left).max(AT_LEAST) {
             self.made += 1;
             world.simulator.add_to(self.scheme, &self.scheme.document(self.made, chance))?;
         }

@@ -155,10 +155,9 @@ impl Simulator {
         let page = self.of_system("documents", scheme.source())?;
         let documents: Vec<Document> = read("documents", &page["documents"])?;
         // Rows that are still to be moved count as movements of the script.
-        let orders: Vec<crate::Fault> = read("fault", &self.page("GET", "fault", b"")?["faults"])?;
-        let moves = orders.iter().filter(|order| {
+        let moves = self.faults_left()?.into_iter().filter(|order| {
             let here = order.operation.as_deref().is_none_or(|operation| operation == scheme.read_operation());
-            order.name == crate::FaultName::MoveRows && here && order.count.is_some()
+            order.name == crate::FaultName::MoveRows && here
         });
         let movements_left = page["movements_left"].as_u64().unwrap_or(0) + moves.count() as u64;
         let newest = documents.into_iter().map(|document| document.modified).max();
@@ -179,6 +178,12 @@ impl Simulator {
 
     pub fn clear_faults(&self) -> Result<()> {
         self.page("DELETE", "fault", b"").map(|_| ())
+    }
+
+    /// Orders to misbehave so many times that have not struck as often yet.
+    pub fn faults_left(&self) -> Result<Vec<crate::Fault>> {
+        let orders: Vec<crate::Fault> = read("fault", &self.page("GET", "fault", b"")?["faults"])?;
+        Ok(orders.into_iter().filter(|order| order.count.is_some()).collect())
     }
 
     /// Takes back the orders of one name.

@@ -33,7 +33,7 @@ fn the_stock_ins_balance_after_a_kill_in_the_middle() {
 
 #[test]
 fn the_trades_balance_after_a_kill_in_the_middle() {
-    check(13, TRADE, 200);
+    check(14, TRADE, 200);
 }
 
 #[test]
