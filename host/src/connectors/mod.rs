@@ -161,6 +161,15 @@ pub struct Failure {
     pub fault: Fault,
     /// As [`Error::may_have_written`], for this job.
     pub may_have_written: bool,
+    /// Which of the call's requests it was. Jobs of one number were refused together, and which of them the target meant
+    /// is not known.
+    pub request: usize,
+}
+
+impl Failure {
+    pub fn of(error: &Error, request: usize) -> Self {
+        Self { fault: error.fault(), may_have_written: error.may_have_written(), request }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -24,6 +24,7 @@ use crate::fault::{Code, Fault};
 use crate::model::{ConnectionName, Digest, DocumentKey, SchemeId, TargetKey, TenantId};
 use crate::state::Batch;
 
+use super::bisection::Bill;
 use super::gate::{Gates, Scope};
 use super::ledger::{BadPage, Cursor, Error, Ledger};
 use super::queues::{Bodies, Errand, Queues};
@@ -211,7 +212,7 @@ enum Finished {
     Asked {
         took: Duration,
         asked_at: Timestamp,
-        questions: Vec<(DocumentKey, u64, TargetKey)>,
+        questions: Vec<Bill>,
         result: Result<Vec<connectors::Finding>, connectors::Error>,
     },
 }
@@ -223,6 +224,12 @@ struct Shipment {
     target: TargetKey,
     attempt: u32,
     deadline: Timestamp,
+}
+
+impl Shipment {
+    fn bill(&self) -> Bill {
+        (self.key.clone(), self.version, self.target.clone())
+    }
 }
 
 struct Driver {
@@ -337,11 +344,11 @@ impl Driver {
                     self.queues.push(Errand::Ask { key, version, target }, not_before, now);
                 }
                 Action::Parked { version, code } => {
-                    self.queues.solo.remove(&(key, version));
+                    self.queues.bisection.forget(&key, version);
                     self.parts.watcher.parked(code);
                 }
                 Action::Finished { version } => {
-                    self.queues.solo.remove(&(key.clone(), version));
+                    self.queues.bisection.forget(&key, version);
                     let end = self.parts.ledger.subject(&key)?.and_then(|subject| {
                         match subject.version(version).map(|version| version.phase.clone()) {
                             Some(Phase::Done { end, .. }) => Some(end),

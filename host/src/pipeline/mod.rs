@@ -1,5 +1,6 @@
 //! Joins source, sandbox, ledger and target. [`step`] decides, [`driver`] does; between the two stands a commit.
 
+pub mod bisection;
 pub mod driver;
 pub mod gate;
 pub mod ledger;

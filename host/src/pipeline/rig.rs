@@ -117,7 +117,7 @@ fn carry_out(books: &Mutex<Books>, step: Step, jobs: &[Job], upsert: bool) {
 #[async_trait]
 impl Target for FakeTarget {
     fn capabilities(&self) -> Capabilities {
-        Capabilities { batch_limit: 10, updatable: true, askable: true, resend: Resend::Never }
+        Capabilities { batch_limit: 64, updatable: true, askable: true, resend: Resend::Never }
     }
 
     fn key_of(&self, body: &str) -> Result<TargetKey, String> {

@@ -86,6 +86,9 @@ pub enum Event {
     Answered { version: u64, target: TargetKey, attempt: u32, answer: Told },
     /// The attempt ended without an answer of the target's.
     Failed { version: u64, target: TargetKey, attempt: u32, fault: Fault, may_have_written: bool },
+    /// The attempt was refused together with those of `others` more bills, surely unwritten, and the target did not say
+    /// which of them it meant.
+    RefusedTogether { version: u64, target: TargetKey, attempt: u32, fault: Fault, others: usize },
     /// The target was asked, at `asked_at`, what it holds.
     Found { version: u64, target: TargetKey, asked_at: Timestamp, finding: Seen },
     /// The target was asked and did not say.
@@ -260,6 +263,7 @@ pub fn step(subject: &Subject, event: &Event, moment: Moment, rules: &Rules) -> 
         Event::Failed { version, target, attempt, fault, may_have_written } => {
             run.failed(*version, target, *attempt, fault, *may_have_written);
         }
+        Event::RefusedTogether { version, target, attempt, .. } => run.refused_together(*version, target, *attempt),
         Event::Found { version, target, asked_at, finding } => run.found(*version, target, *asked_at, finding),
         Event::AskFailed { version, target, fault } => run.ask_failed(*version, target, fault),
         Event::Restarted => run.restarted(),

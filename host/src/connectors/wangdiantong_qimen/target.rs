@@ -86,7 +86,7 @@ impl Trades {
         let batches = split(&trades, self.options.batch_size);
         let is_one_request = batches.len() == 1 && trades.len() == jobs.len();
         let mut stopped: Option<Error> = None;
-        for batch in batches {
+        for (request, batch) in batches.into_iter().enumerate() {
             let members: Vec<_> = batch.members.iter().map(|at| &trades[*at]).collect();
             // What has not left by now would not be answered within the time that this call was given.
             if stopped.is_none() && began.elapsed() > self.longest_send {
@@ -94,15 +94,14 @@ impl Trades {
                 stopped = Some(Error::Throttled { wait: None, detail });
             }
             let answer = match &stopped {
-                Some(error) => Answer::Failed(Failure { fault: error.fault(), may_have_written: false }),
+                Some(error) => Answer::Failed(Failure { may_have_written: false, ..Failure::of(error, request) }),
                 None => match self.push(&members[0].shop_no, &members).await {
                     Ok(answer) => answer,
                     // Which trade is meant, the vendor does not say; where there is one, it is that one.
                     Err(Error::Refused { code, message }) if members.len() == 1 => refused(code, message),
                     Err(error) if is_one_request => return Err(error),
                     Err(error) => {
-                        let may_have_written = error.may_have_written();
-                        let answer = Answer::Failed(Failure { fault: error.fault(), may_have_written });
+                        let answer = Answer::Failed(Failure::of(&error, request));
                         // A refusal is about these trades. Anything else would meet the next request too.
                         if !matches!(error, Error::Refused { .. }) {
                             stopped = Some(error);

@@ -121,6 +121,15 @@ impl Run<'_> {
         }
     }
 
+    /// Nothing was written and nobody is blamed yet: the bill goes again, in smaller company.
+    pub(super) fn refused_together(&mut self, number: u64, target: &TargetKey, attempt: u32) {
+        let Some((_, step)) = self.intended(number, target, attempt) else { return };
+        if step == Step::Create && !self.is_in_doubt(number, target) {
+            self.keep(target, Existence::No, None);
+        }
+        self.ready(number, target, None);
+    }
+
     pub(super) fn found(&mut self, number: u64, target: &TargetKey, asked_at: Timestamp, seen: &Seen) {
         let Some(write) = self.write_mut(number, target) else { return };
         let Fate::Asking { settled_at, .. } = write.fate else { return };

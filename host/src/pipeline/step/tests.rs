@@ -779,6 +779,29 @@ fn a_failure_before_sending_is_tried_again_after_a_wait() {
 }
 
 #[test]
+fn a_bill_that_was_refused_with_others_is_unwritten_and_goes_again_at_once() {
+    let fault = Fault::park(Code::TargetRefused, "one of them is bad");
+    let refuse = |tale: &mut Tale| {
+        let (target, attempt, fault) = (key("A"), tale.bill("A").attempt, fault.clone());
+        tale.event(Event::RefusedTogether { version: 1, target, attempt, fault, others: 49 });
+    };
+    let mut tale = Tale::new();
+    tale.received("a").emit(&[("A", "x")]).dispatch("A");
+    refuse(&mut tale);
+    assert_eq!(tale.actions, [Action::Enqueue { version: 1, target: key("A"), not_before: None }]);
+    assert_eq!(tale.held("A").existence, Existence::No);
+    // A newer version need not wait for it any more, and is not overtaken by it.
+    tale.dispatch("A").received("b");
+    refuse(&mut tale);
+    assert_eq!(*tale.end(1), End::Superseded { by: 2 });
+
+    let mut tale = Tale::new();
+    tale.received("a").emit(&[("A", "x")]).dispatch("A").done("A", Some(Step::Audit)).dispatch("A");
+    refuse(&mut tale);
+    assert_eq!((tale.held("A").existence, tale.bill("A").step), (Existence::Yes, Step::Audit));
+}
+
+#[test]
 fn refused_credentials_leave_the_bill_ready_for_the_resume() {
     let mut tale = Tale::new();
     let fault = Fault::new(Code::CredentialsRefused, Disposition::PauseConnection, "no");
@@ -1181,6 +1204,7 @@ fn events(version: u64, target: &TargetKey, attempt: u32, now: Timestamp) -> Vec
         | E::Dispatched { .. }
         | E::Answered { .. }
         | E::Failed { .. }
+        | E::RefusedTogether { .. }
         | E::Found { .. }
         | E::AskFailed { .. }
         | E::Restarted
@@ -1255,6 +1279,8 @@ fn events(version: u64, target: &TargetKey, attempt: u32, now: Timestamp) -> Vec
             let fault = fault.clone();
             events.push(E::Failed { version, target: target(), attempt, fault, may_have_written });
         }
+        let fault_of_all = fault.clone();
+        events.push(E::RefusedTogether { version, target: target(), attempt, fault: fault_of_all, others: 2 });
         events.push(E::AskFailed { version, target: target(), fault });
     }
     for mode in [RetryMode::Plain, RetryMode::AfterVerify, RetryMode::IChecked] {

@@ -376,7 +376,14 @@ impl World {
             3 => lost(),
             4 => failed(Fault::retry(Code::VendorUnreachable, None, "no connection"), false),
             5 => answer(Told::Refused { code: "7".into(), message: "no".into(), saved: None }),
-            6 => failed(Fault::park(Code::TargetRefused, "all of it"), false),
+            6 => {
+                let fault = Fault::park(Code::TargetRefused, "all of it");
+                let others = self.chance.below(3) as usize;
+                match others {
+                    0 => failed(fault, false),
+                    _ => Event::RefusedTogether { version: number, target: key.clone(), attempt, fault, others },
+                }
+            }
             7 if step == Step::Create || step == Step::Update => {
                 let id = self.carry_out(&target, step, body, revision)?;
                 self.audit(&target, false);

@@ -161,9 +161,21 @@ async fn a_refused_request_does_not_keep_the_next_one_back() {
     let answers = write(&target(&stub, "", ""), &jobs).await.unwrap();
     assert_eq!([&answers[1], &answers[3]], [&done(), &done()]);
     for answer in [&answers[0], &answers[2]] {
-        let Answer::Failed(Failure { fault, may_have_written: false }) = answer else { panic!("{answers:?}") };
+        let Answer::Failed(Failure { fault, may_have_written: false, .. }) = answer else { panic!("{answers:?}") };
         assert_eq!((fault.code, fault.disposition), (Code::TargetRefused, Disposition::Park));
     }
+}
+
+#[tokio::test]
+async fn trades_that_were_refused_together_are_told_from_those_of_another_refused_request() {
+    let stub = Stub::start(|_, _| answer(200, REFUSAL)).await;
+    let jobs = [job_in("A", "A1", "x"), job_in("B", "B1", "x"), job_in("A", "A2", "x"), job_in("B", "B2", "x")];
+    let answers = write(&target(&stub, "", ""), &jobs).await.unwrap();
+    let request = |answer: &Answer| match answer {
+        Answer::Failed(failure) => failure.request,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(answers.iter().map(request).collect::<Vec<_>>(), [0, 1, 0, 1]);
 }
 
 #[tokio::test]
@@ -194,7 +206,7 @@ async fn no_request_leaves_that_could_end_after_the_calls_deadline() {
     let began = tokio::time::Instant::now() - std::time::Duration::from_millis(1_001);
     let answers = target.create(&[job_in("A", "A1", "x"), job_in("B", "B1", "x")], began).await.unwrap();
     for answer in &answers {
-        let Answer::Failed(Failure { fault, may_have_written: false }) = answer else { panic!("{answers:?}") };
+        let Answer::Failed(Failure { fault, may_have_written: false, .. }) = answer else { panic!("{answers:?}") };
         assert_eq!(fault.disposition, Disposition::Retry { after_ms: None });
     }
     assert!(stub.seen().is_empty());
@@ -208,7 +220,7 @@ async fn throttled_tells_the_wait_and_sends_no_more() {
     assert!(matches!(&error, Error::Throttled { wait: Some(wait), .. } if wait.as_secs() == 2), "{error}");
     let answers = write(&target(&stub, "", ""), &[job_in("A", "A1", "x"), job_in("B", "B1", "x")]).await.unwrap();
     for answer in &answers {
-        let Answer::Failed(Failure { fault, may_have_written: false }) = answer else { panic!("{answers:?}") };
+        let Answer::Failed(Failure { fault, may_have_written: false, .. }) = answer else { panic!("{answers:?}") };
         assert_eq!(fault.disposition, Disposition::Retry { after_ms: Some(2_000) });
     }
     assert_eq!(stub.seen().len(), 2);
