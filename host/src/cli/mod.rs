@@ -7,6 +7,7 @@ mod compile_child;
 mod document;
 mod exit;
 mod pause;
+mod reference;
 mod run;
 mod serve;
 mod transform;
@@ -48,6 +49,9 @@ enum Command {
     /// List, show, retry or discard documents
     #[command(subcommand)]
     Document(document::Command),
+    /// List, fetch or show reference tables
+    #[command(subcommand)]
+    Reference(reference::Command),
     /// Stop all requests of a scope; returns once none is under way
     Pause(pause::PauseArguments),
     /// Let a paused scope go on
@@ -87,6 +91,7 @@ pub fn main() -> ExitCode {
         Command::Transform(command) => command.run(),
         Command::Build(arguments) => build::run(&arguments),
         Command::Document(command) => document::run(&command),
+        Command::Reference(command) => reference::run(&command),
         Command::Pause(arguments) => pause::pause(&arguments),
         Command::Resume(arguments) => pause::resume(&arguments),
         Command::CompileChild => compile_child::run(),

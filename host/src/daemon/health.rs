@@ -42,6 +42,7 @@ async fn healthz(State(health): State<Arc<Health>>) -> Response {
             json!({
                 "tenant": watcher.tenant.as_str(), "scheme": watcher.scheme.scheme.as_str(),
                 "cursor_age_seconds": age, "backlog": seen.backlog, "parked": seen.parked,
+                "waiting": seen.waiting,
                 "received": seen.received, "last_fault": seen.last_fault,
                 "next_run": seen.next_run.map(|at| at.to_string()),
                 "waits_for": seen.waits_for.as_ref().map(SchemeId::as_str),

@@ -82,6 +82,9 @@ pub async fn serve(
 
     let scheme_stop = stop.child_token();
     let mut drivers = JoinSet::new();
+    for keeper in engine.library.keepers(&|_| true, &scheme_stop) {
+        drivers.spawn(keeper);
+    }
     let runs: HashMap<_, _> = engine.schemes.iter().map(predecessor).collect();
     for scheme in engine.schemes {
         let Scheme { config: settings, parts, reading, watcher } = scheme;

@@ -217,7 +217,7 @@ impl Transformer for FakeModule {
             let key = TargetKey::new(format!("T-{name}")).unwrap();
             let body = format!("{key}|{}", task.document.body);
             let verdict = fault.map_or(Ok(Outcome::Emit(vec![TargetDocument { key, body }])), Err);
-            Ran { verdict, fuel: 1, memory_bytes: 1, logs: Vec::new() }
+            Ran { verdict, fuel: 1, memory_bytes: 1, logs: Vec::new(), tables: Default::default(), missed: None }
         };
         let limit = if self.run_limit == 0 { tasks.len() } else { self.run_limit };
         tasks.iter().take(limit).map(one).collect()

@@ -29,10 +29,12 @@ pub enum Table {
     BadPages = 8,
     /// Totals per scheme.
     Totals = 9,
+    /// Reference tables that were fetched, by connection.
+    References = 10,
 }
 
 impl Table {
-    pub const ALL: [Table; 10] = [
+    pub const ALL: [Table; 11] = [
         Table::Meta,
         Table::Subjects,
         Table::Bodies,
@@ -43,6 +45,7 @@ impl Table {
         Table::History,
         Table::BadPages,
         Table::Totals,
+        Table::References,
     ];
 }
 

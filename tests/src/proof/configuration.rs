@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use jiff::{SignedDuration, Timestamp};
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 
 use super::connections::{Connection, connection};
 use super::programs::Programs;
@@ -109,9 +109,6 @@ pub fn write(directory: &Path, simulator: &Simulator, programs: &Programs, setti
         let parameters_file = format!("{}.parameters.json", scheme.name);
         save(&parameters_file, &parameters.to_string())?;
         let tables = simulator.tables(scheme.kind.target())?;
-        for (table, by) in scheme.kind.tables() {
-            save(&format!("{table}.json"), &reference(&tables[*table], by).to_string())?;
-        }
         let component = scheme.component.clone().unwrap_or_else(|| programs.component(scheme.kind));
         text.push_str(&block(scheme, &component, &parameters_file));
         facts.push(Facts { parameters, tables });
@@ -144,11 +141,4 @@ fn read(file: &Path) -> Result<Value> {
     let doing = format!("reading {}", file.display());
     let text = std::fs::read_to_string(file).map_err(|error| Failure::during(&doing, error))?;
     serde_json::from_str(&text).map_err(|error| Failure::during(&doing, error))
-}
-
-/// A target's table as a module looks things up in it.
-fn reference(entries: &Value, by: &str) -> Value {
-    let entries = entries.as_array().into_iter().flatten();
-    let named = entries.filter_map(|entry| Some((entry[by].as_str()?.to_owned(), json!({"id": entry["id"]}))));
-    Value::Object(named.collect::<Map<_, _>>())
 }

@@ -11,6 +11,7 @@ mod hostile;
 mod operating;
 mod pages;
 mod parked;
+mod references;
 mod stockins;
 mod telling;
 mod trades;

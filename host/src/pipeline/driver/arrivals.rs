@@ -16,6 +16,7 @@ use super::super::gate::{Pause, Scope};
 use super::super::ledger::Error;
 use super::super::round::Work;
 use super::super::step::{Emitted, Event, Sabotage, Verdict};
+use super::super::subject::Missed;
 use super::super::transformer::Ran;
 use super::super::watch::Stage;
 use super::{Driver, Finished, Parts, ROUND_LIMIT, Shipment};
@@ -56,8 +57,11 @@ impl Driver {
 
     pub(super) fn digest(&mut self, finished: Finished, works: &mut Vec<Work>, pauses: &mut Vec<(Scope, Fault)>) {
         match finished {
-            Finished::Transformed { took, results, left } => {
+            Finished::Transformed { took, results, left, generation } => {
                 self.transforms_running -= 1;
+                if results.iter().any(|(_, _, ran)| ran.missed.is_some()) {
+                    self.queues.ran_with(generation);
+                }
                 for (key, version) in left.into_iter().rev() {
                     self.queues.transforms.push_front((key, version, false));
                 }
@@ -116,6 +120,7 @@ impl Driver {
         self.parts.watcher.fuel(ran.fuel);
         let mut bodies = Vec::new();
         let verdict = match ran.verdict {
+            Err(_) if let Some(Missed { table, key }) = ran.missed => Verdict::Waits { table, key },
             Ok(Outcome::Skip(reason)) => Verdict::Skip(reason),
             Ok(Outcome::Reject(reason)) => Verdict::Reject(reason),
             Ok(Outcome::Emit(documents)) => {
@@ -153,7 +158,7 @@ impl Driver {
         };
         let module = self.parts.transformer.module();
         let event = Event::Transformed { version, module, fuel: ran.fuel, verdict };
-        Work { key, event, logs: ran.logs, bodies }
+        Work { key, event, logs: ran.logs, tables: ran.tables, bodies }
     }
 
     pub(super) fn wrote(

@@ -51,11 +51,6 @@ pub trait Scheme: Sync {
         None
     }
 
-    /// The target's tables that the module looks things up in, and what each is looked up by.
-    fn tables(&self) -> &'static [(&'static str, &'static str)] {
-        &[]
-    }
-
     /// What must become of a document of the source.
     fn expected(&self, document: &Value, facts: &Facts) -> Result<Expected, Why>;
     /// The target's page of what it holds.

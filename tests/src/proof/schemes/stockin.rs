@@ -20,7 +20,6 @@ struct Stockin;
 /// `order_type` of a stock-take surplus, and `status` of a stock-in that is done.
 const SURPLUS: &str = "4";
 const DONE: &str = "80";
-const TABLES: [(&str, &str); 3] = [("material", "number"), ("stock", "number"), ("unit", "name")];
 
 impl Scheme for Stockin {
     fn name(&self) -> &'static str {
@@ -47,17 +46,14 @@ impl Scheme for Stockin {
 
     /// Every status that the simulator knows, and stock-ins of every kind; the cancelled come by themselves.
     fn block(&self, source: &str, target: &str) -> String {
-        let tables = TABLES.map(|(table, _)| format!(r#""kingdee_jdy.{table}" = {{ file = "{table}.json" }}"#));
+        let rhythm = r#"connection = "jdy", refresh = "1h", miss_interval = "1s""#;
+        let tables = ["material", "stock", "unit"].map(|table| format!("\"kingdee_jdy.{table}\" = {{ {rhythm} }}"));
         format!(
             r#"source = {{ connection = "wdt", operation = "wdt.stockin.order.query", status = [80, 20, 30, 60]{source} }}
 target = {{ connection = "jdy", operation = "jdy/inv/inv_check_gain_bill_save"{target} }}
 reference = {{ {} }}"#,
             tables.join(", ")
         )
-    }
-
-    fn tables(&self) -> &'static [(&'static str, &'static str)] {
-        &TABLES
     }
 
     fn expected(&self, document: &Value, facts: &Facts) -> Result<Expected, Why> {
