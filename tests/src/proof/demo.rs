@@ -108,7 +108,7 @@ impl Plan {
     /// Every scheme has written some of its documents and none has written most.
     fn wait_for_the_middle(&self, world: &World, engine: &mut Engine) -> Result<()> {
         for Load { scheme, documents } in &self.loads {
-            let wanted = documents * 30 / 100;
+            let wanted = documents / 5;
             let reached = until(FIRST_PATIENCE, &format!("the first bills of {}", scheme.name()), || {
                 if let Some(status) = engine.has_ended() {
                     return Err(Waiting::InVain(Failure::new(format!("the engine ended by itself: {status}"))));

@@ -232,6 +232,17 @@ mod tests {
     }
 
     #[test]
+    fn now_and_then_a_stock_take_has_two_stock_ins() {
+        let (documents, _) = generate(&Options { seed: 7, documents: 400, ..Options::default() });
+        let numbers =
+            documents.iter().map(|document| document.text("src_order_no")).filter(|number| !number.is_empty());
+        let numbers: Vec<String> = numbers.collect();
+        let different: std::collections::HashSet<&String> = numbers.iter().collect();
+        let shared = numbers.len() - different.len();
+        assert!((1..20).contains(&shared), "{shared} of {}", numbers.len());
+    }
+
+    #[test]
     fn every_surprise_occurs() {
         let all = bodies(7);
         for surprise in [
