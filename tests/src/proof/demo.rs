@@ -143,8 +143,8 @@ impl Plan {
 
     fn settings(&self) -> Settings {
         let scheme = |load: &Load| configuration::Scheme {
-            // Many requests rather than large ones: something is to go wrong between them.
-            keys: "batch_size = 20".to_owned(),
+            // Some hundred requests, however many documents: something is to go wrong between them.
+            keys: format!("batch_size = {}", (load.documents / 100).clamp(5, 20)),
             ..configuration::Scheme::of(load.scheme)
         };
         Settings { schemes: self.loads.iter().map(scheme).collect(), ..Settings::default() }

@@ -97,7 +97,7 @@ target = {{ connection = "k3", operation = "BatchSave", form = "SAL_OUTSTOCK"{ta
             "late_answer=200,system=jushuitan_qimen,probability=0.1",
             "page_twice,system=jushuitan_qimen,count=1,after=7",
             // The target: every way to lose an answer, refusals within a batch, a lost session.
-            "late_answer=250,operation=batchsave,probability=0.5",
+            "late_answer=500,operation=batchsave,probability=0.8",
             "drop_after_commit,operation=batchsave,count=2,after=4",
             "drop_before,operation=batchsave,count=1,after=6",
             "commit_after_drop=400,operation=batchsave,count=1,after=8",

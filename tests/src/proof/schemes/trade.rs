@@ -139,12 +139,12 @@ target = {{ connection = "wdt", operation = "wdt.trade.push"{target} }}"#
             "gbk,operation=saleoutlist/batch_get,count=1,after=14",
             "truncate,operation=saleout/get,count=1,after=60",
             // The target: every way to lose an answer, and a push that fails because of one of its trades.
-            "late_answer=250,operation=wdt.trade.push,probability=0.6",
+            "late_answer=500,operation=wdt.trade.push,probability=0.8",
             "drop_after_commit,operation=wdt.trade.push,count=2,after=3",
             "drop_before,operation=wdt.trade.push,count=1,after=6",
             "commit_after_drop=400,operation=wdt.trade.push,count=1,after=8",
             "throttle=1,operation=wdt.trade.push,count=1,after=10",
-            "refuse_every=7,operation=wdt.trade.push,count=1,after=4",
+            "refuse_every=4,operation=wdt.trade.push,count=1,after=4",
             "gbk,operation=wdt.trade.push,count=1,after=12",
             "http_502=after_commit,operation=wdt.trade.push,count=1,after=14",
         ]
