@@ -70,7 +70,9 @@ pub async fn dry_run(engine: &Engine, scheme: &Scheme, limit: usize) -> Result<D
             }
         };
         let document = Arc::new(Document { key, body: document.body });
-        tasks.push(Task { document, received_at: (scheme.parts.now)(), patient: false, waits_since: None });
+        // The tables are fetched after the documents were read, and so have the last word on what is missing.
+        let received_at = (scheme.parts.now)();
+        tasks.push(Task { document, received_at, patient: false, waits_since: Some(received_at) });
     }
     let keepers = Keepers::start(engine, &[scheme]);
     let transformed = transform(engine, scheme, tasks).await;
@@ -122,8 +124,7 @@ async fn transform(engine: &Engine, scheme: &Scheme, tasks: Vec<Task>) -> Vec<(S
                 Ran::failed(Fault::park(crate::fault::Code::Internal, "the sandbox gave no answer"))
             });
             if ran.missed.is_some() {
-                let waits_since = Some(task.waits_since.unwrap_or_else(|| (scheme.parts.now)()));
-                waiting.push((place, Task { waits_since, ..task }));
+                waiting.push((place, task));
             }
             rans[place] = Some(ran);
         }

@@ -1,6 +1,7 @@
 //! The running engine: assembles the layers below from a configuration, runs every scheme's driver and reader, answers
 //! health, metrics and the operator's commands, and ends without losing anything.
 
+mod advice;
 mod alerts;
 mod client;
 mod control;
@@ -18,6 +19,7 @@ mod tls;
 mod transformer;
 mod watcher;
 
+pub use advice::{Writing, writings};
 pub use client::{Client, ClientError};
 pub use control::SOCKET_NAME;
 pub use dry_run::{DryRun, Line as DryRunLine, Standing, dry_run};

@@ -67,6 +67,7 @@ pub async fn serve(
     let health = Arc::new(Health {
         schemes: engine.schemes.iter().map(|scheme| scheme.watcher.clone()).collect(),
         gates: engine.gates.clone(),
+        library: engine.library.clone(),
         metrics: engine.metrics.clone(),
         store: engine.store.clone(),
     });
@@ -77,7 +78,7 @@ pub async fn serve(
         axum::serve(listener, health::router(health)).with_graceful_shutdown(ended.cancelled_owned()).await
     });
     let ended = http_stop.clone();
-    let router = control::router(office.clone());
+    let router = control::router(office.clone(), engine.store.clone());
     servers.spawn(async move { axum::serve(socket, router).with_graceful_shutdown(ended.cancelled_owned()).await });
 
     let scheme_stop = stop.child_token();

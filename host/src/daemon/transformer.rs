@@ -7,8 +7,7 @@ use std::sync::Arc;
 use crate::model::{Digest, Outcome, SchemeId, TenantId};
 use crate::pipeline::driver::Now;
 use crate::pipeline::reference::{Catalogue, Opened};
-use crate::pipeline::subject::Missed;
-use crate::pipeline::transformer::{Ran, Task, Transformer};
+use crate::pipeline::transformer::{Miss, Ran, Task, Transformer};
 use crate::sandbox::{Call, Context, Error, Isolation, Level, Limits, Lookup, Module, Run, Sandbox};
 
 /// A retry after a deadline gets this many times the wall clock: what a busy machine took is not the guest's fault.
@@ -116,7 +115,9 @@ const MISSED_LIMIT: usize = 200;
 fn ran(run: Run, opened: &Opened) -> Ran {
     let clip = |text: &str| text.chars().take(MISSED_LIMIT).collect::<String>();
     let missed = match &run.verdict {
-        Err(Error::ReferencePending { table, key }) => Some(Missed { table: clip(table), key: clip(key) }),
+        Err(Error::ReferencePending { table, key }) => {
+            Some(Miss { table: clip(table), key: clip(key), at: opened.at() })
+        }
         Ok(_) | Err(_) => None,
     };
     let known = run.lookups.iter().filter(|(_, _, answer)| *answer != Lookup::UnknownTable);

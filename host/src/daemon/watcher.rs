@@ -150,6 +150,7 @@ impl Watcher for SchemeWatcher {
 
     fn waiting(&self, count: u64) {
         self.lock().waiting = count;
+        self.metrics.set_waiting(&self.scheme, count);
     }
 
     fn fuel(&self, fuel: u64) {

@@ -195,6 +195,7 @@ pub fn start(parts: Parts, stop: CancellationToken) -> (Handle, impl Future<Outp
     let (rest_sender, rest) = watch::channel(Rest::Busy);
     let driver = Driver {
         bodies: Bodies::new(parts.flow.body_cache_bytes),
+        at_work_since: (parts.now)(),
         parts,
         queues: Queues::default(),
         running: JoinSet::new(),
@@ -203,6 +204,7 @@ pub fn start(parts: Parts, stop: CancellationToken) -> (Handle, impl Future<Outp
         asks_running: 0,
         on_the_wire: HashSet::new(),
         target_not_before: None,
+        was_paused: false,
         parked_total: 0,
         rounds: 0,
         rest: rest_sender,
@@ -262,6 +264,9 @@ struct Driver {
     on_the_wire: HashSet<TargetKey>,
     /// After a whole request failed, the target is left alone until then.
     target_not_before: Option<Timestamp>,
+    /// Since when writes may leave: the start, or the end of the last pause.
+    at_work_since: Timestamp,
+    was_paused: bool,
     parked_total: i64,
     /// Rounds so far; with the scheme's name and the clock, the seed of the dice.
     rounds: u64,
@@ -287,6 +292,11 @@ impl Driver {
             self.queues.wake(now);
             self.queues.wake_for_tables(self.generation());
             self.target_not_before = self.target_not_before.filter(|at| *at > now);
+            let is_paused = self.is_paused();
+            if self.was_paused && !is_paused {
+                self.at_work_since = now;
+            }
+            self.was_paused = is_paused;
             // Looked at once a turn: cancelled between two looks, it would close every way out of the wait below.
             let takes = !stop.is_cancelled();
             if takes {
@@ -362,7 +372,7 @@ impl Driver {
     async fn round(&mut self, works: &[Work], cursor: Option<&Cursor>) -> Result<Settled, Error> {
         let now = (self.parts.now)();
         self.rounds += 1;
-        let moment = Moment { now, dice: self.dice(now) };
+        let moment = Moment { now, dice: self.dice(now), at_work_since: self.at_work_since };
         let began = Instant::now();
         let Parts { ledger, destination, rules, .. } = &self.parts;
         let mut settled = commit_round(ledger, destination, rules, moment, works, cursor).await?;

@@ -16,6 +16,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+#[cfg(doc)]
+use crate::connectors::Target;
 use crate::connectors::{Answer, Difference, Failure, Finding, Resend, Step};
 use crate::fault::{Code, Fault};
 use crate::model::{Digest, DocumentKey, Reason, TargetKey};
@@ -41,6 +43,8 @@ pub struct Rules {
     /// First and longest wait of a retry; the wait doubles between, with full jitter.
     pub retry_base: Duration,
     pub retry_cap: Duration,
+    /// A bill that was sent and surely not written for this long parks.
+    pub give_up_after: Duration,
     /// Runs that may end at the wall clock before the document parks.
     pub deadline_tries: u32,
     pub target_askable: bool,
@@ -70,6 +74,8 @@ pub struct Moment {
     pub now: Timestamp,
     /// Any number; spreads retries.
     pub dice: u32,
+    /// Since when the scheme has been at work: its start or the end of its last pause. Nobody tried before that.
+    pub at_work_since: Timestamp,
 }
 
 /// What happened to a subject. Stored as its history.
@@ -112,6 +118,8 @@ pub enum Verdict {
     Waits {
         table: String,
         key: String,
+        /// When the tables were opened that lacked it: a fetch may have begun since.
+        at: Timestamp,
     },
 }
 
@@ -122,6 +130,9 @@ pub struct Emitted {
     pub body: Digest,
     /// Another source document that owns this target key.
     pub taken_by: Option<DocumentKey>,
+    /// What stands in the way of changing the bill that stands into this one; see [`Target::check_change`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub frozen: Option<String>,
 }
 
 /// [`Answer`] as it is stored.

@@ -9,7 +9,6 @@ use crate::fault::Fault;
 use crate::model::{Digest, Document, Outcome};
 
 use super::reference::{Catalogue, Revision};
-use super::subject::Missed;
 
 /// One document to be transformed.
 #[derive(Debug, Clone)]
@@ -33,7 +32,16 @@ pub struct Ran {
     /// The revisions of the reference tables that it looked things up in.
     pub tables: BTreeMap<String, Revision>,
     /// The look-up that ended it, because its answer is not known yet.
-    pub missed: Option<Missed>,
+    pub missed: Option<Miss>,
+}
+
+/// A look-up that cannot be answered yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Miss {
+    pub table: String,
+    pub key: String,
+    /// When the tables that lack it were opened.
+    pub at: Timestamp,
 }
 
 impl Ran {

@@ -27,14 +27,13 @@ pub enum Table {
     History = 7,
     /// Pages that could not be read, kept for a person.
     BadPages = 8,
-    /// Totals per scheme.
-    Totals = 9,
+    // 9 was meant for totals and never written; it is not to be used again.
     /// Reference tables that were fetched, by connection.
     References = 10,
 }
 
 impl Table {
-    pub const ALL: [Table; 11] = [
+    pub const ALL: [Table; 10] = [
         Table::Meta,
         Table::Subjects,
         Table::Bodies,
@@ -44,7 +43,6 @@ impl Table {
         Table::Open,
         Table::History,
         Table::BadPages,
-        Table::Totals,
         Table::References,
     ];
 }

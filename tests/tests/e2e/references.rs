@@ -2,6 +2,7 @@
 
 mod world;
 
+use vendor_sim::proof::engine::said;
 use vendor_sim::proof::wait::{Waiting, until};
 
 use crate::{PATIENCE, told};
@@ -12,7 +13,14 @@ const PAGES: u64 = 2;
 
 #[test]
 fn a_new_material_is_fetched_once_for_all_documents_that_wait_for_it() {
-    let mut world = World::new(&Plan::default());
+    for isolation in ["document", "batch"] {
+        fetched_once_for_all(isolation);
+    }
+}
+
+fn fetched_once_for_all(isolation: &str) {
+    let keys = format!("isolation = \"{isolation}\"");
+    let mut world = World::new(&Plan { keys: &keys, ..Plan::default() });
     let engine = world.start();
     world.wait_until_asked(&engine, "material_list", PAGES);
     world.wait_until_asked(&engine, "measure_unit_list", 1);
@@ -26,7 +34,7 @@ fn a_new_material_is_fetched_once_for_all_documents_that_wait_for_it() {
         world.wait_for(&engine, &format!("RK{number}"), "written", "");
     }
     assert_eq!(world.held(), ["PD-RK0", "PD-RK1", "PD-RK2", "PD-RK3", "PD-RK4", "PD-RK5"]);
-    assert_eq!(world.asked("material_list"), PAGES * 2, "once at the start, once for all who waited");
+    assert_eq!(world.asked("material_list"), PAGES * 2, "{isolation}: once at the start, once for all who waited");
     assert_eq!((world.asked("store_list"), world.asked("measure_unit_list")), (1, 1), "nobody missed these");
     world.end(engine);
 }
@@ -112,4 +120,114 @@ fn while_the_vendor_is_down_documents_wait_visibly_and_over_a_kill_and_hold_noth
     world.wait_for(&engine, "RK1", "written", "");
     assert_eq!(world.held(), ["PD-RK1"]);
     world.end(engine);
+}
+
+#[test]
+fn a_pass_and_a_dry_run_fetch_what_they_need_and_end_without_it_where_it_does_not_come() {
+    let world = World::new(&Plan::default());
+    world.add_surplus("RK1", "SKU001");
+    world.add_surplus("RK2", "NOPE-1");
+    let dry = told(world.product.succeed(&["run", SCHEME, "--dry-run"]));
+    let line = |key: &str| dry.lines().find(|line| line.contains(key)).unwrap_or_else(|| panic!("no {key} in {dry}"));
+    assert!(line("RK1").contains("create   PD-RK1"), "{dry}");
+    assert!(line("RK2").contains("reject   reference_missing") && line("RK2").contains("NOPE-1"), "{dry}");
+    assert!(world.held().is_empty());
+
+    told(world.product.succeed(&["run", SCHEME]));
+    assert_eq!(world.held(), ["PD-RK1"]);
+    assert_eq!(world.story("RK2").unwrap().code, "rejected");
+
+    // With tables that are young the next pass fetches none; where a key is missed and the vendor is down, it says so.
+    let asked = world.asked("material_list");
+    world.add_surplus("RK3", "SKU002");
+    told(world.product.succeed(&["run", SCHEME]));
+    assert_eq!((world.held().len(), world.asked("material_list")), (2, asked));
+    told(world.simulator.fault("http_500,operation=material_list"));
+    world.add_surplus("RK4", "NOPE-2");
+    world.add_surplus("RK5", "SKU'06");
+    let pass = told(world.product.run(&["run", SCHEME]));
+    let words = said(&pass);
+    assert_eq!(pass.status.code(), Some(1), "{words}");
+    assert!(words.contains("1 documents wait for reference tables: kingdee_jdy.material"), "{words}");
+    assert_eq!(world.story("RK5").unwrap().state, "written", "what does not wait is done all the same: {words}");
+    assert_eq!(world.story("RK4").unwrap().code, "reference_pending");
+}
+
+#[test]
+fn a_person_sees_how_tables_stand_and_has_them_fetched_with_and_without_an_engine() {
+    let mut world = World::new(&Plan::default());
+    std::fs::write(world.folder().join("w.csv"), "code,name\nWH001,\u{4e3b}\u{4ed3}\n").unwrap();
+    let file = world.product.configuration.clone();
+    let text = std::fs::read_to_string(&file).unwrap();
+    let with_file =
+        text.replace("reference = { ", "reference = { \"warehouses\" = { file = \"w.csv\", key = \"code\" }, ");
+    std::fs::write(&file, with_file).unwrap();
+
+    let list = told(world.product.succeed(&["reference", "list"]));
+    assert!(
+        list.contains("kingdee_jdy.material: 0 entries, revision none yet, connection jdy, never fetched"),
+        "{list}"
+    );
+    assert!(list.contains("warehouses: 1 entry, revision "), "{list}");
+    let refreshed = told(world.product.succeed(&["reference", "refresh", "kingdee_jdy.material"]));
+    assert!(refreshed.contains("136 entries"), "{refreshed}");
+    assert_eq!((world.asked("material_list"), world.asked("store_list")), (PAGES, 0), "that one, and once");
+    let entry = told(world.product.succeed(&["reference", "show", "kingdee_jdy.material", "--key", "SKU001"]));
+    assert!(entry.contains("SKU001: {\"id\":"), "{entry}");
+    let entry = told(world.product.succeed(&["reference", "show", "warehouses"]));
+    assert!(entry.contains("WH001: {\"code\":\"WH001\""), "{entry}");
+    let missing = told(world.product.run(&["reference", "show", "kingdee_jdy.material", "--key", "NEW-1"]));
+    assert_eq!(missing.status.code(), Some(1), "{}", said(&missing));
+    let unknown = told(world.product.run(&["reference", "refresh", "kingdee_jdy.customer"]));
+    assert!(said(&unknown).contains("there are: kingdee_jdy.material, kingdee_jdy.stock"), "{}", said(&unknown));
+
+    let engine = world.start();
+    world.wait_until_asked(&engine, "store_list", 1);
+    world.add_material("NEW-1");
+    told(world.product.succeed(&["reference", "refresh"]));
+    let entry = told(world.product.succeed(&["reference", "show", "kingdee_jdy.material", "--key", "NEW-1"]));
+    assert!(entry.contains("137 entries") && entry.contains("NEW-1: "), "{entry}");
+    let metrics = told(engine.metrics());
+    let line = "crossdock_reference_entries{tenant=\"default\",connection=\"jdy\",table=\"kingdee_jdy.material\"} 137";
+    assert!(metrics.lines().any(|found| found == line), "{metrics}");
+
+    told(world.product.succeed(&["pause", "--connection", "jdy", "--reason", "month end"]));
+    let refused = told(world.product.run(&["reference", "refresh", "kingdee_jdy.stock"]));
+    assert!(!refused.status.success() && said(&refused).contains("month end"), "{}", said(&refused));
+    world.end(engine);
+    let asked = world.asked("store_list");
+    let refused = told(world.product.run(&["reference", "refresh", "kingdee_jdy.stock"]));
+    assert!(!refused.status.success() && said(&refused).contains("month end"), "{}", said(&refused));
+    assert_eq!(world.asked("store_list"), asked);
+}
+
+#[test]
+fn check_tells_a_table_that_nobody_serves_and_one_that_was_forgotten() {
+    let world = World::new(&Plan::default());
+    let file = world.product.configuration.clone();
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(
+        &file,
+        text.replace("kingdee_jdy.unit", "kingdee_jdy.units")
+            .replace("connection = \"jdy\", refresh", "connection = \"jdy\", refesh"),
+    )
+    .unwrap();
+    let checked = said(&told(world.product.run(&["check"])));
+    for words in [
+        "it serves no table \"kingdee_jdy.units\"",
+        "it serves kingdee_jdy.material, kingdee_jdy.stock, kingdee_jdy.unit",
+        "did you mean `refresh`?",
+    ] {
+        assert!(checked.contains(words), "{words} is not in {checked}");
+    }
+    let start = text.find("reference = ").unwrap();
+    let end = start + text[start..].find('\n').unwrap();
+    std::fs::write(&file, format!("{}{}", &text[..start], &text[end..])).unwrap();
+    let checked = told(world.product.run(&["check"]));
+    assert!(checked.status.success(), "{}", said(&checked));
+    assert!(
+        said(&checked).contains("warning: `target.connection` of scheme \"surplus\": serves kingdee_jdy.material"),
+        "{}",
+        said(&checked)
+    );
 }

@@ -11,6 +11,7 @@ use crate::connectors::{Answer, Capabilities, Error, Failure, Finding, Job, Rese
 use crate::model::TargetKey;
 
 use super::batches::split;
+use super::change;
 use super::errors::refine;
 use super::settings::{Connection, PUSH, PushOptions};
 use super::source::probe;
@@ -80,7 +81,7 @@ impl Trades {
     }
 
     /// `began` is when the call did.
-    pub(super) async fn create(&self, jobs: &[Job], began: Instant) -> Result<Vec<Answer>, Error> {
+    pub(super) async fn push_all(&self, jobs: &[Job], began: Instant) -> Result<Vec<Answer>, Error> {
         let mut answers: Vec<Option<Answer>> = vec![None; jobs.len()];
         let (places, trades) = Self::prepare(jobs, &mut answers);
         let batches = split(&trades, self.options.batch_size);
@@ -130,9 +131,22 @@ fn no_such(code: &str, message: &str) -> Error {
 impl Target for Trades {
     fn capabilities(&self) -> Capabilities {
         let resend = if self.options.resend_lost_writes { Resend::SafeUpsert } else { Resend::Never };
-        // Not updatable: quantities and prices cannot change after a push, and nothing tells beforehand whether a new
-        // version changes them.
-        Capabilities { batch_limit: self.options.batch_size, updatable: false, askable: false, resend }
+        Capabilities {
+            batch_limit: self.options.batch_size,
+            updatable: true,
+            askable: false,
+            resend,
+            recognised_by: "tid: a push of a tid that is there changes that trade, and never makes a second".into(),
+        }
+    }
+
+    /// Error 99 of the vendor's.
+    fn own_fields(&self) -> &[&'static str] {
+        &["buyer_nick"]
+    }
+
+    fn check_change(&self, before: &str, after: &str) -> Result<(), String> {
+        change::check(before, after)
     }
 
     fn key_of(&self, body: &str) -> Result<TargetKey, String> {
@@ -141,8 +155,8 @@ impl Target for Trades {
 
     async fn write(&self, step: Step, jobs: &[Job]) -> Result<Vec<Answer>, Error> {
         match step {
-            Step::Create => self.create(jobs, Instant::now()).await,
-            Step::Unaudit | Step::Update | Step::Submit | Step::Audit => {
+            Step::Create | Step::Update => self.push_all(jobs, Instant::now()).await,
+            Step::Unaudit | Step::Submit | Step::Audit => {
                 Err(no_such("no_such_step", "a trade is pushed, and that is all"))
             }
         }

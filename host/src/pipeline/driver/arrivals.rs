@@ -16,8 +16,8 @@ use super::super::gate::{Pause, Scope};
 use super::super::ledger::Error;
 use super::super::round::Work;
 use super::super::step::{Emitted, Event, Sabotage, Verdict};
-use super::super::subject::Missed;
-use super::super::transformer::Ran;
+use super::super::subject::Held;
+use super::super::transformer::{Miss, Ran};
 use super::super::watch::Stage;
 use super::{Driver, Finished, Parts, ROUND_LIMIT, Shipment};
 
@@ -29,7 +29,7 @@ impl Driver {
         let mut taken = 0;
         while let Some(finished) = next {
             match finished {
-                Ok(finished) => self.digest(finished, &mut works, &mut pauses),
+                Ok(finished) => self.digest(finished, &mut works, &mut pauses)?,
                 // A panic in a task of ours is our defect. Its documents are unfinished in the ledger, and a restart
                 // takes them up again; until then the scheme stops, loudly.
                 Err(error) => {
@@ -55,7 +55,12 @@ impl Driver {
         Ok(())
     }
 
-    pub(super) fn digest(&mut self, finished: Finished, works: &mut Vec<Work>, pauses: &mut Vec<(Scope, Fault)>) {
+    pub(super) fn digest(
+        &mut self,
+        finished: Finished,
+        works: &mut Vec<Work>,
+        pauses: &mut Vec<(Scope, Fault)>,
+    ) -> Result<(), Error> {
         match finished {
             Finished::Transformed { took, results, left, generation } => {
                 self.transforms_running -= 1;
@@ -67,7 +72,7 @@ impl Driver {
                 }
                 self.parts.watcher.stage(Stage::Transform, took);
                 for (key, version, ran) in results {
-                    works.push(self.transformed(key, version, ran, pauses));
+                    works.push(self.transformed(key, version, ran, pauses)?);
                 }
             }
             Finished::Wrote { took, shipments, result } => {
@@ -108,6 +113,7 @@ impl Driver {
                 }
             }
         }
+        Ok(())
     }
 
     pub(super) fn transformed(
@@ -116,14 +122,15 @@ impl Driver {
         version: u64,
         ran: Ran,
         pauses: &mut Vec<(Scope, Fault)>,
-    ) -> Work {
+    ) -> Result<Work, Error> {
         self.parts.watcher.fuel(ran.fuel);
         let mut bodies = Vec::new();
         let verdict = match ran.verdict {
-            Err(_) if let Some(Missed { table, key }) = ran.missed => Verdict::Waits { table, key },
+            Err(_) if let Some(Miss { table, key, at }) = ran.missed => Verdict::Waits { table, key, at },
             Ok(Outcome::Skip(reason)) => Verdict::Skip(reason),
             Ok(Outcome::Reject(reason)) => Verdict::Reject(reason),
             Ok(Outcome::Emit(documents)) => {
+                let subject = self.parts.ledger.subject(&key)?.unwrap_or_default();
                 let mut emitted = Vec::new();
                 let mut mismatch = None;
                 for document in documents {
@@ -135,8 +142,9 @@ impl Driver {
                     let digest = Digest::of(&document.body);
                     let body: Arc<str> = document.body.into();
                     self.bodies.keep(digest, body.clone());
-                    bodies.push((digest, body));
-                    emitted.push(Emitted { key: document.key, body: digest, taken_by: None });
+                    bodies.push((digest, body.clone()));
+                    let frozen = self.frozen(subject.targets.get(&document.key), &body)?;
+                    emitted.push(Emitted { key: document.key, body: digest, taken_by: None, frozen });
                 }
                 match mismatch {
                     Some(problem) => Verdict::Fault(Fault::park(Code::TargetKeyMismatch, problem)),
@@ -158,7 +166,15 @@ impl Driver {
         };
         let module = self.parts.transformer.module();
         let event = Event::Transformed { version, module, fuel: ran.fuel, verdict };
-        Work { key, event, logs: ran.logs, tables: ran.tables, bodies }
+        Ok(Work { key, event, logs: ran.logs, tables: ran.tables, bodies })
+    }
+
+    /// What stands in the way of changing what stands under the key into `body`.
+    fn frozen(&self, held: Option<&Held>, body: &str) -> Result<Option<String>, Error> {
+        let Some(standing) = held.and_then(|held| held.body).filter(|standing| *standing != Digest::of(body)) else {
+            return Ok(None);
+        };
+        Ok(self.parts.target.check_change(&*self.body(&standing)?, body).err())
     }
 
     pub(super) fn wrote(

@@ -68,6 +68,47 @@ async fn a_change_replaces_the_bill_and_does_not_add_one() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_change_that_the_target_cannot_follow_is_not_sent() {
+    let rig = Rig::new();
+    // What is frozen once it stands may well be written the first time.
+    rig.handle.page(vec![document("d", "frozen one")]).await.unwrap();
+    rig.handle.idle().await;
+    rig.handle.page(vec![document("d", "frozen two")]).await.unwrap();
+    rig.handle.idle().await;
+    assert_eq!((rig.plan.target.requests(), rig.parked("d")), (1, Some(Code::ChangeImpossible)));
+    let subject = rig.subject("d");
+    let (_, fault) = subject.parked().last().unwrap();
+    assert!(fault.message.contains("T-d|frozen one cannot become T-d|frozen two"), "{fault}");
+    rig.handle.page(vec![document("d", "three")]).await.unwrap();
+    rig.handle.idle().await;
+    assert_eq!(rig.plan.target.bills(), [bill("d", "three")]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_target_that_stays_away_for_too_long_has_its_bills_parked_but_not_for_a_pause() {
+    let mut plan = Plan::new();
+    plan.rules.give_up_after = HOUR;
+    let rig = plan.start(Arc::new(MemoryStore::new()));
+    rig.plan.target.expect(std::iter::repeat_n(Luck::Unreachable, 100_000));
+    rig.handle.page(page(2)).await.unwrap();
+    pass(HOUR / 2).await;
+    rig.pause(target_scope()).await;
+    pass(HOUR * 48).await;
+    rig.gates.resume(&target_scope()).await.unwrap();
+    pass(HOUR / 2).await;
+    assert_eq!((rig.parked("d0"), rig.parked("d1")), (None, None), "two days of pause are nobody's trying");
+    pass(HOUR).await;
+    assert_eq!((rig.parked("d0"), rig.parked("d1")), (Some(Code::GaveUp), Some(Code::GaveUp)));
+    rig.plan.target.be_good();
+    for key in ["d0", "d1"] {
+        let retry = Command::Retry(RetryMode::Plain);
+        rig.handle.command(DocumentKey::new(key).unwrap(), None, retry).await.unwrap();
+    }
+    rig.handle.idle().await;
+    assert_eq!(rig.plan.target.bills().len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
 async fn two_documents_that_claim_one_bill_do_not_both_get_it() {
     let rig = Rig::new();
     rig.handle.page(vec![document("a", "same"), document("b", "same")]).await.unwrap();

@@ -75,6 +75,11 @@ impl Opened {
         View { opened: self, waits_since }
     }
 
+    /// When they were opened.
+    pub fn at(&self) -> Timestamp {
+        self.now
+    }
+
     /// The revision of a table; `None` where there is none, or it was never fetched.
     pub fn revision(&self, table: &str) -> Option<&Revision> {
         match self.tables.get(table)? {

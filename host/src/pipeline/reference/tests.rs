@@ -1,5 +1,7 @@
 //! The keepers, their tables and what a scheme sees of them, over the store in memory and a clock that is tokio's.
 
+mod documents;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

@@ -17,7 +17,7 @@ pub const SCHEME: &str = "surplus";
 const JDY: &str = "kingdee_jdy";
 
 pub struct World {
-    _directory: TempDir,
+    directory: TempDir,
     pub simulator: Simulator,
     pub product: Product,
     starts: usize,
@@ -73,7 +73,12 @@ impl World {
             logs: directory.path().join("logs"),
             sabotage: None,
         };
-        Self { _directory: directory, simulator, product, starts: 0 }
+        Self { directory, simulator, product, starts: 0 }
+    }
+
+    /// Where the configuration lies.
+    pub fn folder(&self) -> &Path {
+        self.directory.path()
     }
 
     #[track_caller]
