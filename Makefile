@@ -23,7 +23,7 @@ components: build ## Build the transforms into components (prepares the guest to
 	  $(BIN)/crossdock build transforms/$$name --install-toolchain --output $(COMPONENTS)/$$name.wasm || exit 1; \
 	done
 
-demo: components ## Move 2,000 documents, kill the engine in the middle, show that the books balance
+demo: components ## Move 2,800 documents of three schemes, kill the engine in the middle, show that the books balance
 	$(BIN)/demo
 
 test: components unit failpoints lint ## Everything that CI checks
@@ -41,7 +41,7 @@ lint: ## Formatting and lints
 	cd transforms && $(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 
-crash: components ## Kill the engine 200 times at random instants; nothing may be lost or doubled
+crash: components ## Kill an engine of three schemes 200 times at random; nothing may be lost or doubled
 	$(BIN)/crash --kills 200
 
 sabotage: components ## Break each promise on purpose and see the crash test turn red

@@ -1,7 +1,7 @@
 //! The pages by which a test looks behind the scenes and gives orders. Not part of any vendor.
 //!
 //! ```text
-//! GET    served     {"jushuitan_qimen": {"pages": 3, "versions": [{"io_id": "166", "version": 1, "modified": "…",
+//! GET    served     {"jushuitan_qimen": {"pages": 3, "versions": [{"key": "166", "io_id": "166", "version": 1, "modified": "…",
 //!                     "status": "Confirmed", "cancelled": false, "count": 2, "intact": 1, "purpose": "good", "detail": "",
 //!                     "body": "…"}]}}
 //! GET    documents  {"jushuitan_qimen": {"movements_left": 0, "documents": [as above, without count and intact]}}
@@ -18,13 +18,16 @@
 //! POST   clock      {"offset_seconds": 61} or {"offset_ms": 61000}; answers {"offset_ms": 61000, "now": "…"}
 //! ```
 //!
-//! The other sources serve and list the same, with `key` and their own name of it (`stockin_no`, `code`) for `io_id`.
+//! `served`, `documents` and `held` tell of all systems, or with `?system=NAME` of one.
+//!
+//! The other sources serve and list the same, with their own name of the key (`stockin_no`, `code`) for `io_id`.
 //! U8's `versions` are documents that left whole; `heads` are rows of lists. The other targets hold:
 //!
 //! ```text
 //! {"wangdiantong_qimen": {"trades": [{"tid": "…", "number": "…", "shop_no": "…", "accepted_pushes": 1, "first_at": "…",
 //!      "last_at": "…", "repeated_oids": [], "trade": {…}}],
-//!    "creates": [{"n": 1, "at": "…", "number": "…", "new": true, "accepted": true, "reason": null}], "pushes": {"…": 1}},
+//!    "creates": [{"n": 1, "at": "…", "number": "…", "new": true, "changed": false, "accepted": true, "reason": null}],
+//!    "pushes": {"…": 1}},
 //!  "kingdee_jdy": {"bills": [{"id": "…", "number": "…", "accepted_saves": 1, "first_generation": true, "at": "…",
 //!      "visible_at": "…", "ignored_fields": [], "model": {…}, "kept": {…}}],
 //!    "creates": [{"n": 1, "at": "…", "number": "…", "accepted": true, "id": "…", "reason": null}], "saves": {"…": 1}}}
@@ -41,12 +44,12 @@ use axum::http::Method;
 use serde_json::{Map, Value, json};
 
 use crate::fault::{Fault, FaultName};
-use crate::request::Reply;
+use crate::request::{Reply, Request};
 use crate::server::{Server, lock};
 use crate::system::System;
 
-pub fn answer(server: &Server, method: &Method, page: &str, body: &[u8]) -> Reply {
-    match answer_or_refuse(server, method, page, body) {
+pub fn answer(server: &Server, method: &Method, page: &str, request: &Request) -> Reply {
+    match answer_or_refuse(server, method, page, request) {
         Ok(value) => Reply::json(value.to_string(), "ok", Value::Null),
         Err(refusal) => {
             let text = json!({"error": refusal.text}).to_string();
@@ -66,11 +69,13 @@ impl Refusal {
     }
 }
 
-fn answer_or_refuse(server: &Server, method: &Method, page: &str, body: &[u8]) -> Result<Value, Refusal> {
+fn answer_or_refuse(server: &Server, method: &Method, page: &str, request: &Request) -> Result<Value, Refusal> {
+    let body = &request.body[..];
+    let wanted = request.query.strip_prefix("system=");
     match (method.as_str(), page) {
-        ("GET", "served") => Ok(of_each(server, |system| system.served())),
-        ("GET", "held") => Ok(of_each(server, |system| system.held())),
-        ("GET", "documents") => Ok(of_each(server, |system| system.documents())),
+        ("GET", "served") => Ok(of_each(server, wanted, |system| system.served())),
+        ("GET", "held") => Ok(of_each(server, wanted, |system| system.held())),
+        ("GET", "documents") => Ok(of_each(server, wanted, |system| system.documents())),
         ("GET", "requests") => Ok(lock(&server.journal).counters()),
         ("GET", "log") => Ok(lock(&server.journal).last()),
         ("GET", "fault") => Ok(json!({"faults": lock(&server.faults).orders()})),
@@ -119,10 +124,10 @@ fn fault_name(order: &Value) -> Result<FaultName, Refusal> {
     serde_json::from_value(order["name"].clone()).map_err(Refusal::bad)
 }
 
-/// What each system has to say, under its name; those with nothing to say are left out.
-fn of_each(server: &Server, ask: impl Fn(&dyn System) -> Option<Value>) -> Value {
+/// What each system has to say, or the one that is wanted, under its name; those with nothing to say are left out.
+fn of_each(server: &Server, wanted: Option<&str>, ask: impl Fn(&dyn System) -> Option<Value>) -> Value {
     let mut all = Map::new();
-    for slot in &server.slots {
+    for slot in server.slots.iter().filter(|slot| wanted.is_none_or(|wanted| wanted == slot.name)) {
         if let Some(value) = ask(lock(&slot.system).as_ref()) {
             all.insert(slot.name.to_owned(), value);
         }

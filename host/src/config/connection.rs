@@ -119,10 +119,11 @@ fn resolve_table(
     resolved
 }
 
-/// Secret by name. Vendors call them `app_secret`, `password`, `access_token`.
+/// Secret by name. Vendors call them `app_secret`, `password`, `access_token`. What counts something per token is none.
 fn is_secret(key: &str) -> bool {
     let key = key.to_ascii_lowercase();
-    ["secret", "password", "token"].iter().any(|ending| key.ends_with(ending))
+    let counts = key.ends_with("_per_token");
+    !counts && ["secret", "password", "token"].iter().any(|ending| key.ends_with(ending))
 }
 
 /// `{ env = "…" }` or `{ file = "…" }`: any value of a connection may be kept elsewhere, secrets must be.

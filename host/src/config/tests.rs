@@ -292,6 +292,16 @@ fn secrets_come_from_the_environment_or_a_file_and_never_from_the_text() {
     assert_eq!(config.connections[0].settings["app_secret"].as_str(), Some("inline"));
 }
 
+/// `calls_per_token` of a U8 connection was taken for a token and could not be set at all.
+#[test]
+fn a_number_per_token_is_no_secret() {
+    let line = "app_secret = { env = \"JST\" }";
+    let toml = GOOD.replace(line, &format!("{line}\ncalls_per_token = 500"));
+    let config = Folder::new().load(&toml, &LoadOptions::new(&env)).unwrap();
+    assert_eq!(config.connections[0].settings["calls_per_token"].as_integer(), Some(500));
+    check(line, "one_token = \"x\"", &["7:13 the secret `one_token` stands in the file itself"]);
+}
+
 #[test]
 fn nothing_prints_a_secret() {
     let folder = Folder::new();

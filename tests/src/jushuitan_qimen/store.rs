@@ -221,7 +221,7 @@ impl Store {
             .map(|served| {
                 let document = &self.documents[served.document];
                 json!({
-                    "io_id": document.io_id, "version": served.version, "modified": time::format(served.modified),
+                    "key": document.io_id, "io_id": document.io_id, "version": served.version, "modified": time::format(served.modified),
                     "status": served.status, "cancelled": served.status == "Cancelled", "count": served.count, "intact": served.intact,
                     "purpose": document.purpose.text(), "detail": document.detail, "body": served.body,
                 })
@@ -238,7 +238,7 @@ impl Store {
     fn listed_one(&self, index: usize) -> Value {
         let document = &self.documents[index];
         json!({
-            "io_id": document.io_id, "version": document.version, "modified": time::format(document.modified),
+            "key": document.io_id, "io_id": document.io_id, "version": document.version, "modified": time::format(document.modified),
             "status": document.status, "cancelled": document.is_cancelled(), "purpose": document.purpose.text(),
             "detail": document.detail, "body": document.body,
         })

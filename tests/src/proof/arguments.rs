@@ -16,12 +16,12 @@ pub struct Where {
     /// The vendors' simulator
     #[arg(long, value_name = "FILE")]
     vendor_sim: Option<PathBuf>,
-    /// The component that maps Jushuitan's sale-outs to K3Cloud's
-    #[arg(long, value_name = "FILE")]
-    component: Option<PathBuf>,
-    /// Its parameters
-    #[arg(long, value_name = "FILE")]
-    parameters: Option<PathBuf>,
+    /// Where the transforms' components are
+    #[arg(long, value_name = "FOLDER")]
+    components: Option<PathBuf>,
+    /// Where the transforms' sources are, their example parameters among them
+    #[arg(long, value_name = "FOLDER")]
+    transforms: Option<PathBuf>,
 }
 
 impl Where {
@@ -29,8 +29,8 @@ impl Where {
         Programs::find(Given {
             crossdock: self.crossdock.clone(),
             vendor_sim: self.vendor_sim.clone(),
-            component: self.component.clone(),
-            parameters: self.parameters.clone(),
+            components: self.components.clone(),
+            transforms: self.transforms.clone(),
         })
     }
 }

@@ -4,12 +4,14 @@
 //! last, and the target holds exactly what follows from that. Whatever is not explained keeps the books from balancing,
 //! and is told with its story.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::expect::{self, Expected, Parameters};
+use super::expect::{self, Expected, Fields};
 use super::ledger::{Entries, Entry};
+use super::schemes::{Facts, Scheme};
 use super::simulator::{Bill, Create, Held, Served};
 use super::table::{self, Row, count};
+use super::{Failure, Result};
 
 /// Everything the books are computed from.
 #[derive(Debug, Clone)]
@@ -30,6 +32,8 @@ pub struct Books {
     pub skipped: usize,
     pub rejected: usize,
     pub parked: usize,
+    /// Bills that were sent again because their answer was lost, where the same bytes twice leave what they leave once.
+    pub sent_again: usize,
     /// Bills whose answer was lost and whose fate was found out by asking.
     pub verified: usize,
     /// Of these, where the bill was found to be there, and where it was not and was sent again.
@@ -41,6 +45,9 @@ pub struct Books {
     pub unexplained: Vec<String>,
 }
 
+/// After so many sendings without an answer a write waits for a person (docs/decisions/resend.md).
+const SENDINGS_LIMIT: u32 = 6;
+
 /// What is wrong with one document.
 enum Wrong {
     Lost(String),
@@ -50,52 +57,66 @@ enum Wrong {
 /// One document from all sides.
 struct Case<'a> {
     /// Every version that left, oldest first.
-    versions: Vec<&'a Served>,
-    expected: Vec<Expected>,
+    versions: &'a [&'a Served],
+    expected: &'a [Expected],
     entry: &'a Entry,
     bills: Vec<&'a Bill>,
     creates: Vec<&'a Create>,
+    /// Another document has a bill under this one's number.
+    number_is_taken: bool,
+    is_upsert: bool,
 }
 
-pub fn balance(evidence: &Evidence, parameters: &Parameters) -> Books {
-    let served = by_key(&evidence.served, |version| version.io_id.as_str());
+pub fn balance(evidence: &Evidence, scheme: &dyn Scheme, facts: &Facts) -> Books {
+    let served = by_key(&evidence.served, |version| version.key.as_str());
     let bills = by_key(&evidence.held.bills, |bill| bill.number.as_str());
     let creates = by_key(&evidence.held.creates, |create| create.number.as_str());
     let mut books = Books { served: served.len(), versions: evidence.served.len(), ..Books::default() };
     for entry in evidence.ledger.values() {
-        books.count(entry);
+        books.count(entry, scheme.is_upsert());
         if !served.contains_key(entry.key.as_str()) {
             books.unexplained.push(format!("{}: the ledger has it and the source never served it", entry.key));
         }
     }
-    for (number, bills) in &bills {
-        let accepted = creates.get(number).into_iter().flatten().filter(|create| create.accepted).count();
-        if bills.len() > 1 || accepted > 1 {
-            let story = evidence.ledger.get(*number).map_or("not in the ledger".to_owned(), Entry::story);
-            let held = bills.len();
-            books.doubled.push(format!("{number}: {held} bills held, {accepted} creates accepted; {story}"));
-        }
-        if !served.contains_key(number) {
-            books.unexplained.push(format!("{number}: the target holds it and the source never served it"));
-        }
-    }
+    let mut demanded = BTreeMap::new();
     for (key, mut versions) in served {
         versions.sort_by_key(|version| version.version);
-        let Some(entry) = evidence.ledger.get(key) else {
+        match versions.iter().map(|version| expected(version, scheme, facts)).collect::<Result<Vec<_>>>() {
+            Ok(expected) => drop(demanded.insert(key, (versions, expected))),
+            Err(failure) => books.unexplained.push(format!("{key}: {failure}")),
+        }
+    }
+    let owners = owners(&demanded);
+    for (number, bills) in &bills {
+        let made = creates.get(number).into_iter().flatten().filter(|create| create.made).count();
+        let owners = owners.get(number).map_or(&[][..], Vec::as_slice);
+        if bills.len() > 1 || made > 1 {
+            let stories = owners.iter().filter_map(|key| evidence.ledger.get(*key)).map(Entry::story);
+            let stories: Vec<String> = stories.collect();
+            let held = bills.len();
+            books.doubled.push(format!("{number}: {held} bills held, {made} made; ledger: {}", stories.join("; ")));
+        }
+        if owners.is_empty() {
+            books.unexplained.push(format!("{number}: the target holds it and nothing that was served demands it"));
+        }
+    }
+    for (key, (versions, expected)) in &demanded {
+        let Some(entry) = evidence.ledger.get(*key) else {
             books.lost.push(format!("{key}: served {} times and not in the ledger", versions.len()));
             continue;
         };
-        let expected = versions.iter().map(|version| Expected::of(&version.body, parameters)).collect();
-        let expected: Vec<Expected> = match expected {
-            Ok(expected) => expected,
-            Err(failure) => {
-                books.unexplained.push(format!("{key}: {failure}"));
-                continue;
-            }
+        let numbers: BTreeSet<&str> = expected.iter().filter_map(number_of).collect();
+        let others = numbers.iter().filter_map(|number| owners.get(number)).flatten().filter(|owner| *owner != key);
+        let has_bill = |owner: &&&str| evidence.ledger.get(**owner).is_some_and(|entry| entry.has_bill_of(&numbers));
+        let case = Case {
+            versions,
+            expected,
+            entry,
+            bills: numbers.iter().filter_map(|number| bills.get(number)).flatten().copied().collect(),
+            creates: numbers.iter().filter_map(|number| creates.get(number)).flatten().copied().collect(),
+            number_is_taken: others.filter(has_bill).count() > 0,
+            is_upsert: scheme.is_upsert(),
         };
-        let bills = bills.get(key).cloned().unwrap_or_default();
-        let creates = creates.get(key).cloned().unwrap_or_default();
-        let case = Case { versions, expected, entry, bills, creates };
         match case.wrong() {
             None => {}
             Some(Wrong::Lost(why)) => books.lost.push(format!("{key}: {why}; {}", case.story())),
@@ -103,6 +124,30 @@ pub fn balance(evidence: &Evidence, parameters: &Parameters) -> Books {
         }
     }
     books
+}
+
+fn expected(version: &Served, scheme: &dyn Scheme, facts: &Facts) -> Result<Expected> {
+    let document = serde_json::from_str(&version.body);
+    let document = document.map_err(|error| Failure::during("reading a served document", error))?;
+    Ok(scheme.expected(&document, facts).unwrap_or_else(Expected::Reject))
+}
+
+/// The documents that demand a bill, by its number. Mostly it is one.
+fn owners<'a>(demanded: &'a BTreeMap<&'a str, (Vec<&Served>, Vec<Expected>)>) -> BTreeMap<&'a str, Vec<&'a str>> {
+    let mut owners = BTreeMap::<&str, Vec<&str>>::new();
+    for (key, (_, expected)) in demanded {
+        for number in expected.iter().filter_map(number_of).collect::<BTreeSet<_>>() {
+            owners.entry(number).or_default().push(key);
+        }
+    }
+    owners
+}
+
+fn number_of(expected: &Expected) -> Option<&str> {
+    match expected {
+        Expected::Bill { number, .. } => Some(number),
+        Expected::Skip { .. } | Expected::Reject(_) => None,
+    }
 }
 
 fn by_key<T>(all: &[T], key: fn(&T) -> &str) -> BTreeMap<&str, Vec<&T>> {
@@ -120,29 +165,45 @@ impl Case<'_> {
         let unexplained = |why: String| Some(Wrong::Unexplained(why));
         let code = self.entry.code.as_deref().unwrap_or_default();
         match (self.entry.state.as_str(), expected) {
-            ("written" | "unchanged", Expected::Bill(bill)) => self.holds(bill),
+            ("written" | "unchanged", Expected::Bill { fields, .. }) => self.holds(fields),
             ("written" | "unchanged", other) => unexplained(format!("written, and the table says {other:?}")),
             ("skipped", Expected::Skip { .. }) => self.holds_nothing(),
             ("skipped", other) => unexplained(format!("skipped, and the table says {}", named(other))),
-            ("parked", Expected::Reject { .. }) if code == "rejected" => self.holds_nothing(),
+            ("parked", Expected::Reject(why)) if code == "rejected" => self.names(&why.names).or(self.holds_nothing()),
             ("parked", other) if code == "rejected" => {
                 unexplained(format!("rejected, and the table says {}", named(other)))
             }
-            ("parked", Expected::Bill(_)) if code == "target_refused" => self.was_refused(),
+            ("parked", Expected::Bill { .. }) if code == "target_refused" => self.was_refused(),
+            ("parked", Expected::Bill { fields, .. }) if code == "write_unknown" && self.is_upsert => {
+                // Refused only when it was sent once more, for the first answer was lost; or given up.
+                self.was_refused().and_then(|wrong| self.was_given_up(fields, wrong))
+            }
+            ("parked", Expected::Bill { .. }) if code == "target_key_taken" && self.number_is_taken => None,
             ("parked", _) if code == "source_cancelled" && version.cancelled => self.holds_an_earlier_version(),
-            ("parked", Expected::Bill(_)) if code == "changed_after_write" => self.holds_an_earlier_version(),
+            ("parked", Expected::Bill { .. }) if code == "changed_after_write" => self.holds_an_earlier_version(),
             ("parked", _) => unexplained("parked, and nothing the source or the target did explains it".to_owned()),
             (state, _) if self.entry.is_under_way() => unexplained(format!("still under way: {state}")),
             (state, _) => unexplained(format!("nobody asked for it to be {state}")),
         }
     }
 
-    fn holds(&self, bill: &expect::Bill) -> Option<Wrong> {
+    fn holds(&self, fields: &Fields) -> Option<Wrong> {
         let Some(held) = self.bills.first() else {
             return Some(Wrong::Lost("the ledger says written, and the target does not hold it".to_owned()));
         };
-        let differences = differences(bill, held);
+        let mut differences = differences(fields, held);
+        // Where a second sending leaves no trace, the number of sendings must be the one that was recorded beforehand.
+        let (sent, recorded) = (self.creates.len(), self.entry.targets.iter().map(|bill| bill.attempts).sum::<u32>());
+        if self.is_upsert && self.versions.len() == 1 && sent > recorded as usize {
+            differences.push(format!("sent {sent} times, and the ledger knows of {recorded}"));
+        }
         if differences.is_empty() { None } else { Some(Wrong::Unexplained(differences.join("; "))) }
+    }
+
+    fn names(&self, names: &[String]) -> Option<Wrong> {
+        let message = self.entry.message.as_deref().unwrap_or_default();
+        let unnamed = names.iter().find(|name| !message.contains(name.as_str()))?;
+        Some(Wrong::Unexplained(format!("rejected, and the reason does not name {unnamed}")))
     }
 
     fn holds_nothing(&self) -> Option<Wrong> {
@@ -165,6 +226,13 @@ impl Case<'_> {
         }
     }
 
+    /// Sent as often as anything is, and never answered. The target may hold what was sent, and nothing else.
+    fn was_given_up(&self, fields: &Fields, wrong: Wrong) -> Option<Wrong> {
+        let attempts = self.entry.targets.iter().map(|bill| bill.attempts).max().unwrap_or(0);
+        let as_sent = self.bills.iter().all(|held| differences(fields, held).is_empty());
+        if attempts >= SENDINGS_LIMIT && as_sent { None } else { Some(wrong) }
+    }
+
     fn holds_an_earlier_version(&self) -> Option<Wrong> {
         let [held] = self.bills.as_slice() else {
             let count = self.bills.len();
@@ -172,8 +240,8 @@ impl Case<'_> {
         };
         let earlier = &self.expected[..self.expected.len() - 1];
         let is_one = earlier.iter().any(|expected| match expected {
-            Expected::Bill(bill) => differences(bill, held).is_empty(),
-            Expected::Skip { .. } | Expected::Reject { .. } => false,
+            Expected::Bill { fields, .. } => differences(fields, held).is_empty(),
+            Expected::Skip { .. } | Expected::Reject(_) => false,
         });
         if is_one {
             return None;
@@ -185,7 +253,7 @@ impl Case<'_> {
         let versions: Vec<String> = self
             .versions
             .iter()
-            .zip(&self.expected)
+            .zip(self.expected)
             .map(|(version, expected)| {
                 let Served { version, purpose, detail, .. } = version;
                 format!("version {version} ({purpose} {detail}) served, to {}", named(expected))
@@ -204,25 +272,20 @@ impl Case<'_> {
     }
 }
 
-fn differences(bill: &expect::Bill, held: &Bill) -> Vec<String> {
-    let mut differences = expect::differences(bill, &held.model);
-    differences.extend(held.ignored_fields.iter().map(|name| format!("the form has no field {name}")));
-    if held.status != "C" {
-        differences.push(format!("the bill must be audited and its status is {}", held.status));
-    }
-    differences
+fn differences(fields: &Fields, held: &Bill) -> Vec<String> {
+    [expect::differences(fields, &held.model), held.wrong.clone()].concat()
 }
 
 fn named(expected: &Expected) -> String {
     match expected {
-        Expected::Skip { status } => format!("skip (status {status})"),
-        Expected::Reject { missing } => format!("reject (no usable {missing})"),
-        Expected::Bill(_) => "write".to_owned(),
+        Expected::Skip { why } => format!("skip ({why})"),
+        Expected::Reject(why) => format!("reject (no usable {})", why.missing),
+        Expected::Bill { number, .. } => format!("write {number}"),
     }
 }
 
 impl Books {
-    fn count(&mut self, entry: &Entry) {
+    fn count(&mut self, entry: &Entry, is_upsert: bool) {
         if !entry.targets.is_empty() {
             self.emitted += 1;
         }
@@ -233,6 +296,10 @@ impl Books {
             "parked" if entry.code.as_deref() == Some("rejected") => self.rejected += 1,
             "parked" => self.parked += 1,
             _ => {}
+        }
+        if is_upsert {
+            // How often is not told apart from why: a bad neighbour in the request is a reason as well.
+            self.sent_again += entry.targets.iter().filter(|bill| bill.attempts > 1).count();
         }
         for bill in entry.targets.iter().filter(|bill| bill.verified) {
             self.verified += 1;
@@ -254,9 +321,14 @@ impl Books {
             ("emitted", count(self.emitted), "the module made a bill of it".to_owned()),
             ("written", count(self.written), "held by the target, every field as the field table demands".to_owned()),
             ("unchanged", count(self.unchanged), "a later version whose bill is the one already held".to_owned()),
-            ("skipped", count(self.skipped), "not shipped, or void".to_owned()),
-            ("rejected", count(self.rejected), "a required field is missing; waits for a person".to_owned()),
-            ("parked", count(self.parked), "refused by the target, changed or cancelled after its write".to_owned()),
+            ("skipped", count(self.skipped), "nothing is to be written of it".to_owned()),
+            ("rejected", count(self.rejected), "something it needs is missing; waits for a person".to_owned()),
+            (
+                "parked",
+                count(self.parked),
+                "refused, changed or cancelled after its write, or its number taken".to_owned(),
+            ),
+            ("sent again", count(self.sent_again), "the same bytes, which leave what they leave once".to_owned()),
             ("verified", count(self.verified), "answer lost: the target was asked before anything else".to_owned()),
             ("doubled", count(self.doubled.len()), "at the target".to_owned()),
             ("lost", count(self.lost.len()), "served, and nowhere".to_owned()),
@@ -306,6 +378,7 @@ impl Books {
 mod tests {
     use serde_json::{Value, json};
 
+    use super::super::schemes::SALEOUT;
     use super::*;
 
     const BODY: &str = r#"{"io_id":7,"status":"Confirmed","shop_id":12948597,"io_date":"2026-01-15 10:30:00",
@@ -342,7 +415,7 @@ mod tests {
         let served = bodies.iter().enumerate().map(|(at, body)| {
             let version = at + 1;
             let line = json!({
-                "io_id": "7", "version": version, "cancelled": body.contains("Cancelled"), "purpose": "good",
+                "key": "7", "version": version, "cancelled": body.contains("Cancelled"), "purpose": "good",
                 "detail": "", "body": body,
             });
             serde_json::from_value(line).expect("a version")
@@ -353,14 +426,14 @@ mod tests {
         let held = json!({"bills": bills.collect::<Vec<_>>(), "creates": creates});
         Evidence {
             served: served.collect(),
-            held: serde_json::from_value(held).expect("held"),
+            held: SALEOUT.held(&held).expect("held"),
             ledger: entry.into_iter().map(|entry| (entry.key.clone(), entry)).collect(),
         }
     }
 
     fn balanced(evidence: &Evidence) -> Books {
-        let parameters = Parameters { shop_customers: BTreeMap::from([("12948597".to_owned(), "K1".to_owned())]) };
-        balance(evidence, &parameters)
+        let facts = Facts { parameters: json!({"shop_customers": {"12948597": "K1"}}), tables: Value::Null };
+        balance(evidence, SALEOUT, &facts)
     }
 
     fn with(mut model: Value, pointer: &str, value: Value) -> Value {
@@ -432,8 +505,8 @@ mod tests {
     fn a_refusal_is_explained_by_the_targets_own_words_only() {
         let mut evidence =
             evidence(&[BODY], Some(entry("parked", Some("target_refused"), "says: no such customer")), &[]);
-        let refused = json!({"number": "7", "accepted": false, "reason": "no such customer"});
-        evidence.held.creates.push(serde_json::from_value(refused).expect("a create"));
+        let reason = Some("no such customer".to_owned());
+        evidence.held.creates.push(Create { number: "7".to_owned(), accepted: false, made: false, reason });
         assert!(balanced(&evidence).balance());
         evidence.held.creates[0].reason = Some("closed period".to_owned());
         assert!(!balanced(&evidence).balance());

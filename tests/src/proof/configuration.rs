@@ -1,15 +1,17 @@
 //! The configuration of a proof, as a user would write it: connections with their secrets elsewhere, and schemes.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
 
+use super::connections::{Connection, connection};
+use super::programs::Programs;
+use super::schemes::{self, Facts, SALEOUT};
 use super::simulator::Simulator;
 use super::{Failure, Result};
 
-/// The environment variable that holds the source's secret. The target's stands in a file.
-pub const SOURCE_SECRET: &str = "PROOF_JST_SECRET";
-pub const TARGET_SECRET_FILE: &str = "k3.secret";
 pub const FILE: &str = "crossdock.toml";
 
 /// What differs between proofs.
@@ -20,11 +22,11 @@ pub struct Settings {
     /// Further lines after the connections: `[sandbox]` and the like.
     pub extra: String,
     pub schemes: Vec<Scheme>,
-    /// How long one exchange may take, for either connection.
+    /// How long one exchange may take, for every connection.
     pub timeout_ms: u32,
     /// How long a request may wait for its turn. It counts into the deadline after which a lost answer settles.
     pub queue_timeout_ms: u32,
-    /// Requests to the target a second.
+    /// Requests to 金蝶云星空 a second.
     pub target_requests_per_second: u32,
 }
 
@@ -44,10 +46,14 @@ impl Default for Settings {
 #[derive(Debug, Clone)]
 pub struct Scheme {
     pub name: String,
-    /// Path of the component; the mapping of scheme A where absent.
+    /// Which scheme it is.
+    pub kind: &'static dyn schemes::Scheme,
+    /// Path of the component; the scheme's own mapping where absent.
     pub component: Option<std::path::PathBuf>,
     /// Further keys of the source, with a comma in front: `, page_size = 10`.
     pub source: String,
+    /// Further keys of the target, in the same way.
+    pub target: String,
     /// Further keys of the scheme, one a line.
     pub keys: String,
     pub settle: String,
@@ -56,10 +62,18 @@ pub struct Scheme {
 
 impl Default for Scheme {
     fn default() -> Self {
+        Self::of(SALEOUT)
+    }
+}
+
+impl Scheme {
+    pub fn of(kind: &'static dyn schemes::Scheme) -> Self {
         Self {
-            name: "saleout".to_owned(),
+            name: kind.name().to_owned(),
+            kind,
             component: None,
             source: String::new(),
+            target: String::new(),
             keys: String::new(),
             settle: "2s".to_owned(),
             // The simulator's documents begin three days back. Much earlier would mean many empty windows.
@@ -68,87 +82,51 @@ impl Default for Scheme {
     }
 }
 
-/// Every status the simulator knows, so that whatever it has is served and has to be accounted for.
-const STATUSES: &str = r#"["Confirmed", "WaitConfirm", "OuterConfirming", "Delete"]"#;
-
-/// Writes the configuration and its secret file into `directory`.
-pub fn write(
-    directory: &Path,
-    simulator: &Simulator,
-    component: &Path,
-    parameters: &Path,
-    settings: &Settings,
-) -> Result<()> {
-    let text = text(simulator, component, parameters, settings);
+/// Writes the configuration and the files that it names into `directory`. Gives each scheme's facts, in their order.
+pub fn write(directory: &Path, simulator: &Simulator, programs: &Programs, settings: &Settings) -> Result<Vec<Facts>> {
     let save = |name: &str, text: &str| {
         let path = directory.join(name);
         std::fs::write(&path, text).map_err(|error| Failure::during(&format!("writing {}", path.display()), error))
     };
-    save(TARGET_SECRET_FILE, simulator.target()["app_secret"].as_str().unwrap_or_default())?;
-    save(FILE, &text)
-}
-
-fn text(simulator: &Simulator, component: &Path, parameters: &Path, settings: &Settings) -> String {
-    let (source, target) = (simulator.source(), simulator.target());
-    let Settings { engine, extra, timeout_ms, queue_timeout_ms, target_requests_per_second, .. } = settings;
-    let patience = format!("timeout_ms = {timeout_ms}, queue_timeout_ms = {queue_timeout_ms}");
-    let mut text = format!(
-        r#"[engine]
-data_dir = "data"
-listen = "127.0.0.1:0"
-low_disk_bytes = 0
-{engine}
-
-[[connection]]
-name = "jst"
-system = "jushuitan_qimen"
-base_url = {base_url}
-app_key = {app_key}
-app_secret = {{ env = "{SOURCE_SECRET}" }}
-target_app_key = {target_app_key}
-customer_id = {customer_id}
-limits = {{ requests_per_second = 200.0, burst = 20, max_in_flight = 4, {patience} }}
-
-[[connection]]
-name = "k3"
-system = "kingdee_k3cloud"
-base_url = {k3_base_url}
-acct_id = {acct_id}
-user_name = {user_name}
-app_id = {app_id}
-app_secret = {{ file = "{TARGET_SECRET_FILE}" }}
-org_num = {org_num}
-limits = {{ requests_per_second = {target_requests_per_second}.0, burst = 20, max_in_flight = 8, {patience} }}
-{extra}
-"#,
-        base_url = source["base_url"],
-        app_key = source["app_key"],
-        target_app_key = source["target_app_key"],
-        customer_id = source["customer_id"],
-        k3_base_url = target["base_url"],
-        acct_id = target["acct_id"],
-        user_name = target["user_name"],
-        app_id = target["app_id"],
-        org_num = target["org_num"],
-    );
-    for scheme in &settings.schemes {
-        text.push_str(&block(scheme, component, parameters));
+    let Settings { engine, extra, schemes, .. } = settings;
+    let systems: BTreeSet<&str> =
+        schemes.iter().flat_map(|scheme| [scheme.kind.source(), scheme.kind.target()]).collect();
+    let mut text = format!("[engine]\ndata_dir = \"data\"\nlisten = \"127.0.0.1:0\"\nlow_disk_bytes = 0\n{engine}\n");
+    for system in systems {
+        let Connection { block, secret } = connection(system, simulator, settings);
+        text.push_str(&block);
+        if let Some((file, secret)) = secret {
+            save(&file, &secret)?;
+        }
     }
-    text
+    text.push_str(&format!("{extra}\n"));
+    let mut facts = Vec::new();
+    for scheme in schemes {
+        let parameters = match scheme.kind.parameters(simulator) {
+            Some(own) => own,
+            None => read(&programs.parameters(scheme.kind))?,
+        };
+        let parameters_file = format!("{}.parameters.json", scheme.name);
+        save(&parameters_file, &parameters.to_string())?;
+        let tables = simulator.tables(scheme.kind.target())?;
+        let component = scheme.component.clone().unwrap_or_else(|| programs.component(scheme.kind));
+        text.push_str(&block(scheme, &component, &parameters_file));
+        facts.push(Facts { parameters, tables });
+    }
+    save(FILE, &text)?;
+    Ok(facts)
 }
 
-fn block(scheme: &Scheme, component: &Path, parameters: &Path) -> String {
-    let Scheme { name, component: own, source, keys, settle, start_at } = scheme;
-    let component = own.as_deref().unwrap_or(component).display();
-    let parameters = parameters.display();
+fn block(scheme: &Scheme, component: &Path, parameters_file: &str) -> String {
+    let Scheme { name, kind, source, target, keys, settle, start_at, .. } = scheme;
+    let (component, own) = (component.display(), kind.block(source, target));
     format!(
         r#"
 [[scheme]]
 name = "{name}"
-source = {{ connection = "jst", operation = "jushuitan.saleout.list.query", status = {STATUSES}{source} }}
 module = {{ file = "{component}" }}
-parameters = {{ file = "{parameters}" }}
-target = {{ connection = "k3", operation = "BatchSave", form = "SAL_OUTSTOCK" }}
+parameters = {{ file = "{parameters_file}" }}
+{own}
 schedule = "every 1s"
 lag = "0s"
 settle = "{settle}"
@@ -157,4 +135,10 @@ retry = {{ base = "1s", cap = "2s" }}
 {keys}
 "#
     )
+}
+
+fn read(file: &Path) -> Result<Value> {
+    let doing = format!("reading {}", file.display());
+    let text = std::fs::read_to_string(file).map_err(|error| Failure::during(&doing, error))?;
+    serde_json::from_str(&text).map_err(|error| Failure::during(&doing, error))
 }

@@ -1,5 +1,6 @@
 //! The product's binary, as an operator has it: started, asked, told to stop, killed.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
@@ -8,7 +9,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::configuration::SOURCE_SECRET;
+use super::connections::SOURCE_SECRET;
 use super::ledger::{self, Entries};
 use super::wait::{Waiting, until};
 use super::{Failure, Result, http};
@@ -110,6 +111,12 @@ impl Product {
     pub fn ledger(&self, scheme: &str) -> Result<Entries> {
         let arguments = ["document", "list", "--scheme", scheme, "--format", "json", "--limit", "10000000"];
         ledger::parse(&self.succeed(&arguments)?)
+    }
+
+    /// Every document of every scheme.
+    pub fn ledgers(&self) -> Result<BTreeMap<String, Entries>> {
+        let arguments = ["document", "list", "--format", "json", "--limit", "10000000"];
+        ledger::parse_all(&self.succeed(&arguments)?)
     }
 
     /// Documents that the engine has not finished with.

@@ -1,22 +1,23 @@
-//! The engine killed again and again, at instants that nobody chose, over a target that takes a number twice.
+//! The engine killed again and again, at instants that nobody chose, over targets that take a number twice.
 //!
-//! The target's own check of numbers is switched off, so that whatever keeps a bill from being written twice is the
-//! engine's doing. Each kill is looked at before the restart: where in the life of a document did it land?
+//! All schemes run in the one engine. The targets' own checks of numbers are switched off, so that whatever keeps a bill
+//! from being written twice is the engine's doing. Each kill is looked at before the restart: where in the life of each
+//! scheme's documents did it land?
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use rand::seq::IndexedRandom as _;
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::books::Books;
-use super::configuration::{Scheme, Settings};
+use super::configuration::{self, Settings};
 use super::ledger::Entries;
 use super::programs::Programs;
-use super::table::{Row, count};
-use super::world::{SCHEME, World};
+use super::schemes::{self, Scheme};
+use super::table::{self, Row, count};
+use super::world::World;
 use super::{Failure, Result};
 
 #[derive(Debug, Clone)]
@@ -42,10 +43,16 @@ pub struct Gaps {
 
 pub struct Outcome {
     pub kills: usize,
-    pub gaps: Gaps,
-    pub books: Books,
+    pub parts: Vec<Part>,
     pub took: Duration,
     pub world: World,
+}
+
+/// One scheme's share in it.
+pub struct Part {
+    pub scheme: &'static dyn Scheme,
+    pub gaps: Gaps,
+    pub books: Books,
 }
 
 /// A timeout and a queue that end soon: what is in doubt is asked about soon.
@@ -53,24 +60,28 @@ const TIMEOUT_MS: u32 = 1_000;
 const QUEUE_TIMEOUT_MS: u32 = 500;
 /// Longer than any late commit below: the promise is void against a target that commits later than its settle time.
 const SETTLE: &str = "500ms";
-/// Documents put in whenever fewer than [`DRY`] are left to do.
-const TOP_UP: usize = 50;
-const DRY: usize = 50;
-const REST_PATIENCE: Duration = Duration::from_secs(120);
+/// Documents that each source gets at least before each start, so that every first read has something to commit; as many
+/// more as it takes for so many to be left to do, so that no kill finds nothing under way.
+const AT_LEAST: usize = 5;
+const LEFT: usize = 60;
+const REST_PATIENCE: Duration = Duration::from_secs(180);
 
-const FAULTS: &[&str] = &[
-    // Between the vendor's answer and our commit of the page.
-    "late_answer=120,system=jushuitan_qimen,probability=0.6",
-    // Between the intent and the target's commit; once with, once without a commit after the engine's death.
-    "stall=120,operation=batchsave,probability=0.3",
-    "late_commit=200,operation=batchsave,probability=0.3",
-    // Between the target's commit and ours of its answer.
-    "late_answer=150,operation=batchsave,probability=0.4",
-    // Answers that never come.
-    "commit_after_drop=200,operation=batchsave,probability=0.04",
-    "drop_after_commit,operation=batchsave,probability=0.04",
-    "drop_before,operation=batchsave,probability=0.04",
-];
+fn faults(scheme: &dyn Scheme) -> Vec<String> {
+    let (read, write) = (scheme.read_operation(), scheme.write_operation());
+    vec![
+        // Between the vendor's answer and our commit of the page.
+        format!("late_answer=200,operation={read},probability=0.8"),
+        // Between the intent and the target's commit; once with, once without a commit after the engine's death.
+        format!("stall=120,operation={write},probability=0.3"),
+        format!("late_commit=200,operation={write},probability=0.3"),
+        // Between the target's commit and ours of its answer.
+        format!("late_answer=150,operation={write},probability=0.4"),
+        // Answers that never come.
+        format!("commit_after_drop=200,operation={write},probability=0.04"),
+        format!("drop_after_commit,operation={write},probability=0.04"),
+        format!("drop_before,operation={write},probability=0.04"),
+    ]
+}
 
 impl Plan {
     /// `say` is told what happens, a line at a time.
@@ -82,22 +93,26 @@ impl Plan {
         self.warm_up(&mut world)?;
         say(&format!("seed {}: killing the engine {} times", self.seed, self.kills));
 
-        let mut made = Maker::new(self.seed);
-        let (mut gaps, mut kills) = (Gaps::default(), 0);
-        let mut left = 0;
+        let mut documents = ChaCha8Rng::seed_from_u64(self.seed ^ 0xd0c5);
+        let mut lanes: Vec<Lane> = schemes::ALL.into_iter().map(Lane::new).collect();
+        let mut kills = 0;
         while kills < self.kills && self.time_limit.is_none_or(|limit| began.elapsed() < limit) {
-            if left < DRY {
-                made.put(&world, TOP_UP)?;
+            for lane in &mut lanes {
+                lane.top_up(&world, &mut documents)?;
             }
             one_kill(&mut world, &mut chance)?;
             kills += 1;
-            let seen = Seen::now(&world)?;
-            left = seen.left;
-            gaps.add(seen.gaps);
-            if kills.is_multiple_of(10) {
-                say(&format!("{kills} kills, {} documents, {:.0} s", made.count, began.elapsed().as_secs_f32()));
+            let mut doubled = false;
+            let ledgers = world.product.ledgers()?;
+            for lane in &mut lanes {
+                let nothing = Entries::new();
+                doubled |= lane.look(&world, ledgers.get(lane.scheme.name()).unwrap_or(&nothing))?;
             }
-            if self.sabotage.is_some() && seen.doubled {
+            if kills.is_multiple_of(10) {
+                let documents: usize = lanes.iter().map(|lane| lane.made).sum();
+                say(&format!("{kills} kills, {documents} documents, {:.0} s", began.elapsed().as_secs_f32()));
+            }
+            if self.sabotage.is_some() && doubled {
                 break;
             }
         }
@@ -109,8 +124,11 @@ impl Plan {
                 return Err(engine.tell(Failure::new(format!("after SIGTERM the engine ended with {status}"))));
             }
         }
-        let books = world.books()?;
-        Ok(Outcome { kills, gaps, books, took: began.elapsed(), world })
+        let mut parts = Vec::new();
+        for Lane { scheme, gaps, .. } in lanes {
+            parts.push(Part { scheme, gaps, books: world.books_of(scheme)? });
+        }
+        Ok(Outcome { kills, parts, took: began.elapsed(), world })
     }
 
     /// Compiles the module once, and makes sure that a promise is broken where one is to be.
@@ -126,17 +144,25 @@ impl Plan {
 
     fn simulator(&self) -> Vec<String> {
         let mut arguments: Vec<String> =
-            ["--documents", "40", "--allow-duplicate-numbers", "--seed"].map(str::to_owned).into();
+            ["--documents", "20", "--allow-duplicate-numbers", "--seed"].map(str::to_owned).into();
         arguments.push(self.seed.to_string());
-        arguments.extend(FAULTS.iter().flat_map(|fault| ["--fault".to_owned(), (*fault).to_owned()]));
+        // Whole bills in U8's lists: what is fetched one by one is fetched anew after each start, and there are many.
+        arguments.extend(["--u8".to_owned(), json!({"heads_only": false, "call_budget": null}).to_string()]);
+        arguments.extend(["--jdy".to_owned(), json!({"envelope": "by_path", "unique_billno": false}).to_string()]);
+        let faults = schemes::ALL.into_iter().flat_map(faults);
+        arguments.extend(faults.flat_map(|fault| ["--fault".to_owned(), fault]));
         arguments
     }
 }
 
 fn settings() -> Settings {
-    let scheme = Scheme { settle: SETTLE.to_owned(), keys: "batch_size = 5".to_owned(), ..Scheme::default() };
+    let scheme = |kind| configuration::Scheme {
+        settle: SETTLE.to_owned(),
+        keys: "batch_size = 5".to_owned(),
+        ..configuration::Scheme::of(kind)
+    };
     Settings {
-        schemes: vec![scheme],
+        schemes: schemes::ALL.map(scheme).to_vec(),
         timeout_ms: TIMEOUT_MS,
         queue_timeout_ms: QUEUE_TIMEOUT_MS,
         ..Settings::default()
@@ -166,28 +192,45 @@ fn one_kill(world: &mut World, chance: &mut ChaCha8Rng) -> Result<()> {
     engine.kill()
 }
 
-/// The state of things right after a kill.
-struct Seen {
+/// One scheme while it lives through the kills.
+struct Lane {
+    scheme: &'static dyn Scheme,
     gaps: Gaps,
+    /// Documents put in so far.
+    made: usize,
     /// Documents that were not read yet or are not finished.
     left: usize,
-    doubled: bool,
 }
 
-impl Seen {
-    fn now(world: &World) -> Result<Self> {
+impl Lane {
+    fn new(scheme: &'static dyn Scheme) -> Self {
+        Self { scheme, gaps: Gaps::default(), made: 0, left: 0 }
+    }
+
+    fn top_up(&mut self, world: &World, chance: &mut ChaCha8Rng) -> Result<()> {
+        for _ in 0..LEFT.saturating_sub(self.left).max(AT_LEAST) {
+            self.made += 1;
+            world.simulator.add_to(self.scheme, &self.scheme.document(self.made, chance))?;
+        }
+        Ok(())
+    }
+
+    /// Sees where the kill landed, and whether a bill is there twice.
+    fn look(&mut self, world: &World, ledger: &Entries) -> Result<bool> {
         // The target first: it may still be committing what reached it.
-        let held = world.simulator.held()?;
-        let served: BTreeSet<String> = world.simulator.served()?.into_iter().map(|version| version.io_id).collect();
+        let held = world.simulator.held_for(self.scheme)?;
+        let served = world.simulator.served_by(self.scheme)?;
+        let served: BTreeSet<String> = served.into_iter().map(|version| version.key).collect();
         let mut numbers = BTreeSet::new();
         let mut doubled = false;
         for bill in held.bills {
             doubled |= !numbers.insert(bill.number);
         }
-        let ledger = world.product.ledger(SCHEME)?;
         let under_way = ledger.values().filter(|entry| entry.is_under_way()).count();
-        let unread = world.simulator.documents()?.len().saturating_sub(ledger.len());
-        Ok(Self { gaps: Gaps::of(&ledger, &served, &numbers), left: under_way + unread, doubled })
+        let unread = world.simulator.documents_of(self.scheme)?.len().saturating_sub(ledger.len());
+        self.left = under_way + unread;
+        self.gaps.add(Gaps::of(ledger, &served, &numbers));
+        Ok(doubled)
     }
 }
 
@@ -218,16 +261,15 @@ impl Gaps {
     }
 }
 
-impl Outcome {
+impl Part {
     pub fn rows(&self) -> Vec<Row> {
         let Gaps { poll_to_commit, outcome_to_intent, intent_to_answer, answer_to_commit, quiet } = self.gaps;
         let mut rows: Vec<Row> = vec![
-            ("kills", count(self.kills), format!("in {:.0} s", self.took.as_secs_f32())),
-            ("  poll to commit", count(poll_to_commit), "served, and not yet in the ledger".to_owned()),
-            ("  outcome to intent", count(outcome_to_intent), "transformed, and not yet to be sent".to_owned()),
-            ("  intent to answer", count(intent_to_answer), "sent, and not held by the target".to_owned()),
-            ("  answer to commit", count(answer_to_commit), "held by the target, and not known to be".to_owned()),
-            ("  quiet", count(quiet), "nothing was under way".to_owned()),
+            ("poll to commit", count(poll_to_commit), "kills: served, and not yet in the ledger".to_owned()),
+            ("outcome to intent", count(outcome_to_intent), "transformed, and not yet to be sent".to_owned()),
+            ("intent to answer", count(intent_to_answer), "sent, and not held by the target".to_owned()),
+            ("answer to commit", count(answer_to_commit), "held by the target, and not known to be".to_owned()),
+            ("quiet", count(quiet), "nothing was under way".to_owned()),
             ("found present", count(self.books.found_present), "asked about, and there".to_owned()),
             ("found absent", count(self.books.found_absent), "asked about, not there, sent again".to_owned()),
         ];
@@ -238,56 +280,53 @@ impl Outcome {
     /// What was not reached often enough for the run to say anything about it.
     pub fn missed(&self, at_least: usize) -> Vec<String> {
         let Gaps { poll_to_commit, outcome_to_intent, intent_to_answer, answer_to_commit, .. } = self.gaps;
-        [
+        let Books { found_present, found_absent, sent_again, .. } = self.books;
+        let gaps = [
             ("poll to commit", poll_to_commit),
             ("outcome to intent", outcome_to_intent),
             ("intent to answer", intent_to_answer),
             ("answer to commit", answer_to_commit),
-            ("found present", self.books.found_present),
-            ("found absent", self.books.found_absent),
-        ]
-        .into_iter()
-        .filter(|(_, times)| *times < at_least)
-        .map(|(name, times)| format!("{name} was reached {times} times, {at_least} are needed"))
-        .collect()
+        ];
+        let findings: &[_] = match self.scheme.is_upsert() {
+            true => &[("sent again", sent_again)],
+            false => &[("found present", found_present), ("found absent", found_absent)],
+        };
+        let name = self.scheme.name();
+        gaps.iter()
+            .chain(findings)
+            .filter(|(_, times)| *times < at_least)
+            .map(|(what, times)| format!("{name}: {what} was reached {times} times, {at_least} are needed"))
+            .collect()
     }
 }
 
-/// Makes sale-outs, each with a number of its own.
-struct Maker {
-    chance: ChaCha8Rng,
-    count: usize,
-}
-
-/// Far above the simulator's own.
-const FIRST_IO_ID: usize = 7_000_000;
-
-impl Maker {
-    fn new(seed: u64) -> Self {
-        Self { chance: ChaCha8Rng::seed_from_u64(seed ^ 0xd0c5), count: 0 }
+impl Outcome {
+    pub fn balance(&self) -> bool {
+        self.parts.iter().all(|part| part.books.balance())
     }
 
-    fn put(&mut self, world: &World, documents: usize) -> Result<()> {
-        for _ in 0..documents {
-            let document = self.next();
-            world.simulator.add(&document)?;
+    pub fn missed(&self, at_least: usize) -> Vec<String> {
+        self.parts.iter().flat_map(|part| part.missed(at_least)).collect()
+    }
+
+    /// Bills that are there twice, with their stories.
+    pub fn doubled(&self) -> Vec<&String> {
+        self.parts.iter().flat_map(|part| &part.books.doubled).collect()
+    }
+
+    pub fn lost(&self) -> usize {
+        self.parts.iter().map(|part| part.books.lost.len()).sum()
+    }
+
+    /// Every scheme's figures, with at most so many stories each of what keeps its books from balancing.
+    pub fn render(&self, stories: usize) -> String {
+        let mut text = format!("{} kills in {:.0} s\n", self.kills, self.took.as_secs_f32());
+        for part in &self.parts {
+            text.push_str(&format!("\n{}: {}\n", part.scheme.name(), part.scheme.title()));
+            text.push_str(&table::render(&part.rows()));
+            text.push_str(&part.books.stories(stories));
+            text.push_str(&format!("{}\n", part.books.verdict()));
         }
-        Ok(())
-    }
-
-    fn next(&mut self) -> Value {
-        self.count += 1;
-        let io_id = FIRST_IO_ID + self.count;
-        let shop = *[12_948_597, 11_690_153].choose(&mut self.chance).expect("two shops");
-        let cents = self.chance.random_range(0..10_000);
-        json!({
-            "io_id": io_id, "o_id": io_id + 1, "so_id": format!("SO{io_id}"), "shop_id": shop, "status": "Confirmed",
-            "io_date": "2026-11-20 10:30:00", "wms_co_id": 11_053_062, "l_id": format!("SF{io_id}"),
-            "remark": "", "free_amount": "0.00",
-            "items": [{
-                "sku_id": "SKU001", "qty": self.chance.random_range(1..9),
-                "sale_price": format!("{}.{:02}", cents / 100, cents % 100),
-            }],
-        })
+        text
     }
 }

@@ -2,12 +2,13 @@
 //! kept from the vendors' side.
 //!
 //! Nothing here shares code with the product or believes what it says of itself. What was served and what is held comes
-//! from the simulator; what a bill must contain comes from [`expect`], which was written from the field table and not
-//! from the mapping; the ledger is read through the product's own command line, as an operator would.
+//! from the simulator; what a bill must contain comes from [`schemes`], which was written from the field tables and not
+//! from the mappings; the ledger is read through the product's own command line, as an operator would.
 
 pub mod arguments;
 pub mod books;
 pub mod configuration;
+pub mod connections;
 pub mod demo;
 pub mod engine;
 pub mod expect;
@@ -15,6 +16,7 @@ pub mod http;
 pub mod kills;
 pub mod ledger;
 pub mod programs;
+pub mod schemes;
 pub mod simulator;
 pub mod table;
 pub mod wait;

@@ -1,7 +1,8 @@
-//! Where the programs and the component under proof are.
+//! Where the programs and the components under proof are.
 
 use std::path::{Path, PathBuf};
 
+use super::schemes::{self, Scheme};
 use super::{Failure, Result};
 
 /// What `make` builds.
@@ -9,10 +10,9 @@ use super::{Failure, Result};
 pub struct Programs {
     pub crossdock: PathBuf,
     pub vendor_sim: PathBuf,
-    /// The mapping of scheme A.
-    pub component: PathBuf,
-    /// One user's parameters for it.
-    pub parameters: PathBuf,
+    /// Folders of the components, and of their sources.
+    pub components: PathBuf,
+    pub transforms: PathBuf,
 }
 
 /// Paths that were given; what is not is looked for beside this very program.
@@ -20,11 +20,9 @@ pub struct Programs {
 pub struct Given {
     pub crossdock: Option<PathBuf>,
     pub vendor_sim: Option<PathBuf>,
-    pub component: Option<PathBuf>,
-    pub parameters: Option<PathBuf>,
+    pub components: Option<PathBuf>,
+    pub transforms: Option<PathBuf>,
 }
-
-const MODULE: &str = "jushuitan-saleout-to-k3cloud";
 
 impl Programs {
     /// All of them, or a failure that names each one missing and the command that makes it.
@@ -32,15 +30,16 @@ impl Programs {
         let own = std::env::current_exe().map_err(|error| Failure::during("looking for this program", error))?;
         let programs = Self::beside(&own, given);
         let mut missing = Vec::new();
-        for (path, command) in [
-            (&programs.crossdock, "cargo build --package crossdock"),
-            (&programs.vendor_sim, "cargo build --package crossdock-tests"),
-            (&programs.component, "crossdock build transforms/jushuitan-saleout-to-k3cloud"),
-            (&programs.parameters, "git checkout transforms"),
-        ] {
+        let mut check = |path: &Path, command: &str| {
             if !path.is_file() {
-                missing.push(format!("{} is not there: `make build` or `{command}` makes it", path.display()));
+                missing.push(format!("{} is not there: `{command}` makes it", path.display()));
             }
+        };
+        check(&programs.crossdock, "make build");
+        check(&programs.vendor_sim, "make build");
+        for scheme in schemes::ALL {
+            check(&programs.component(scheme), "make components");
+            check(&programs.parameters(scheme), "git checkout transforms");
         }
         if missing.is_empty() { Ok(programs) } else { Err(Failure(missing.join("\n"))) }
     }
@@ -52,16 +51,25 @@ impl Programs {
         let target = folder.parent().unwrap_or(Path::new("."));
         let or_env = |given: Option<PathBuf>, name: &str| given.or_else(|| std::env::var_os(name).map(PathBuf::from));
         let repository = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."));
-        let source = repository.join("transforms").join(MODULE);
-        let made = |target: &Path| target.join("components").join(MODULE).with_extension("wasm");
         // `make` leaves components in the repository's own `target`, whatever cargo's target directory is.
-        let component = Some(made(target)).filter(|file| file.is_file()).unwrap_or(made(&repository.join("target")));
+        let made = Some(target.join("components")).filter(|folder| folder.is_dir());
+        let made = made.unwrap_or_else(|| repository.join("target/components"));
         Self {
             crossdock: or_env(given.crossdock, "CROSSDOCK_BIN").unwrap_or_else(|| folder.join("crossdock")),
             vendor_sim: or_env(given.vendor_sim, "VENDOR_SIM_BIN").unwrap_or_else(|| folder.join("vendor-sim")),
-            component: or_env(given.component, "CROSSDOCK_COMPONENT").unwrap_or(component),
-            parameters: or_env(given.parameters, "CROSSDOCK_PARAMETERS")
-                .unwrap_or_else(|| source.join("parameters.example.json")),
+            components: or_env(given.components, "CROSSDOCK_COMPONENTS").unwrap_or(made),
+            transforms: or_env(given.transforms, "CROSSDOCK_TRANSFORMS")
+                .unwrap_or_else(|| repository.join("transforms")),
         }
+    }
+
+    /// The mapping of a scheme.
+    pub fn component(&self, scheme: &dyn Scheme) -> PathBuf {
+        self.components.join(scheme.module()).with_extension("wasm")
+    }
+
+    /// One user's parameters for it.
+    pub fn parameters(&self, scheme: &dyn Scheme) -> PathBuf {
+        self.transforms.join(scheme.module()).join("parameters.example.json")
     }
 }

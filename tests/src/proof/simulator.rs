@@ -11,10 +11,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::programs::Programs;
+use super::schemes::{SALEOUT, Scheme};
 use super::{Failure, Result, http};
-
-const SOURCE: &str = "jushuitan_qimen";
-const TARGET: &str = "kingdee_k3cloud";
 
 /// Ends when dropped, and with the process that started it.
 pub struct Simulator {
@@ -25,7 +23,7 @@ pub struct Simulator {
 /// One version of one document, as it left the source.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Served {
-    pub io_id: String,
+    pub key: String,
     pub version: u32,
     pub cancelled: bool,
     pub purpose: String,
@@ -36,40 +34,44 @@ pub struct Served {
 /// One document as the source has it now.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Document {
-    pub io_id: String,
+    pub key: String,
     pub version: u32,
-    pub modified: String,
-    pub status: String,
+    /// Where the source knows such a time.
+    pub modified: Option<String>,
     pub purpose: String,
+    pub detail: String,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Standing {
     /// Changes that the script still has in store.
     pub movements_left: u64,
-    /// When the newest document was modified.
-    pub last_modified: Timestamp,
+    /// What the source has was there at this time, and was not modified since.
+    pub since: Timestamp,
 }
 
-/// What the target holds, and every try to create a bill.
-#[derive(Debug, Clone, Deserialize, Default)]
+/// What the target holds, and every try to make a bill.
+#[derive(Debug, Clone, Default)]
 pub struct Held {
     pub bills: Vec<Bill>,
     pub creates: Vec<Create>,
 }
 
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone)]
 pub struct Bill {
     pub number: String,
-    pub status: String,
-    pub ignored_fields: Vec<String>,
+    /// As it was sent, without what the target adds of its own.
     pub model: Value,
+    /// What is wrong with it besides its fields.
+    pub wrong: Vec<String>,
 }
 
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone)]
 pub struct Create {
     pub number: String,
     pub accepted: bool,
+    /// It left something that was not there before.
+    pub made: bool,
     pub reason: Option<String>,
 }
 
@@ -97,12 +99,9 @@ impl Simulator {
         }
     }
 
-    pub fn source(&self) -> &Value {
-        &self.ready["systems"][SOURCE]
-    }
-
-    pub fn target(&self) -> &Value {
-        &self.ready["systems"][TARGET]
+    /// Address and credentials of a system.
+    pub fn system(&self, name: &str) -> &Value {
+        &self.ready["systems"][name]
     }
 
     fn page(&self, method: &str, page: &str, body: &[u8]) -> Result<Value> {
@@ -110,34 +109,60 @@ impl Simulator {
         http::json(method, &format!("{base}{page}"), body)
     }
 
-    /// Every version of every document that left the source, in the order of leaving.
-    pub fn served(&self) -> Result<Vec<Served>> {
-        read("served", &self.page("GET", "served", b"")?[SOURCE]["versions"])
+    fn of_system(&self, page: &str, system: &str) -> Result<Value> {
+        Ok(self.page("GET", &format!("{page}?system={system}"), b"")?[system].take())
     }
 
+    /// Every version of every document that left the scheme's source, in the order of leaving.
+    pub fn served_by(&self, scheme: &dyn Scheme) -> Result<Vec<Served>> {
+        read("served", &self.of_system("served", scheme.source())?["versions"])
+    }
+
+    pub fn held_for(&self, scheme: &dyn Scheme) -> Result<Held> {
+        scheme.held(&self.of_system("held", scheme.target())?)
+    }
+
+    pub fn documents_of(&self, scheme: &dyn Scheme) -> Result<Vec<Document>> {
+        read("documents", &self.of_system("documents", scheme.source())?["documents"])
+    }
+
+    /// A target's own tables.
+    pub fn tables(&self, system: &str) -> Result<Value> {
+        self.of_system("documents", system)
+    }
+
+    /// The same of the sale-outs, which most tests are about.
     pub fn held(&self) -> Result<Held> {
-        read("held", &self.page("GET", "held", b"")?[TARGET])
+        self.held_for(SALEOUT)
     }
 
     pub fn documents(&self) -> Result<Vec<Document>> {
-        read("documents", &self.page("GET", "documents", b"")?[SOURCE]["documents"])
-    }
-
-    /// How far the source has come with changing under its reader's eyes.
-    pub fn standing(&self) -> Result<Standing> {
-        let page = self.page("GET", "documents", b"")?;
-        let documents: Vec<Document> = read("documents", &page[SOURCE]["documents"])?;
-        let newest = documents.into_iter().map(|document| document.modified).max();
-        let newest = newest.ok_or_else(|| Failure::new("the source has no documents"))?;
-        let last_modified = DateTime::strptime("%Y-%m-%d %H:%M:%S", &newest)
-            .and_then(|local| local.to_zoned(TimeZone::fixed(Offset::constant(8))))
-            .map(|zoned| zoned.timestamp())
-            .map_err(|error| Failure::during(&format!("reading the time {newest:?}"), error))?;
-        Ok(Standing { movements_left: page[SOURCE]["movements_left"].as_u64().unwrap_or(0), last_modified })
+        self.documents_of(SALEOUT)
     }
 
     pub fn add(&self, body: &Value) -> Result<()> {
-        self.page("POST", "documents", json!({"body": body}).to_string().as_bytes()).map(|_| ())
+        self.add_to(SALEOUT, body)
+    }
+
+    pub fn add_to(&self, scheme: &dyn Scheme, body: &Value) -> Result<()> {
+        let order = json!({"system": scheme.source(), "body": body});
+        self.page("POST", "documents", order.to_string().as_bytes()).map(|_| ())
+    }
+
+    /// How far the scheme's source has come with changing under its reader's eyes.
+    pub fn standing(&self, scheme: &dyn Scheme) -> Result<Standing> {
+        let now = Timestamp::now();
+        let page = self.of_system("documents", scheme.source())?;
+        let documents: Vec<Document> = read("documents", &page["documents"])?;
+        // Rows that are still to be moved count as movements of the script.
+        let moves = self.faults_left()?.into_iter().filter(|order| {
+            let here = order.operation.as_deref().is_none_or(|operation| operation == scheme.read_operation());
+            order.name == crate::FaultName::MoveRows && here
+        });
+        let movements_left = page["movements_left"].as_u64().unwrap_or(0) + moves.count() as u64;
+        let newest = documents.into_iter().map(|document| document.modified).max();
+        let since = newest.flatten().map_or(Ok(now), |newest| instant(&newest))?;
+        Ok(Standing { movements_left, since })
     }
 
     pub fn change(&self, io_id: &str, set: &Value) -> Result<()> {
@@ -153,6 +178,17 @@ impl Simulator {
 
     pub fn clear_faults(&self) -> Result<()> {
         self.page("DELETE", "fault", b"").map(|_| ())
+    }
+
+    /// Orders to misbehave so many times that have not struck as often yet.
+    pub fn faults_left(&self) -> Result<Vec<crate::Fault>> {
+        let orders: Vec<crate::Fault> = read("fault", &self.page("GET", "fault", b"")?["faults"])?;
+        Ok(orders.into_iter().filter(|order| order.count.is_some()).collect())
+    }
+
+    /// Takes back the orders of one name.
+    pub fn clear_fault(&self, name: crate::FaultName) -> Result<()> {
+        self.page("DELETE", "fault", json!({"name": name}).to_string().as_bytes()).map(|_| ())
     }
 
     /// Requests that came in so far, by system and operation.
@@ -178,9 +214,9 @@ impl Simulator {
 
     /// Everything of the ready line that must never be seen in a log.
     pub fn credentials(&self) -> Vec<(String, String)> {
-        let secret = ["app_secret", "password"];
+        let secret = ["app_secret", "client_secret", "password"];
         let mut found = Vec::new();
-        for (name, system) in [(SOURCE, self.source()), (TARGET, self.target())] {
+        for (name, system) in self.ready["systems"].as_object().into_iter().flatten() {
             for key in secret {
                 if let Some(value) = system[key].as_str() {
                     found.push((format!("{name}.{key}"), value.to_owned()));
@@ -199,6 +235,13 @@ impl Drop for Simulator {
     }
 }
 
-fn read<T: serde::de::DeserializeOwned>(page: &str, value: &Value) -> Result<T> {
+/// A vendor's local time.
+fn instant(local: &str) -> Result<Timestamp> {
+    let zoned = DateTime::strptime("%Y-%m-%d %H:%M:%S", local)
+        .and_then(|local| local.to_zoned(TimeZone::fixed(Offset::constant(8))));
+    zoned.map(|zoned| zoned.timestamp()).map_err(|error| Failure::during(&format!("reading the time {local:?}"), error))
+}
+
+pub fn read<T: serde::de::DeserializeOwned>(page: &str, value: &Value) -> Result<T> {
     T::deserialize(value).map_err(|error| Failure::during(&format!("reading the simulator's page {page}"), error))
 }

@@ -5,13 +5,14 @@ use std::time::{Duration, Instant};
 
 use super::{Failure, Result};
 
-/// Between two questions. Short against anything that is waited for, long against the cost of asking.
+/// Between two questions. Short against anything that is waited for.
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// Calls `ask` until it gives a value. It answers `Err` with what is missing, or `Ok(Err(_))` where waiting is in vain.
 pub fn until<T>(patience: Duration, what: &str, mut ask: impl FnMut() -> Result<T, Waiting>) -> Result<T> {
     let began = Instant::now();
     loop {
+        let asked = Instant::now();
         let missing = match ask() {
             Ok(value) => return Ok(value),
             Err(Waiting::InVain(failure)) => return Err(failure),
@@ -21,7 +22,8 @@ pub fn until<T>(patience: Duration, what: &str, mut ask: impl FnMut() -> Result<
             let seconds = patience.as_secs_f32();
             return Err(Failure::new(format!("{what} was not so after {seconds:.0} s; still missing: {missing}")));
         }
-        std::thread::sleep(PAUSE);
+        // A question that costs much is asked less often: what is waited for needs the machine as well.
+        std::thread::sleep(PAUSE.max(asked.elapsed() * 2));
     }
 }
 

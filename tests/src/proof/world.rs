@@ -7,20 +7,28 @@ use tempfile::TempDir;
 use super::books::{self, Books, Evidence};
 use super::configuration::{self, Settings};
 use super::engine::{Engine, Product};
-use super::expect::Parameters;
 use super::programs::Programs;
+use super::schemes::{Facts, Scheme};
 use super::simulator::{Simulator, Standing};
 use super::wait::{Waiting, until};
 use super::{Failure, Result};
 
+/// The scheme that most tests are about.
 pub const SCHEME: &str = "saleout";
 
 pub struct World {
     directory: TempDir,
     pub simulator: Simulator,
     pub product: Product,
-    parameters: Parameters,
+    proved: Vec<Proved>,
     starts: usize,
+}
+
+/// A scheme of the configuration, and what its documents are judged by.
+struct Proved {
+    name: String,
+    kind: &'static dyn Scheme,
+    facts: Facts,
 }
 
 impl World {
@@ -35,16 +43,18 @@ impl World {
             path.canonicalize().map_err(|error| Failure::during(&path.display().to_string(), error))
         };
         let simulator = Simulator::start(programs, simulator)?;
-        let parameters_file = absolute(&programs.parameters)?;
-        configuration::write(path, &simulator, &absolute(&programs.component)?, &parameters_file, settings)?;
+        let programs = Programs { components: absolute(&programs.components)?, ..programs.clone() };
+        let facts = configuration::write(path, &simulator, &programs, settings)?;
+        let proved = settings.schemes.iter().zip(facts);
+        let proved = proved.map(|(scheme, facts)| Proved { name: scheme.name.clone(), kind: scheme.kind, facts });
         let product = Product {
             program: absolute(&programs.crossdock)?,
             configuration: path.join(configuration::FILE),
-            source_secret: simulator.source()["app_secret"].as_str().unwrap_or_default().to_owned(),
+            source_secret: simulator.system("jushuitan_qimen")["app_secret"].as_str().unwrap_or_default().to_owned(),
             logs: path.join("logs"),
             sabotage: None,
         };
-        Ok(Self { simulator, product, parameters: Parameters::read(&parameters_file)?, directory, starts: 0 })
+        Ok(Self { simulator, product, proved: proved.collect(), directory, starts: 0 })
     }
 
     pub fn path(&self) -> &std::path::Path {
@@ -66,27 +76,31 @@ impl World {
         self.product.start(self.starts)
     }
 
-    /// Waits until everything the source has was read in a complete window and nothing is under way.
+    /// Waits until everything the sources have was read in a complete window and nothing is under way.
     pub fn wait_until_done(&self, engine: &mut Engine, patience: Duration) -> Result<()> {
+        self.proved.iter().try_for_each(|scheme| self.wait_until_done_with(scheme, engine, patience))
+    }
+
+    fn wait_until_done_with(&self, scheme: &Proved, engine: &mut Engine, patience: Duration) -> Result<()> {
         let mut settled = None;
-        let done = until(patience, "the end of all work", || {
+        let done = until(patience, &format!("the end of all work of {}", scheme.name), || {
             if let Some(status) = engine.has_ended() {
                 return Err(Waiting::InVain(Failure::new(format!("the engine ended by itself: {status}"))));
             }
-            let Standing { movements_left, last_modified } = match settled {
+            let Standing { movements_left, since } = match settled {
                 Some(standing) => standing,
-                None => self.simulator.standing()?,
+                None => self.simulator.standing(scheme.kind)?,
             };
             if movements_left > 0 {
                 return Err(Waiting::on(format!("{movements_left} changes that the source makes while it is read")));
             }
             // Nothing changes any more: the large page need not be asked for again.
-            settled = Some(Standing { movements_left, last_modified });
-            let read_to = engine.read_to(SCHEME)?;
-            if read_to.is_none_or(|read_to| read_to <= last_modified) {
-                return Err(Waiting::on(format!("a window that holds {last_modified}; read up to {read_to:?}")));
+            settled = Some(Standing { movements_left, since });
+            let read_to = engine.read_to(&scheme.name)?;
+            if read_to.is_none_or(|read_to| read_to <= since) {
+                return Err(Waiting::on(format!("a window that holds {since}; read up to {read_to:?}")));
             }
-            let open = self.product.under_way(SCHEME)?;
+            let open = self.product.under_way(&scheme.name)?;
             match open.iter().next() {
                 None => Ok(()),
                 Some((key, entry)) => {
@@ -98,19 +112,25 @@ impl World {
         done.map_err(|failure| engine.tell(failure))
     }
 
-    /// The books as they stand, from both ends.
+    /// The books of the first scheme as they stand, from both ends.
     pub fn books(&self) -> Result<Books> {
-        Ok(self.balance(&self.evidence()?))
+        let first = self.proved.first().ok_or_else(|| Failure::new("the configuration has no scheme"))?;
+        self.books_of(first.kind)
     }
 
-    pub fn balance(&self, evidence: &Evidence) -> Books {
-        books::balance(evidence, &self.parameters)
+    pub fn books_of(&self, scheme: &dyn Scheme) -> Result<Books> {
+        Ok(self.balance(scheme, &self.evidence(scheme)?))
     }
 
-    pub fn evidence(&self) -> Result<Evidence> {
-        let served = self.simulator.served()?;
-        let held = self.simulator.held()?;
-        Ok(Evidence { served, held, ledger: self.product.ledger(SCHEME)? })
+    pub fn balance(&self, scheme: &dyn Scheme, evidence: &Evidence) -> Books {
+        let facts = self.proved.iter().find(|proved| proved.name == scheme.name()).map(|proved| &proved.facts);
+        books::balance(evidence, scheme, facts.unwrap_or(&Facts::default()))
+    }
+
+    pub fn evidence(&self, scheme: &dyn Scheme) -> Result<Evidence> {
+        let served = self.simulator.served_by(scheme)?;
+        let held = self.simulator.held_for(scheme)?;
+        Ok(Evidence { served, held, ledger: self.product.ledger(scheme.name())? })
     }
 
     /// Every line that the product wrote in this world: of engines and of commands, on both outputs.

@@ -37,8 +37,9 @@ pub fn generate(options: &Options) -> (Vec<Document>, Vec<Movement>) {
     let mut chance = ChaCha8Rng::seed_from_u64(options.seed ^ 0x3d7);
     let mut modified = options.from;
     let mut id = FIRST_ID;
-    let mut documents = Vec::with_capacity(options.documents);
-    for position in 0..options.documents {
+    let count = options.wangdiantong.documents.unwrap_or(options.documents);
+    let mut documents: Vec<Document> = Vec::with_capacity(count);
+    for position in 0..count {
         // Some share their second: the order must not hang on the time alone.
         if position == 0 || !chance.random_bool(0.1) {
             let seconds = options.to.duration_since(options.from).as_secs().max(1);
@@ -46,7 +47,14 @@ pub fn generate(options: &Options) -> (Vec<Document>, Vec<Movement>) {
             modified = options.from.checked_add(after).unwrap_or(options.from);
         }
         id += chance.random_range(1..4);
-        documents.push(document(&mut chance, options, id, modified));
+        let mut document = document(&mut chance, options, id, modified);
+        // A second stock-in of the stock-take before: one bill's number, demanded twice.
+        if let Some(before) = documents.last().filter(|_| chance.random_bool(0.01)) {
+            let set = Map::from_iter([("src_order_no".to_owned(), json!(before.text("src_order_no")))]);
+            document.change(&set, &[], modified);
+            document.version = 1;
+        }
+        documents.push(document);
     }
     let movements = script(&mut chance, options, &documents);
     (documents, movements)
@@ -221,6 +229,17 @@ mod tests {
     fn the_same_seed_makes_the_same_documents() {
         assert_eq!(bodies(7), bodies(7));
         assert_ne!(bodies(7), bodies(8));
+    }
+
+    #[test]
+    fn now_and_then_a_stock_take_has_two_stock_ins() {
+        let (documents, _) = generate(&Options { seed: 7, documents: 400, ..Options::default() });
+        let numbers =
+            documents.iter().map(|document| document.text("src_order_no")).filter(|number| !number.is_empty());
+        let numbers: Vec<String> = numbers.collect();
+        let different: std::collections::HashSet<&String> = numbers.iter().collect();
+        let shared = numbers.len() - different.len();
+        assert!((1..20).contains(&shared), "{shared} of {}", numbers.len());
     }
 
     #[test]

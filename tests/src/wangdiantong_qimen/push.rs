@@ -44,6 +44,8 @@ struct Try {
     at: Timestamp,
     tid: String,
     is_new: bool,
+    /// Other than the trade that is held under this number.
+    is_changed: bool,
     reason: Option<String>,
 }
 
@@ -105,7 +107,8 @@ impl Ledger {
             let checked = if ordered { Err("订单数据异常".to_owned()) } else { self.check_trade(trade) };
             let is_new = !self.at.contains_key(&text(trade, "tid"));
             let (tid, reason) = (text(trade, "tid"), checked.as_ref().err().cloned());
-            self.tries.push(Try { at: turn.now, tid: tid.clone(), is_new, reason });
+            let is_changed = self.at.get(&tid).is_some_and(|&at| self.trades[at].fields != *trade);
+            self.tries.push(Try { at: turn.now, tid: tid.clone(), is_new, is_changed, reason });
             match checked {
                 Ok(()) => {
                     undo.push(self.keep(trade, turn.now));
@@ -232,7 +235,7 @@ impl Ledger {
         for trade in list {
             let tid = text(trade, "tid");
             let is_new = !self.at.contains_key(&tid);
-            self.tries.push(Try { at: now, tid, is_new, reason: Some(reason.clone()) });
+            self.tries.push(Try { at: now, tid, is_new, is_changed: false, reason: Some(reason.clone()) });
         }
     }
 
@@ -257,7 +260,7 @@ impl Ledger {
                 *pushes.entry(&tried.tid).or_default() += 1;
                 json!({
                     "n": index + 1, "at": tried.at.to_string(), "number": tried.tid, "new": tried.is_new,
-                    "accepted": tried.reason.is_none(), "reason": tried.reason,
+                    "changed": tried.is_changed, "accepted": tried.reason.is_none(), "reason": tried.reason,
                 })
             })
             .collect();

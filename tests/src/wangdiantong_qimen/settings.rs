@@ -7,6 +7,8 @@ use crate::options::Money;
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct WangdiantongOptions {
+    /// Stock-ins at the start; as many as every source has where absent.
+    pub documents: Option<usize>,
     /// How `status` and the other small whole numbers are written; one client compares text.
     pub whole_numbers: Money,
     /// `total_count` as text, as one recorded native answer has it.
@@ -36,6 +38,7 @@ pub struct WangdiantongOptions {
 impl Default for WangdiantongOptions {
     fn default() -> Self {
         Self {
+            documents: None,
             whole_numbers: Money::Mixed,
             total_as_text: false,
             page_size_limit: 100,

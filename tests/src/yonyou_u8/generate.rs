@@ -42,8 +42,8 @@ pub struct LateAudit {
 
 pub fn generate(options: &Options) -> (Vec<Document>, Vec<LateAudit>) {
     let mut chance = ChaCha8Rng::seed_from_u64(options.seed ^ 0xa8);
-    let mut documents: Vec<Document> =
-        (0..options.documents).map(|number| document(&mut chance, options, number)).collect();
+    let count = options.u8.documents.unwrap_or(options.documents);
+    let mut documents: Vec<Document> = (0..count).map(|number| document(&mut chance, options, number)).collect();
     let mut good: Vec<usize> =
         (0..documents.len()).filter(|&index| documents[index].purpose == Purpose::Good).collect();
     let pages = (documents.len() / options.u8.rows_per_page_limit.max(1)).max(1) as u64;

@@ -5,6 +5,8 @@ use serde::Deserialize;
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct U8Options {
+    /// Sale-outs at the start; as many as every source has where absent.
+    pub documents: Option<usize>,
     /// Rows of a list carry no `entry`; the lines come with `saleout/get`.
     pub heads_only: bool,
     /// `timestamp_begin` and `timestamp_end` filter. Else they are ignored, like any parameter that is not known.
@@ -27,6 +29,7 @@ pub struct U8Options {
 impl Default for U8Options {
     fn default() -> Self {
         Self {
+            documents: None,
             heads_only: true,
             timestamp_filter: false,
             rows_per_page_limit: 100,

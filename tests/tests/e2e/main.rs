@@ -13,7 +13,9 @@ mod operating;
 mod pages;
 mod parked;
 mod references;
+mod stockins;
 mod telling;
+mod trades;
 
 use std::path::Path;
 use std::time::Duration;
@@ -22,6 +24,7 @@ use vendor_sim::proof::Failure;
 use vendor_sim::proof::configuration::Settings;
 use vendor_sim::proof::engine::Engine;
 use vendor_sim::proof::programs::{Given, Programs};
+use vendor_sim::proof::wait::{Waiting, until};
 use vendor_sim::proof::world::World;
 
 /// For work of some hundred documents on a machine that runs other tests beside.
@@ -55,6 +58,20 @@ fn finish(world: &World, mut engine: Engine) {
     let status = told(engine.terminate());
     assert!(status.success(), "after SIGTERM the engine ended with {status}\n{}", engine.log_tail());
     check_books(world);
+}
+
+/// Waits until the document is in this state, and tells its story.
+#[track_caller]
+fn wait_for_state(world: &World, engine: &Engine, scheme: &str, key: &str, state: &str) -> String {
+    let reached = until(PATIENCE, &format!("{key} to be {state}"), || {
+        let ledger = world.product.ledger(scheme)?;
+        match ledger.get(key) {
+            Some(entry) if entry.state == state => Ok(entry.story()),
+            Some(entry) => Err(Waiting::on(entry.story())),
+            None => Err(Waiting::on("the document itself")),
+        }
+    });
+    reached.unwrap_or_else(|failure| panic!("{}", engine.tell(failure)))
 }
 
 #[track_caller]

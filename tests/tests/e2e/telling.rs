@@ -61,7 +61,7 @@ fn a_modules_own_words_show_no_telephone_number_to_those_who_did_not_ask() {
     std::fs::write(in_directory(&world, "talks.wasm"), guests::component(&items, &reject)).unwrap();
     let mut engine = told(world.start());
     told(world.wait_until_done(&mut engine, PATIENCE));
-    let key = told(world.simulator.documents())[0].io_id.clone();
+    let key = told(world.simulator.documents())[0].key.clone();
     let shown = told(world.product.succeed(&["document", "show", &key, "--format", "json"]));
     assert!(shown.contains("138****5678"), "the module's words are not there at all: {shown}");
     assert!(!told(engine.health()).to_string().contains(number));

@@ -166,6 +166,11 @@ async fn a_push_counts_new_and_changed_and_never_changes_num_or_price() {
     assert_eq!((&answer["errorcode"], &answer["new_count"], &answer["chg_count"]), (&json!(0), &json!(2), &json!(0)));
     let answer = push(&sim, &[trade("1"), trade("3")]).await;
     assert_eq!((&answer["new_count"], &answer["chg_count"]), (&json!(1), &json!(1)));
+    push(&sim, &[with(trade("1"), "/receiver_address", json!("另一条路2号"))]).await;
+    let page = held(&sim).await;
+    let tries = page["creates"].as_array().unwrap().iter().filter(|tried| tried["number"] == "1");
+    let changed: Vec<_> = tries.map(|tried| (tried["new"] == true, tried["changed"] == true)).collect();
+    assert_eq!(changed, [(true, false), (false, false), (false, true)], "the same trade once more changes nothing");
     let changed = with(with(trade("1"), "/order_list/0/num", json!(4)), "/paid", json!(200));
     let answer = push(&sim, &[changed]).await;
     assert!(answer["sub_message"].as_str().unwrap().contains("num不能修改"), "{answer}");

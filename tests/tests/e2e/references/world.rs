@@ -4,9 +4,10 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use vendor_sim::proof::configuration::SOURCE_SECRET;
+use vendor_sim::proof::connections::SOURCE_SECRET;
 use vendor_sim::proof::engine::{Engine, Product};
 use vendor_sim::proof::http;
+use vendor_sim::proof::schemes::STOCKIN;
 use vendor_sim::proof::simulator::Simulator;
 use vendor_sim::proof::wait::{Waiting, until};
 
@@ -53,7 +54,7 @@ impl World {
         let mut arguments = vec!["--documents".to_owned(), "0".to_owned()];
         arguments.extend(plan.faults.iter().flat_map(|fault| ["--fault".to_owned(), (*fault).to_owned()]));
         let simulator = told(Simulator::start(&programs, &arguments));
-        let component = programs.component.with_file_name("wangdiantong-stockin-to-jdy.wasm");
+        let component = programs.component(STOCKIN);
         let component = component.canonicalize().unwrap_or_else(|error| {
             panic!("{}: {error}: `make components` makes it", component.display());
         });
