@@ -32,7 +32,7 @@ fn repository() -> &'static Path {
 
 /// The component of one of this repository's transforms.
 fn component(name: &str) -> PathBuf {
-    let component = programs().component.with_file_name(name).with_extension("wasm");
+    let component = programs().components.join(name).with_extension("wasm");
     assert!(component.is_file(), "{} is not there: `make components` makes it", component.display());
     component
 }
