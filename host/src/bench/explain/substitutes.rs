@@ -238,9 +238,22 @@ mod tests {
             parameters: json!({}),
             tables: Default::default(),
         };
-        let changed = all(&inputs, &[]);
-        assert!(
-            changed.iter().any(|(_, changed)| changed.key == "166002" && changed.document["io_id"] == json!(166002))
-        );
+        let mut changed = all(&inputs, &[]).into_iter().map(|change| change.apply(&inputs));
+        assert!(changed.any(|changed| changed.key == "166002" && changed.document["io_id"] == json!(166002)));
+    }
+
+    #[test]
+    fn every_value_has_its_first_substitute_before_any_has_its_second() {
+        let inputs = Inputs {
+            key: "k".into(),
+            document: json!({ "a": "x", "b": 1 }),
+            parameters: json!({ "c": true }),
+            tables: [("unit".to_owned(), [("件".to_owned(), "{\"id\": 1}".to_owned())].into())].into(),
+        };
+        let changes = all(&inputs, &[("unit".into(), "件".into()), ("unit".into(), "missing".into())]);
+        let first: BTreeSet<&Origin> = changes.iter().take(4).map(|change| &change.origin).collect();
+        assert_eq!(first.len(), 4, "{first:?}");
+        let lookup = changes.iter().find(|change| matches!(change.origin, Origin::Lookup { .. })).unwrap();
+        assert_eq!(lookup.apply(&inputs).tables["unit"]["件"], "{\"id\":2}");
     }
 }
