@@ -3,10 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
+use async_trait::async_trait;
 use axum::body::Body;
 use axum::http::{Response, StatusCode};
 use bytes::Bytes;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+use super::{Page, PageSink, SinkClosed};
 
 /// One request as it came over the wire.
 #[derive(Debug, Clone)]
@@ -116,6 +119,31 @@ fn whole(request: &[u8]) -> bool {
         name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse::<usize>().unwrap())
     });
     body.len() >= length.unwrap_or(0)
+}
+
+/// What a source handed over. Where it is `closed`, it takes nothing.
+#[derive(Default)]
+pub struct Pages {
+    pub pages: Vec<Page>,
+    pub closed: bool,
+}
+
+#[async_trait]
+impl PageSink for Pages {
+    async fn page(&mut self, page: Page) -> Result<(), SinkClosed> {
+        if self.closed {
+            return Err(SinkClosed);
+        }
+        self.pages.push(page);
+        Ok(())
+    }
+}
+
+impl Pages {
+    pub fn keys(&self) -> Vec<String> {
+        let documents = self.pages.iter().flat_map(|page| &page.documents);
+        documents.map(|document| document.key.as_ref().map_or("?".into(), ToString::to_string)).collect()
+    }
 }
 
 /// Everything that tracing prints while it lives, at the finest level, on this thread.

@@ -4,29 +4,18 @@ use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::connectors::http::Http;
-use crate::connectors::qimen::{Gateway, Tally, wall_clock, whole_seconds};
-use crate::connectors::{Error, Page, PageSink, ReadSummary, Source, Span};
+use crate::connectors::qimen::{Gateway, Listing, WindowPage, WindowReader, hand_over, wall_clock};
+use crate::connectors::{Error, PageSink, ReadSummary, Source, Span};
 
 use super::errors::refine;
 use super::settings::{Connection, Cursor, OPERATION, Options};
-use super::wire::{self, Row, SaleoutPage};
-
-/// The longest window the vendor accepts.
-const WINDOW_LIMIT: SignedDuration = SignedDuration::from_hours(7 * 24);
+use super::wire::{self, SaleoutPage};
 
 /// Sale-outs of one account, as one scheme wants them.
 #[derive(Debug)]
 pub struct Saleouts {
     gateway: Gateway,
     options: Options,
-}
-
-/// Why a pass over a window did not count.
-enum PassEnd {
-    Undisturbed,
-    Disturbed,
-    /// A page was over the response cap; the next pass asks for smaller ones.
-    TooLarge(Error),
 }
 
 impl Saleouts {
@@ -40,79 +29,6 @@ impl Saleouts {
         business.extend_from_slice(&self.options.filters);
         let answered = self.gateway.call(OPERATION, &business).await.map_err(refine)?;
         wire::parse(&answered)
-    }
-
-    async fn read_window(
-        &self,
-        window: (Timestamp, Timestamp),
-        sink: &mut dyn PageSink,
-        summary: &mut ReadSummary,
-    ) -> Result<(), Error> {
-        let mut page_size = self.options.page_size;
-        for status in &self.options.statuses {
-            let query = [
-                ("start_time", wall_clock(window.0)),
-                ("end_time", wall_clock(window.1)),
-                ("status", status.clone()),
-                ("is_get_total", "true".to_owned()),
-            ];
-            let mut passes = 0;
-            loop {
-                passes += 1;
-                summary.passes = summary.passes.max(passes);
-                match self.pass(&query, page_size, passes, sink, summary).await? {
-                    PassEnd::Undisturbed => break,
-                    PassEnd::Disturbed if passes >= self.options.max_passes => return Err(Error::Disturbed { passes }),
-                    PassEnd::Disturbed => tracing::info!(status, passes, "the source changed while it was read"),
-                    PassEnd::TooLarge(error) if page_size == 1 => return Err(error),
-                    PassEnd::TooLarge(_) => {
-                        // Nothing of the source's making: the pass did not happen.
-                        passes -= 1;
-                        page_size /= 2;
-                        tracing::info!(page_size, "a page was over the response cap; asking for smaller ones");
-                    }
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// One pass, from the last page to the first.
-    async fn pass(
-        &self,
-        query: &[(&str, String)],
-        page_size: u32,
-        pass: u32,
-        sink: &mut dyn PageSink,
-        summary: &mut ReadSummary,
-    ) -> Result<PassEnd, Error> {
-        let first = match self.ask(query, 1, page_size).await {
-            Err(error @ Error::TooLarge { .. }) => return Ok(PassEnd::TooLarge(error)),
-            other => other?,
-        };
-        let Some(count) = first.record_count else {
-            return Err(Error::Unknown {
-                code: "no_total".into(),
-                message: "the vendor gave no data_count, without which a window cannot be known to be complete".into(),
-            });
-        };
-        let pages = count.div_ceil(u64::from(page_size)).max(first.page_count.unwrap_or(0));
-        let mut tally = Tally::new(count);
-        // A single page is one answer, and nothing can move within it.
-        let mut first = (pages <= 1).then_some(first);
-        for index in (1..=pages.max(1)).rev() {
-            let page = match first.take() {
-                Some(page) => page,
-                None => match self.ask(query, index, page_size).await {
-                    Err(error @ Error::TooLarge { .. }) => return Ok(PassEnd::TooLarge(error)),
-                    other => other?,
-                },
-            };
-            tally.add(page.record_count, page.rows.iter().map(|row| &row.document));
-            let position = format!("page {index} of {pages}, pass {pass}");
-            hand_over(page.rows, Some(count), position, sink, summary).await?;
-        }
-        Ok(if tally.is_undisturbed() { PassEnd::Undisturbed } else { PassEnd::Disturbed })
     }
 
     async fn read_after(
@@ -146,7 +62,8 @@ impl Saleouts {
                 .filter(|row| row.document.key.is_err() || self.options.statuses.contains(&row.status))
                 .filter(|row| row.modified.is_none_or(|modified| modified >= since));
             let position = format!("after row version {cursor}");
-            hand_over(wanted.collect(), None, position, sink, summary).await?;
+            let documents = wanted.map(|row| row.document).collect();
+            hand_over(documents, None, position, sink, summary).await?;
             match newest {
                 Some(newest) if newest > cursor => cursor = newest,
                 Some(_) if full => {
@@ -170,27 +87,34 @@ fn newest_version(page: &SaleoutPage) -> Result<Option<i64>, Error> {
     Ok(page.rows.iter().filter_map(|row| row.row_version).max())
 }
 
-async fn hand_over(
-    rows: Vec<Row>,
-    total: Option<u64>,
-    position: String,
-    sink: &mut dyn PageSink,
-    summary: &mut ReadSummary,
-) -> Result<(), Error> {
-    summary.pages += 1;
-    // Nothing to make durable: an idle poll should not cost a disk its sync.
-    if rows.is_empty() {
-        return Ok(());
+#[async_trait]
+impl Listing for Saleouts {
+    const FIRST_PAGE: u64 = 1;
+    const WINDOW_LIMIT: SignedDuration = SignedDuration::from_hours(7 * 24);
+
+    async fn page(
+        &self,
+        window: (Timestamp, Timestamp),
+        status: &str,
+        number: u64,
+        page_size: u32,
+    ) -> Result<WindowPage, Error> {
+        let query = [
+            ("start_time", wall_clock(window.0)),
+            ("end_time", wall_clock(window.1)),
+            ("status", status.to_owned()),
+            ("is_get_total", "true".to_owned()),
+        ];
+        let SaleoutPage { record_count, page_count, rows } = self.ask(&query, number, page_size).await?;
+        let documents = rows.into_iter().map(|row| row.document).collect();
+        Ok(WindowPage { record_count, page_count, documents })
     }
-    summary.documents += rows.len() as u64;
-    let documents = rows.into_iter().map(|row| row.document).collect();
-    Ok(sink.page(Page { documents, total, position }).await?)
 }
 
 #[async_trait]
 impl Source for Saleouts {
     fn window_limit(&self) -> Option<SignedDuration> {
-        Some(WINDOW_LIMIT)
+        Some(Self::WINDOW_LIMIT)
     }
 
     fn reads_by_row_version(&self) -> bool {
@@ -202,12 +126,9 @@ impl Source for Saleouts {
         match span {
             Span::After { row_version, since } => self.read_after(*row_version, *since, sink, &mut summary).await?,
             Span::Window { start, end } => {
-                let Some((mut start, end)) = whole_seconds(*start, *end) else { return Ok(summary) };
-                while start < end {
-                    let part_end = start.checked_add(WINDOW_LIMIT).map_or(end, |limit| limit.min(end));
-                    self.read_window((start, part_end), sink, &mut summary).await?;
-                    start = part_end;
-                }
+                let Options { statuses, page_size, max_passes, .. } = &self.options;
+                let reader = WindowReader { listing: self, statuses, page_size: *page_size, max_passes: *max_passes };
+                reader.read(*start, *end, sink, &mut summary).await?;
             }
         }
         Ok(summary)

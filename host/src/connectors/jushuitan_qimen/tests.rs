@@ -1,40 +1,15 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use async_trait::async_trait;
 use axum::body::Body;
 use axum::http::Response;
 
 use super::*;
 use crate::connectors::http::Http;
-use crate::connectors::stub::{Captured, Seen, Stub, answer};
-use crate::connectors::{Error, FixedClock, Page, PageSink, ReadSummary, SinkClosed, Source, Span};
+use crate::connectors::stub::{Captured, Pages, Seen, Stub, answer};
+use crate::connectors::{Error, FixedClock, ReadSummary, Source, Span};
 
 const SECRET: &str = "0123456789abcdef0123456789abcdef";
-
-#[derive(Default)]
-struct Pages {
-    pages: Vec<Page>,
-    closed: bool,
-}
-
-#[async_trait]
-impl PageSink for Pages {
-    async fn page(&mut self, page: Page) -> Result<(), SinkClosed> {
-        if self.closed {
-            return Err(SinkClosed);
-        }
-        self.pages.push(page);
-        Ok(())
-    }
-}
-
-impl Pages {
-    fn keys(&self) -> Vec<String> {
-        let documents = self.pages.iter().flat_map(|page| &page.documents);
-        documents.map(|document| document.key.as_ref().map_or("?".into(), ToString::to_string)).collect()
-    }
-}
 
 fn source(stub: &Stub, options: &str, limits: &str) -> Saleouts {
     let connection = format!(
@@ -124,7 +99,7 @@ async fn reads_pages_from_the_last_to_the_first_and_keeps_their_bytes() {
     assert_eq!(indexes(&stub), ["1", "3", "2", "1"]);
     assert_eq!(pages.keys(), ["5", "3", "4", "1", "2"]);
     assert_eq!(pages.pages[0].documents[0].body, record(5), "the record's own bytes");
-    assert_eq!((pages.pages[0].total, pages.pages[0].position.as_str()), (Some(5), "page 3 of 3, pass 1"));
+    assert_eq!((pages.pages[0].total, pages.pages[0].position.as_str()), (Some(5), "page 3, the last is 3, pass 1"));
 }
 
 #[tokio::test]

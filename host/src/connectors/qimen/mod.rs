@@ -2,15 +2,18 @@
 //! its error codes. It knows no ERP; `jushuitan_qimen` and `wangdiantong_qimen` add their routing parameter
 //! and their data.
 
+mod account;
 mod envelope;
 mod gateway;
+mod reader;
 mod sign;
 mod window;
 
+pub use account::{Account, Given};
 pub use envelope::{Answered, Loose};
 pub use gateway::{Credentials, Gateway};
+pub use reader::{Listing, WindowPage, WindowReader, hand_over};
 pub use sign::SignMethod;
-pub use window::{Tally, whole_seconds};
 
 /// Everything on this gateway is told in China's wall-clock time, and China has had no summer time since 1991.
 pub fn wall_clock(at: jiff::Timestamp) -> String {

@@ -1,14 +1,12 @@
 //! What people set, and what is taken where they do not.
 
-use std::sync::Arc;
-
 use serde::Deserialize;
 
 use crate::config::Secret;
-use crate::connectors::http::{Http, Line};
-use crate::connectors::limits::{Gate, Limits};
-use crate::connectors::qimen::{Credentials, Gateway, SignMethod};
-use crate::connectors::settings::{SettingProblem, check_base_url, read};
+use crate::connectors::http::Http;
+use crate::connectors::limits::Limits;
+use crate::connectors::qimen::{Account, Gateway, Given, SignMethod};
+use crate::connectors::settings::{SettingProblem, read};
 
 use super::wire::CANCELLED;
 
@@ -49,11 +47,7 @@ fn wangdiantong_app_key() -> String {
 
 /// One seller's account, and the limits that all its uses share.
 #[derive(Debug, Clone)]
-pub struct Connection {
-    credentials: Credentials,
-    limits: Arc<Limits>,
-    gate: Arc<Gate>,
-}
+pub struct Connection(Account);
 
 impl Connection {
     pub fn parse(mut table: toml::Table) -> Result<Self, Vec<SettingProblem>> {
@@ -62,36 +56,24 @@ impl Connection {
             limits.entry("requests_per_second").or_insert(REQUESTS_PER_SECOND.into());
         }
         let table: Table = read("connection", table, &["base_url", "app_key", "app_secret", "sid"])?;
-        let mut problems = table.limits.problems("connection.limits");
-        let base_url = check_base_url("connection.base_url", &table.base_url).map_err(|problem| problems.push(problem));
-        for (name, value) in
-            [("app_key", &table.app_key), ("sid", &table.sid), ("target_app_key", &table.target_app_key)]
-        {
-            // One of the vendor's clients takes a value that begins with @ for a file, and the others sign blanks.
-            if value.starts_with('@') || value.chars().any(|c| c.is_whitespace() || c.is_control()) {
-                let message = "must not begin with @ or hold blanks";
-                problems.push(SettingProblem::new(format!("connection.{name}"), message, "copy it once more"));
-            }
-        }
-        let (Ok(base_url), true) = (base_url, problems.is_empty()) else { return Err(problems) };
-        let credentials = Credentials {
-            base_url,
+        let given = Given {
+            base_url: table.base_url,
             app_key: table.app_key,
             app_secret: table.app_secret,
             target_app_key: table.target_app_key,
             routing: ("sid", table.sid),
             sign_method: table.sign_method,
+            limits: table.limits,
         };
-        let gate = Arc::new(Gate::new(&table.limits));
-        Ok(Self { credentials, limits: Arc::new(table.limits), gate })
+        Account::check(given).map(Self)
     }
 
     pub(super) fn gateway(&self, http: &Http) -> Gateway {
-        Gateway::new(Line::new(http, self.limits.clone(), self.gate.clone()), self.credentials.clone())
+        self.0.gateway(http)
     }
 
     pub(super) fn limits(&self) -> &Limits {
-        &self.limits
+        self.0.limits()
     }
 }
 

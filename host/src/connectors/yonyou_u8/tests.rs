@@ -2,15 +2,14 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use async_trait::async_trait;
 use axum::body::Body;
 use axum::http::Response;
 use jiff::Timestamp;
 
 use super::*;
 use crate::connectors::http::Http;
-use crate::connectors::stub::{Captured, Seen, Stub, answer};
-use crate::connectors::{Clock, Error, Page, PageSink, ReadSummary, SinkClosed, Source, Span};
+use crate::connectors::stub::{Captured, Pages, Seen, Stub, answer};
+use crate::connectors::{Clock, Error, ReadSummary, Source, Span};
 
 const SECRET: &str = "0123456789abcdef0123456789abcdef";
 
@@ -31,30 +30,6 @@ impl Moved {
 impl Clock for Moved {
     fn now(&self) -> Timestamp {
         Timestamp::from_second(self.0.load(Ordering::SeqCst)).unwrap()
-    }
-}
-
-#[derive(Default)]
-struct Pages {
-    pages: Vec<Page>,
-    closed: bool,
-}
-
-#[async_trait]
-impl PageSink for Pages {
-    async fn page(&mut self, page: Page) -> Result<(), SinkClosed> {
-        if self.closed {
-            return Err(SinkClosed);
-        }
-        self.pages.push(page);
-        Ok(())
-    }
-}
-
-impl Pages {
-    fn keys(&self) -> Vec<String> {
-        let documents = self.pages.iter().flat_map(|page| &page.documents);
-        documents.map(|document| document.key.as_ref().map_or("?".into(), ToString::to_string)).collect()
     }
 }
 

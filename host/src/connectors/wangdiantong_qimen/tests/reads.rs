@@ -3,40 +3,15 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use async_trait::async_trait;
 use axum::body::Body;
 use axum::http::Response;
 
 use super::{SECRET, connection};
 use crate::config::Secret;
 use crate::connectors::qimen::SignMethod;
-use crate::connectors::stub::{Captured, Seen, Stub, answer};
+use crate::connectors::stub::{Captured, Pages, Seen, Stub, answer};
 use crate::connectors::wangdiantong_qimen::{StockinOptions, Stockins};
-use crate::connectors::{Error, Page, PageSink, ReadSummary, SinkClosed, Source, Span};
-
-#[derive(Default)]
-struct Pages {
-    pages: Vec<Page>,
-    closed: bool,
-}
-
-#[async_trait]
-impl PageSink for Pages {
-    async fn page(&mut self, page: Page) -> Result<(), SinkClosed> {
-        if self.closed {
-            return Err(SinkClosed);
-        }
-        self.pages.push(page);
-        Ok(())
-    }
-}
-
-impl Pages {
-    fn keys(&self) -> Vec<String> {
-        let documents = self.pages.iter().flat_map(|page| &page.documents);
-        documents.map(|document| document.key.as_ref().map_or("?".into(), ToString::to_string)).collect()
-    }
-}
+use crate::connectors::{Error, ReadSummary, Source, Span};
 
 fn source(stub: &Stub, options: &str, limits: &str) -> Stockins {
     let (connection, http) = connection(stub, limits);

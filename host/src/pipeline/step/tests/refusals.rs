@@ -173,3 +173,11 @@ fn an_unknown_write_never_hides_behind_a_refusal() {
     tale.received("a").emit(&[("A", "x"), ("B", "y")]).dispatch("A").dispatch("B").lost("A").refused("B", "7");
     assert_eq!(tale.parked(1), Code::WriteUnknown);
 }
+
+#[test]
+fn a_step_forward_gives_the_next_step_its_own_time() {
+    let mut tale = Tale::new();
+    tale.received("a").emit(&[("A", "x")]).dispatch("A").done("A", Some(Step::Audit));
+    tale.wait(tale.rules.give_up_after).dispatch("A").failed("A", down(), false);
+    assert_eq!(tale.bill("A").fate, Fate::Ready);
+}
