@@ -261,6 +261,14 @@ impl Source for Saleouts {
         Ok(summary)
     }
 
+    /// A bill tells the day of its audit and no more: it lies in every window that has something of that day.
+    fn lies_within(&self, body: &str, start: Timestamp, end: Timestamp) -> Option<bool> {
+        let day = wire::audit_date(body)?;
+        let begin = day.to_zoned(self.options.zone.clone()).ok()?.timestamp();
+        let over = day.tomorrow().ok()?.to_zoned(self.options.zone.clone()).ok()?.timestamp();
+        Some(begin < end && over > start)
+    }
+
     async fn probe(&self) -> Result<(), Error> {
         let today = self.client.now().to_zoned(self.options.zone.clone()).date();
         self.list(today, 1, 1).await.map(drop)
