@@ -188,6 +188,13 @@ impl Engine {
     }
 }
 
+fn fresh_source(http: Http, connection: Arc<Connection>, endpoint: config::Endpoint) -> scheme::FreshSource {
+    Arc::new(move || {
+        let made = connection.source(&http, &endpoint.operation, endpoint.options.clone());
+        made.map_err(|problems| problems.iter().map(|one| one.message.clone()).collect::<Vec<_>>().join("; "))
+    })
+}
+
 fn data_directory(path: &Path) -> Result<Dir, OpenError> {
     let fail = |source| OpenError::DataDirectory { path: path.into(), source };
     std::fs::create_dir_all(path).map_err(fail)?;
@@ -245,7 +252,9 @@ impl Assembly<'_> {
             self.problems.extend(misfits);
             return None;
         }
-        Some(Scheme::assemble(shared, config, (source_system, target_system), source, target, module, tables))
+        let systems = (source_system, target_system);
+        let fresh = fresh_source(self.http.clone(), source_connection, config.source.clone());
+        Some(Scheme::assemble(shared, config, systems, (source, fresh), target, module, tables))
     }
 
     fn keep<T>(&mut self, place: &str, result: Result<T, Vec<connectors::SettingProblem>>) -> Option<T> {

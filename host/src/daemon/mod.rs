@@ -2,19 +2,23 @@
 //! health, metrics and the operator's commands, and ends without losing anything.
 
 mod alerts;
+mod backfill;
 mod client;
 mod control;
 mod dry_run;
 mod engine;
+mod errands;
 mod health;
 mod office;
 mod pass;
+mod reconcile;
 mod scheme;
 mod serve;
 mod tls;
 mod transformer;
 mod watcher;
 
+pub use backfill::{BackfillError, BackfillRequest, backfill_at_rest, run_backfill, scheme_named};
 pub use client::{Client, ClientError};
 pub use control::SOCKET_NAME;
 pub use dry_run::{DryRun, Line as DryRunLine, Standing, dry_run};
@@ -24,4 +28,5 @@ pub use office::{
     VersionView,
 };
 pub use pass::{PassOptions, Progress, run_pass};
+pub use reconcile::{Auditors, ReconcileRequest};
 pub use serve::serve;

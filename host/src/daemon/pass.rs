@@ -121,7 +121,7 @@ async fn read(scheme: &Scheme, handle: &driver::Handle, stop: &CancellationToken
 }
 
 /// Completes when the scheme's writing side is paused.
-async fn paused(scheme: &Scheme) {
+pub(super) async fn paused(scheme: &Scheme) {
     let parts = &scheme.parts;
     loop {
         let change = parts.gates.change();

@@ -19,9 +19,12 @@ use crate::pipeline::step::Sabotage;
 use crate::telemetry::{Alert, AlertKind, AlertSettings, Alerts, mask_text};
 
 use super::alerts::Webhook;
+use super::backfill::Backfills;
 use super::control;
 use super::engine::{Engine, OpenError};
+use super::errands;
 use super::health::{self, Health};
+use super::reconcile::Auditors;
 use super::scheme::Scheme;
 use super::watcher::SchemeWatcher;
 
@@ -78,13 +81,15 @@ pub async fn serve(
         axum::serve(listener, health::router(health)).with_graceful_shutdown(ended.cancelled_owned()).await
     });
     let ended = http_stop.clone();
-    let router = control::router(office.clone());
+    let backfills = Arc::new(Backfills::default());
+    let auditors = Auditors::of(&engine.schemes);
+    let router = control::router(office.clone()).merge(errands::router(backfills.clone(), auditors));
     servers.spawn(async move { axum::serve(socket, router).with_graceful_shutdown(ended.cancelled_owned()).await });
 
     let scheme_stop = stop.child_token();
     let mut drivers = JoinSet::new();
     for scheme in engine.schemes {
-        let Scheme { config: settings, parts, reading, watcher } = scheme;
+        let Scheme { config: settings, parts, reading, watcher, .. } = scheme;
         let (handle, driver) = driver::start(parts, scheme_stop.clone());
         office.attach(&settings.tenant, &settings.name, handle.clone());
         let stale_after = Duration::try_from(config.engine.stale_after).unwrap_or(Duration::MAX);
@@ -100,6 +105,10 @@ pub async fn serve(
         });
         let data_dir = engine.data_dir.clone();
         let low_disk = LowDisk { data_dir, limit_bytes: config.engine.low_disk_bytes };
+        let disk = low_disk.clone();
+        let clerk = backfills.open(reading.clone(), handle.clone(), Box::new(move || disk.fault()), ended.clone());
+        let stopped = watcher.clone();
+        drivers.spawn(async move { to_its_end(&stopped, clerk).await });
         drivers.spawn(async move {
             let reader = read_on_schedule(settings, reading, handle, low_disk, ended);
             to_its_end(&watcher, reader).await;
@@ -138,6 +147,7 @@ async fn to_its_end(watcher: &SchemeWatcher, task: impl Future<Output = Result<(
     }
 }
 
+#[derive(Clone)]
 struct LowDisk {
     data_dir: std::path::PathBuf,
     limit_bytes: u64,
@@ -149,6 +159,13 @@ impl LowDisk {
         let stat = rustix::fs::statvfs(&self.data_dir).ok()?;
         let left = stat.f_bavail.saturating_mul(stat.f_frsize);
         (left < self.limit_bytes).then_some(left)
+    }
+
+    /// The same, as what keeps a reader from reading.
+    fn fault(&self) -> Option<Fault> {
+        let left = self.too_few()?;
+        let fault = Fault::retry(Code::DiskFull, None, "too little disk left: nothing is read");
+        Some(fault.with_limit("low_disk_bytes", self.limit_bytes, left))
     }
 }
 
@@ -177,14 +194,8 @@ async fn read_on_schedule(
         if !open_gate(&reading, &stop).await {
             return Ok(());
         }
-        if let Some(left) = low_disk.too_few() {
-            let name = settings.name.as_str();
-            tracing::error!(scheme = name, left, limit = low_disk.limit_bytes, "too little disk left: nothing is read");
-            let fault = Fault::retry(Code::DiskFull, None, "too little disk left: nothing is read").with_limit(
-                "low_disk_bytes",
-                low_disk.limit_bytes,
-                left,
-            );
+        if let Some(fault) = low_disk.fault() {
+            tracing::error!(scheme = settings.name.as_str(), "{fault}");
             reading.watcher.polled(Err(&fault));
             last = Some((reading.now)());
             failures = failures.saturating_add(1);

@@ -1,10 +1,13 @@
 //! Joins source, sandbox, ledger and target. [`step`] decides, [`driver`] does; between the two stands a commit.
 
+pub mod backfill;
 pub mod driver;
 pub mod gate;
+pub mod lane;
 pub mod ledger;
 pub mod poll;
 pub mod queues;
+pub mod reconcile;
 pub mod round;
 pub mod step;
 pub mod subject;
@@ -12,4 +15,4 @@ pub mod transformer;
 pub mod watch;
 
 #[cfg(test)]
-mod rig;
+pub(crate) mod rig;
