@@ -23,7 +23,7 @@ impl StretchArguments {
 }
 
 fn first(text: &str) -> Result<Timestamp, String> {
-    instant(text, |day| Some(day))
+    instant(text, Some)
 }
 
 fn end(text: &str) -> Result<Timestamp, String> {

@@ -75,9 +75,8 @@ impl Backfills {
         let clerk = Clerk { reading, driver, inbox, progress: sender };
         async move {
             match clerk.work(&*hindrance, &stop).await {
-                // The driver may end before its clerk does.
-                Ok(()) | Err(Error::Stopped) if stop.is_cancelled() => Ok(()),
-                Ok(()) => Ok(()),
+                // The driver has ended, and says why.
+                Ok(()) | Err(Error::Stopped) => Ok(()),
                 Err(error) => Err(format!("the backfill stopped: {error}")),
             }
         }

@@ -11,6 +11,7 @@ mod errands;
 mod health;
 mod office;
 mod pass;
+mod reader;
 mod reconcile;
 mod scheme;
 mod serve;

@@ -131,6 +131,7 @@ pub async fn reconcile(parts: &Parts, source: Arc<dyn Source>, stretch: &Stretch
         parts,
         source: &*source,
         stretch,
+        began: (parts.now)(),
         lines: &lines,
         totals: Totals::default(),
         seen: HashSet::new(),
@@ -164,6 +165,7 @@ struct Work<'a> {
     parts: &'a Parts,
     source: &'a dyn Source,
     stretch: &'a Stretch,
+    began: Timestamp,
     lines: &'a mpsc::Sender<Line>,
     totals: Totals,
     /// Every document that the source served: a disturbed pass, or a window read again, shows one twice.
@@ -562,7 +564,9 @@ impl Work<'_> {
             after = Some(last.clone());
             for (key, subject) in rows {
                 let Some(latest) = subject.latest() else { continue };
-                if latest.received_at < earliest || self.seen.contains(&key) {
+                // What came since the comparison began was perhaps not there yet when its window was read.
+                let is_of_then = (earliest..=self.began).contains(&latest.received_at);
+                if !is_of_then || self.seen.contains(&key) {
                     continue;
                 }
                 let body = self.parts.ledger.body(latest.body)?.unwrap_or_default();
