@@ -131,6 +131,8 @@ codes! {
     TargetKeyTaken = "target_key_taken", TargetRefused;
     /// The source changed after its bill was written, and the scheme says to ask a person.
     ChangedAfterWrite = "changed_after_write", TargetRefused;
+    /// The source changed after its bill was written, in a way that the target cannot follow.
+    ChangeImpossible = "change_impossible", TargetRefused;
     /// The bill that was written is no longer at the target.
     BillGone = "bill_gone", TargetRefused;
     /// The bill is saved and cannot be audited.
@@ -146,6 +148,8 @@ codes! {
     ResponseUnreadable = "response_unreadable", VendorDown;
     /// The vendor's answer is over the cap.
     ResponseTooLarge = "response_too_large", VendorDown;
+    /// A bill was tried for as long as the scheme wants, and was surely not written.
+    GaveUp = "gave_up", VendorDown;
 
     /// The vendor, or the connection's own limit, asks for a pause.
     VendorThrottled = "vendor_throttled", Throttled;

@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand, ValueEnum};
 
 use crate::config;
@@ -43,9 +44,8 @@ pub struct ListArguments {
     /// Only documents of this scheme
     #[arg(long)]
     scheme: Option<String>,
-    /// Only documents in this state; may be repeated. One of received, held, writing, verifying, parked, written,
-    /// unchanged, skipped, ignored, superseded, discarded
-    #[arg(long, value_parser = state)]
+    /// Only documents in this state; may be repeated
+    #[arg(long, value_parser = states())]
     state: Vec<DocumentState>,
     /// Begin after this key
     #[arg(long)]
@@ -114,11 +114,11 @@ pub struct DiscardArguments {
     reason: String,
 }
 
-fn state(text: &str) -> Result<DocumentState, String> {
-    DocumentState::ALL.into_iter().find(|state| state.as_str() == text).ok_or_else(|| {
-        let known: Vec<&str> = DocumentState::ALL.iter().map(|state| state.as_str()).collect();
-        format!("one of {}", known.join(", "))
-    })
+/// The states by name, which clap lists in the help and where one is mistyped.
+fn states() -> impl TypedValueParser<Value = DocumentState> {
+    let named = |name: String| DocumentState::ALL.into_iter().find(|state| state.as_str() == name);
+    PossibleValuesParser::new(DocumentState::ALL.map(DocumentState::as_str))
+        .map(move |name| named(name).expect("clap lets the listed names through alone"))
 }
 
 /// A running engine, or the store itself.

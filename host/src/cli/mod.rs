@@ -2,6 +2,7 @@
 //! stand in its `--help`.
 
 mod backfill;
+mod backup;
 mod build;
 mod check;
 mod compile_child;
@@ -60,6 +61,10 @@ enum Command {
     Pause(pause::PauseArguments),
     /// Let a paused scope go on
     Resume(pause::ResumeArguments),
+    /// Copy the ledger into one file, while the engine runs or while it does not
+    Backup(backup::BackupArguments),
+    /// Put a backup into an empty data directory, paused
+    Restore(backup::RestoreArguments),
     /// Compile one component from standard input (what the engine starts for each compilation)
     #[command(hide = true)]
     CompileChild,
@@ -85,6 +90,13 @@ impl ConfigArguments {
     }
 }
 
+/// Logs what of the configuration is usable and most likely not meant.
+fn log_warnings(config: &Config) {
+    for warning in config.warnings.iter() {
+        tracing::warn!(place = %warning.place, mend = warning.remedy, "{}", warning.message);
+    }
+}
+
 /// Reads the arguments and runs the command.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -99,6 +111,8 @@ pub fn main() -> ExitCode {
         Command::Document(command) => document::run(&command),
         Command::Pause(arguments) => pause::pause(&arguments),
         Command::Resume(arguments) => pause::resume(&arguments),
+        Command::Backup(arguments) => backup::backup(&arguments),
+        Command::Restore(arguments) => backup::restore(&arguments),
         Command::CompileChild => compile_child::run(),
     }
 }

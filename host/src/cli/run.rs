@@ -11,7 +11,7 @@ use crate::telemetry;
 use super::exit::{self, Exit};
 use super::reporter::Reporter;
 use super::serve::said;
-use super::{ConfigArguments, program, runtime, sabotage, stop_on_signals};
+use super::{ConfigArguments, log_warnings, program, runtime, sabotage, stop_on_signals};
 
 /// Reads each scheme's source up to now, works off what came, and ends. With `--dry-run` it reads, transforms and asks
 /// the target, says for each document what would happen, writes nothing and keeps no cursor.
@@ -45,6 +45,7 @@ fn start(arguments: &Arguments) -> Result<(), ExitCode> {
         eprintln!("crossdock: {error}");
         return Err(Exit::Usage.into());
     }
+    log_warnings(&config);
     // A dry run opens a store of its own that is thrown away: it may run beside an engine, and leaves no trace.
     let scratch = if arguments.dry_run {
         let scratch = tempfile::tempdir().map_err(|error| {

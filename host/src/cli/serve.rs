@@ -9,7 +9,7 @@ use crate::state;
 use crate::telemetry;
 
 use super::exit::{self, Exit};
-use super::{ConfigArguments, program, runtime, sabotage, stop_on_signals};
+use super::{ConfigArguments, log_warnings, program, runtime, sabotage, stop_on_signals};
 
 /// Runs every scheme on its schedule until SIGTERM or SIGINT, then finishes what is under way (20 seconds at most; what
 /// is left over is asked about at the next start). `/healthz` and `/metrics` answer on `[engine] listen`.
@@ -33,6 +33,7 @@ fn serve(arguments: &Arguments) -> Result<(), ExitCode> {
         eprintln!("crossdock: {error}");
         return Err(Exit::Usage.into());
     }
+    log_warnings(&config);
     let (program, runtime) = (program()?, runtime()?);
     runtime.block_on(async {
         let stop = stop_on_signals().map_err(|error| {

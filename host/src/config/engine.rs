@@ -14,10 +14,6 @@ use crate::telemetry::LogFormat;
 const LISTEN: &str = "127.0.0.1:8787";
 /// Six missed polls of the usual five minutes: past that it is not a hiccup.
 const STALE_AFTER: SignedDuration = SignedDuration::from_mins(30);
-/// Documents in the sandbox at once. Each holds a 64 MiB memory at worst; four keep two cores busy while one waits.
-const WORKERS: u64 = 4;
-/// The sandbox's pool has 64 stacks, and uploads need some of them.
-const WORKERS_LIMIT: u64 = 56;
 /// With a gibibyte left there is time to act: the largest page is some tens of megabytes, and a parked backlog of a
 /// hundred thousand documents about as much as this.
 const LOW_DISK_BYTES: u64 = 1 << 30;
@@ -36,8 +32,6 @@ pub struct Engine {
     pub log_format: LogFormat,
     /// A `tracing` filter: `info`, `crossdock=debug,info`.
     pub log_level: String,
-    /// Documents in the sandbox at once, over all schemes.
-    pub workers: usize,
     /// With less space left in `data_dir` nothing new is read.
     pub low_disk_bytes: u64,
 }
@@ -61,7 +55,12 @@ pub(super) fn read(section: Section<'_>, directory: &Path, options: &LoadOptions
         "write error, warn, info, debug or trace, or a filter: \"crossdock=debug,info\"",
         |text| crate::telemetry::check_level(text).map(|()| text.to_owned()),
     );
-    let workers = section.number("workers", 1..=WORKERS_LIMIT).unwrap_or(WORKERS);
+    // Old files have it. It never had an effect, and whoever set it shall know what has.
+    if let Some(value) = section.get("workers") {
+        let message = "`workers` of [engine] is gone; it never had an effect";
+        let remedy = "take it out; `concurrency` of [sandbox] says how many documents are in the sandbox at once";
+        section.report.add(value.span(), message, remedy);
+    }
     // At most a pebibyte: more is a slip of the keyboard.
     let low_disk_bytes = section.number("low_disk_bytes", 0..=1 << 50).unwrap_or(LOW_DISK_BYTES);
     section.finish();
@@ -73,7 +72,6 @@ pub(super) fn read(section: Section<'_>, directory: &Path, options: &LoadOptions
         stale_after: stale_after.unwrap_or(STALE_AFTER),
         log_format: log_format.unwrap_or_default(),
         log_level: log_level.unwrap_or_else(|| "info".into()),
-        workers: usize::try_from(workers).expect("at most 56"),
         low_disk_bytes,
     })
 }

@@ -33,7 +33,7 @@ pub use engine::Engine;
 pub use json::ReferenceFile;
 pub use limits::Limits;
 pub use module::ModuleSource;
-pub use problem::{Objection, Place, Problem, Problems};
+pub use problem::{Objection, Place, Problem, Problems, Severity};
 pub use schedule::Schedule;
 pub use scheme::{Endpoint, Isolation, OnChange, Retry, Scheme, Sweep};
 pub use secret::Secret;
@@ -50,6 +50,8 @@ pub struct Config {
     pub sandbox: toml::Table,
     pub connections: Vec<Connection>,
     pub schemes: Vec<Scheme>,
+    /// What can be used and most likely was not meant.
+    pub warnings: Problems,
 }
 
 impl Config {
@@ -124,7 +126,7 @@ pub fn load(path: &Path, options: &LoadOptions<'_>) -> Result<Config, Problems> 
     let directory = path.parent().unwrap_or(Path::new(""));
     let config = read(&root, directory, options, &report);
     match config {
-        Some(config) if report.is_empty() => Ok(config),
+        Some(config) if !report.has_mistakes() => Ok(Config { warnings: report.into_problems(), ..config }),
         _ => Err(report.into_problems()),
     }
 }
@@ -183,6 +185,7 @@ fn read<'a>(
         sandbox,
         connections: connections.into_iter().map(|found| found.connection).collect::<Option<_>>()?,
         schemes: schemes.into_iter().map(|found| found.scheme).collect::<Option<_>>()?,
+        warnings: Problems::default(),
     })
 }
 

@@ -24,9 +24,19 @@ impl fmt::Display for Place {
     }
 }
 
-/// One mistake.
+/// How much it matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Severity {
+    /// The configuration is not usable.
+    Mistake,
+    /// It is usable, and most likely not what was meant.
+    Warning,
+}
+
+/// One thing that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
+    pub severity: Severity,
     pub place: Place,
     /// What is wrong. Never holds the value of a secret.
     pub message: String,
@@ -34,16 +44,19 @@ pub struct Problem {
     pub remedy: String,
 }
 
-/// Every mistake of a configuration, in the order of the file. Never empty.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Everything that is wrong with a configuration, in the order of the file.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Problems(Vec<Problem>);
 
 impl Problems {
     pub fn iter(&self) -> std::slice::Iter<'_, Problem> {
         self.0.iter()
     }
-    pub fn count(&self) -> usize {
-        self.0.len()
+    pub fn count(&self, severity: Severity) -> usize {
+        self.0.iter().filter(|problem| problem.severity == severity).count()
+    }
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 }
 
@@ -62,6 +75,7 @@ impl std::error::Error for Problems {}
 /// What a layer above has against a table that it alone understands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Objection {
+    pub severity: Severity,
     /// The keys that lead to the culprit, from the table that was handed over: `["limits", "fuel"]`. Where a key does
     /// not exist, the place is the innermost table that does.
     pub path: Vec<String>,
@@ -73,7 +87,12 @@ impl Objection {
     /// `path` is written with dots: `limits.fuel`. An empty path means the table itself.
     pub fn new(path: &str, message: impl Into<String>, remedy: impl Into<String>) -> Self {
         let path = path.split('.').filter(|part| !part.is_empty()).map(String::from).collect();
-        Self { path, message: message.into(), remedy: remedy.into() }
+        Self { severity: Severity::Mistake, path, message: message.into(), remedy: remedy.into() }
+    }
+
+    /// As [`Objection::new`], of what can be used and most likely was not meant.
+    pub fn warning(path: &str, message: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self { severity: Severity::Warning, ..Self::new(path, message, remedy) }
     }
 }
 
@@ -90,18 +109,29 @@ impl<'a> Report<'a> {
     }
 
     pub(super) fn add(&self, span: Range<usize>, message: impl Into<String>, remedy: impl Into<String>) {
-        let place = Place { file: self.file.into(), position: Some(position(self.text, span.start)) };
-        self.add_at(place, message, remedy);
+        self.add_at(self.place(&span), message, remedy);
     }
 
     /// For what stands in another file.
     pub(super) fn add_at(&self, place: Place, message: impl Into<String>, remedy: impl Into<String>) {
-        let problem = Problem { place, message: message.into(), remedy: remedy.into() };
-        self.problems.borrow_mut().push(problem);
+        self.put(Severity::Mistake, place, message.into(), remedy.into());
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.problems.borrow().is_empty()
+    /// For what a layer above says of a table.
+    pub(super) fn object(&self, span: Range<usize>, severity: Severity, message: String, remedy: String) {
+        self.put(severity, self.place(&span), message, remedy);
+    }
+
+    fn put(&self, severity: Severity, place: Place, message: String, remedy: String) {
+        self.problems.borrow_mut().push(Problem { severity, place, message, remedy });
+    }
+
+    fn place(&self, span: &Range<usize>) -> Place {
+        Place { file: self.file.into(), position: Some(position(self.text, span.start)) }
+    }
+
+    pub(super) fn has_mistakes(&self) -> bool {
+        self.problems.borrow().iter().any(|problem| problem.severity == Severity::Mistake)
     }
 
     pub(super) fn into_problems(self) -> Problems {
@@ -116,7 +146,8 @@ impl<'a> Report<'a> {
 
 impl Problems {
     pub(super) fn one(place: Place, message: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self(vec![Problem { place, message: message.into(), remedy: remedy.into() }])
+        let (severity, message, remedy) = (Severity::Mistake, message.into(), remedy.into());
+        Self(vec![Problem { severity, place, message, remedy }])
     }
 }
 

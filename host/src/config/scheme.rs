@@ -54,7 +54,7 @@ pub struct Scheme {
     pub settle: SignedDuration,
     /// Bills in one request; `None` takes what the target can.
     pub batch_size: Option<usize>,
-    /// 0 to 9, larger first, where schemes compete for workers.
+    /// 0 to 9, larger first, where schemes compete for the requests of one connection.
     pub priority: u8,
     /// A scheme that is switched off keeps its ledger and does nothing.
     pub enabled: bool,

@@ -192,7 +192,7 @@ impl<'a> Section<'a> {
                 // A key that is missing has no place of its own, so the message has to name it.
                 path => format!("`{}` of {}: {}", path.join("."), self.name, objection.message),
             };
-            self.report.add(self.locate(&objection.path), message, objection.remedy);
+            self.report.object(self.locate(&objection.path), objection.severity, message, objection.remedy);
         }
     }
 

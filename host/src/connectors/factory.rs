@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
 use crate::model::{OperationName, System};
 
 use super::http::Http;
@@ -44,12 +46,24 @@ impl Connection {
         }
     }
 
-    /// `options` is the scheme's `source` table, without `connection` and `operation`.
+    /// [`Connection::source_from`] for whoever reads windows as they are.
     pub fn source(
         &self,
         http: &Http,
         operation: &OperationName,
         options: toml::Table,
+    ) -> Result<Arc<dyn Source>, Vec<SettingProblem>> {
+        self.source_from(http, operation, options, None)
+    }
+
+    /// `options` is the scheme's `source` table, without `connection` and `operation`. A source that reads more than a
+    /// window does so only from `start_at` on.
+    pub fn source_from(
+        &self,
+        http: &Http,
+        operation: &OperationName,
+        options: toml::Table,
+        start_at: Option<Timestamp>,
     ) -> Result<Arc<dyn Source>, Vec<SettingProblem>> {
         match self {
             Connection::JushuitanQimen(connection) => {
@@ -65,7 +79,11 @@ impl Connection {
             Connection::YonyouU8(connection) => {
                 known(operation, yonyou_u8::OPERATION, "source")?;
                 let options = yonyou_u8::Options::parse(options)?;
-                Ok(Arc::new(yonyou_u8::Saleouts::new(connection, http, options)))
+                let source = yonyou_u8::Saleouts::new(connection, http, options);
+                Ok(Arc::new(match start_at {
+                    Some(start_at) => source.starting_at(start_at),
+                    None => source,
+                }))
             }
             Connection::KingdeeK3cloud(_) | Connection::KingdeeJdy(_) => {
                 Err(no_such(self.system(), "source", "read from"))

@@ -33,7 +33,11 @@ const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(20);
 pub struct Http {
     client: reqwest::Client,
     clock: Arc<dyn Clock>,
+    priority: u8,
 }
+
+/// As a scheme's where it says nothing.
+const PRIORITY: u8 = 5;
 
 impl fmt::Debug for Http {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -82,7 +86,12 @@ impl Http {
                 bare.map_err(|error| SetupError(chain(&error.without_url())))?
             }
         };
-        Ok(Self { client, clock })
+        Ok(Self { client, clock, priority: PRIORITY })
+    }
+
+    /// The same, for whoever goes before or after others on one connection.
+    pub fn with_priority(&self, priority: u8) -> Self {
+        Self { priority, ..self.clone() }
     }
 
     pub fn now(&self) -> Timestamp {
@@ -159,7 +168,7 @@ impl Line {
     /// Waits for its turn, sends, and reads the whole answer. [`Error::Unreachable`] and [`Error::Throttled`] mean that
     /// nothing left this machine; [`Error::AnswerLost`] and [`Error::TooLarge`] that it may have been carried out.
     pub async fn send(&self, request: Request) -> Result<Reply, Error> {
-        let _permit = self.gate.enter().await?;
+        let _turn = self.gate.enter(self.http.priority).await?;
         let host = host_of(&request.url);
         let span = tracing::info_span!(
             "vendor_request",

@@ -3,11 +3,10 @@
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use serde::Deserialize;
-use tokio::sync::{Semaphore, SemaphorePermit};
-
 use super::Error;
 use super::settings::SettingProblem;
+use super::turns::{Turn, Turns};
+use serde::Deserialize;
 
 /// The `limits` table of a connection. One connection's sources and targets share them, for the vendor counts by key.
 #[derive(Debug, Clone, Deserialize)]
@@ -106,7 +105,7 @@ impl Limits {
 #[derive(Debug)]
 pub struct Gate {
     pace: Mutex<Pace>,
-    in_flight: Semaphore,
+    in_flight: Turns,
     queue_timeout: Duration,
 }
 
@@ -114,28 +113,26 @@ impl Gate {
     pub fn new(limits: &Limits) -> Self {
         Self {
             pace: Mutex::new(Pace::new(limits.requests_per_second, limits.burst)),
-            in_flight: Semaphore::new(limits.max_in_flight as usize),
+            in_flight: Turns::new(limits.max_in_flight, limits.queue_timeout()),
             queue_timeout: limits.queue_timeout(),
         }
     }
 
-    /// Waits for a turn, at most the queue timeout; the permit is held while the request is under way.
-    pub async fn enter(&self) -> Result<SemaphorePermit<'_>, Error> {
+    /// Waits for a turn, at most the queue timeout; it is held while the request is under way. `priority`: see [`Turns`].
+    pub async fn enter(&self, priority: u8) -> Result<Turn, Error> {
         let deadline = Instant::now() + self.queue_timeout;
         let throttled = |wait, detail: &str| Error::Throttled { wait, detail: detail.into() };
-        let permit = match tokio::time::timeout_at(deadline.into(), self.in_flight.acquire()).await {
-            Ok(Ok(permit)) => permit,
-            Ok(Err(_)) => return Err(Error::Stopped),
-            Err(_) => return Err(throttled(None, "this connection's max_in_flight is in use")),
-        };
-        let turn = {
+        let turn = tokio::time::timeout_at(deadline.into(), self.in_flight.take(priority))
+            .await
+            .map_err(|_| throttled(None, "this connection's max_in_flight is in use"))?;
+        let leaves = {
             let mut pace = self.pace.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
             pace.reserve(Instant::now(), deadline)
         };
-        match turn {
+        match leaves {
             Ok(at) => {
                 tokio::time::sleep_until(at.into()).await;
-                Ok(permit)
+                Ok(turn)
             }
             Err(wait) => Err(throttled(Some(wait), "this connection's requests_per_second is used up")),
         }
@@ -199,11 +196,11 @@ mod tests {
     async fn a_request_over_the_limits_is_given_back_unsent() {
         let limits = Limits { max_in_flight: 1, queue_timeout_ms: 0, ..Limits::default() };
         let gate = Gate::new(&limits);
-        let held = gate.enter().await.unwrap();
-        let error = gate.enter().await.unwrap_err();
+        let held = gate.enter(5).await.unwrap();
+        let error = gate.enter(5).await.unwrap_err();
         assert!(matches!(error, Error::Throttled { .. }) && !error.may_have_written(), "{error}");
         drop(held);
-        drop(gate.enter().await.unwrap());
+        drop(gate.enter(5).await.unwrap());
     }
 
     #[test]

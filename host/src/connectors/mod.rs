@@ -18,10 +18,9 @@ mod settings;
 #[cfg(test)]
 mod stub;
 mod text;
+mod turns;
 mod wangdiantong_qimen;
 mod yonyou_u8;
-
-use std::ops::Range;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -113,6 +112,11 @@ pub trait Source: Send + Sync {
 
     /// Proves that address and credentials work, with the cheapest question the vendor has.
     async fn probe(&self) -> Result<(), Error>;
+
+    /// What of the settings can be used and most likely was not meant.
+    fn warnings(&self) -> Vec<SettingProblem> {
+        Vec::new()
+    }
 }
 
 /// One step of the chain that brings a bill into its final state. Each is an intent of its own.
@@ -168,6 +172,15 @@ pub struct Failure {
     pub fault: Fault,
     /// As [`Error::may_have_written`], for this job.
     pub may_have_written: bool,
+    /// Which of the call's requests it was. Jobs of one number were refused together, and which of them the target meant
+    /// is not known.
+    pub request: usize,
+}
+
+impl Failure {
+    pub fn of(error: &Error, request: usize) -> Self {
+        Self { fault: error.fault(), may_have_written: error.may_have_written(), request }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -220,6 +233,26 @@ pub struct Capabilities {
     /// The target can be asked by key what it holds. Where it cannot, [`Resend`] says what becomes of an unknown write.
     pub askable: bool,
     pub resend: Resend,
+    /// What a bill is known by afterwards, in the vendor's own names: what makes it possible not to write it twice.
+    pub recognised_by: String,
+}
+
+impl Capabilities {
+    /// What becomes of a write whose answer is lost, in words for people.
+    pub fn unknown_write(&self) -> &'static str {
+        match (self.askable, self.resend) {
+            (true, _) => {
+                "the target is asked before anything else; where it refuses to say, the document parks as write_unknown"
+            }
+            (false, Resend::SafeUpsert) => {
+                "the same bytes are sent again once they have settled; still in doubt after that, the document parks as \
+                 write_unknown"
+            }
+            (false, Resend::Never) => {
+                "the document parks as write_unknown and is never sent again without a person's word (--i-checked)"
+            }
+        }
+    }
 }
 
 /// What may be done about a write whose fate is unknown at a target that cannot be asked.
@@ -243,8 +276,19 @@ pub trait Target: Send + Sync {
         None
     }
 
+    /// Fields that each bill needs a value of its own for: the vendor refuses one that is the same in all.
+    fn own_fields(&self) -> &[&'static str] {
+        &[]
+    }
+
     /// The key that the body itself carries.
     fn key_of(&self, body: &str) -> Result<TargetKey, String>;
+
+    /// Whether a bill of ours can be changed from `before`, the body that stands, to `after`; what stands in the way
+    /// where it cannot. Asked before an update is sent, of targets that are `updatable` as such.
+    fn check_change(&self, _before: &str, _after: &str) -> Result<(), String> {
+        Ok(())
+    }
 
     /// One step of all `jobs` (at most `batch_limit`, keys distinct), in one request, or one after the other where the
     /// vendor wants several. Exactly one answer for each job, in their order. An error says of all jobs alike whether
@@ -277,6 +321,3 @@ pub trait ReferenceSource: Send + Sync {
     /// out, for nobody can say which entry is meant.
     async fn fetch(&self, table: &str) -> Result<Vec<(String, String)>, Error>;
 }
-
-/// Where a value stands in a page, so that a record's own bytes can be kept.
-pub type ByteRange = Range<usize>;

@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
+use rust_decimal::Decimal;
+use serde_json::Value;
 
 use super::Error;
 
@@ -48,6 +50,16 @@ fn repair(text: &str) -> Cow<'_, str> {
     }
     repaired.push_str(&text[copied..]);
     Cow::Owned(repaired)
+}
+
+/// A number that a vendor or a module wrote, exactly, as a number or as a text.
+pub fn decimal(value: &Value) -> Option<Decimal> {
+    let text = match value {
+        Value::Number(number) => number.to_string(),
+        Value::String(text) => text.trim().to_owned(),
+        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => return None,
+    };
+    text.parse().ok().or_else(|| Decimal::from_scientific(&text).ok())
 }
 
 /// The beginning of a vendor's words, short enough for a log line and a fault, on one line.

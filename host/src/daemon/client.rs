@@ -88,6 +88,18 @@ impl Client {
         Ok(())
     }
 
+    /// Writes a backup to `out`, as the engine makes it. Whether it is whole, the backup itself says.
+    pub async fn backup(&self, out: &mut impl std::io::Write) -> Result<(), ClientError> {
+        let mut answer = self.http.post("http://engine/backup").send().await.map_err(|error| broken(&error))?;
+        if !answer.status().is_success() {
+            return Err(ClientError::Broken(format!("HTTP {}", answer.status())));
+        }
+        while let Some(chunk) = answer.chunk().await.map_err(|error| broken(&error))? {
+            out.write_all(&chunk).map_err(|error| ClientError::Refused(format!("writing the backup: {error}")))?;
+        }
+        Ok(())
+    }
+
     async fn post<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T, ClientError> {
         let answer = self.send(path, body).await?;
         let bytes = answer.bytes().await.map_err(|error| broken(&error))?;

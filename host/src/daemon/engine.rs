@@ -18,6 +18,7 @@ use crate::sandbox::{self, Compiler, Module, ModuleClass, Sandbox};
 use crate::state::{self, SledStore, Store};
 use crate::telemetry::{Alerts, Metrics};
 
+use super::advice;
 use super::office::Office;
 use super::scheme::{self, Scheme, Shared};
 
@@ -66,17 +67,20 @@ pub fn with_judgement<R>(allow_inline_secrets: bool, body: impl FnOnce(&LoadOpti
     let check_sandbox = |table: &toml::Table| sandbox_objections(table.clone());
     let check_scheme = |scheme: &config::Scheme, source: &config::Connection, target: &config::Connection| {
         let Ok(http) = &http else { return Vec::new() };
-        let mut objections = Vec::new();
+        let mut objections = Vec::from_iter(advice::on_schedule(scheme));
         // A connection that does not parse is complained of at its own place.
-        if let Ok(connection) = Connection::parse(source.system, source.settings.clone())
-            && let Err(problems) = connection.source(http, &scheme.source.operation, scheme.source.options.clone())
-        {
-            objections.extend(problems.into_iter().map(objection));
+        if let Ok(connection) = Connection::parse(source.system, source.settings.clone()) {
+            let (operation, options) = (&scheme.source.operation, scheme.source.options.clone());
+            match connection.source_from(http, operation, options, Some(scheme.start_at)) {
+                Ok(source) => objections.extend(advice::on_source(&*source)),
+                Err(problems) => objections.extend(problems.into_iter().map(objection)),
+            }
         }
-        if let Ok(connection) = Connection::parse(target.system, target.settings.clone())
-            && let Err(problems) = connection.target(http, &scheme.target.operation, scheme.target.options.clone())
-        {
-            objections.extend(problems.into_iter().map(objection));
+        if let Ok(connection) = Connection::parse(target.system, target.settings.clone()) {
+            match connection.target(http, &scheme.target.operation, scheme.target.options.clone()) {
+                Ok(target) => objections.extend(advice::on_target(scheme, &*target)),
+                Err(problems) => objections.extend(problems.into_iter().map(objection)),
+            }
         }
         objections
     };
@@ -234,9 +238,11 @@ impl Assembly<'_> {
         };
         let ((source_system, source_connection), (target_system, target_connection)) =
             (source_connection?, target_connection?);
-        let source = source_connection.source(&self.http, &config.source.operation, config.source.options.clone());
+        let http = self.http.with_priority(config.priority);
+        let (operation, options) = (&config.source.operation, config.source.options.clone());
+        let source = source_connection.source_from(&http, operation, options, Some(config.start_at));
         let source = self.keep(&format!("{place}, source"), source);
-        let target = target_connection.target(&self.http, &config.target.operation, config.target.options.clone());
+        let target = target_connection.target(&http, &config.target.operation, config.target.options.clone());
         let target = self.keep(&format!("{place}, target"), target);
         let (source, target, module, tables) = (source?, target?, module?, tables?);
         let describes = |what: &str, said: &str, is: String| {
@@ -253,7 +259,7 @@ impl Assembly<'_> {
             return None;
         }
         let systems = (source_system, target_system);
-        let fresh = fresh_source(self.http.clone(), source_connection, config.source.clone());
+        let fresh = fresh_source(http, source_connection, config.source.clone());
         Some(Scheme::assemble(shared, config, systems, (source, fresh), target, module, tables))
     }
 

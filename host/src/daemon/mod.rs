@@ -1,6 +1,7 @@
 //! The running engine: assembles the layers below from a configuration, runs every scheme's driver and reader, answers
 //! health, metrics and the operator's commands, and ends without losing anything.
 
+mod advice;
 mod alerts;
 mod backfill;
 mod client;
@@ -19,6 +20,7 @@ mod tls;
 mod transformer;
 mod watcher;
 
+pub use advice::{Writing, writings};
 pub use backfill::{BackfillError, BackfillRequest, backfill_at_rest, run_backfill, scheme_named};
 pub use client::{Client, ClientError};
 pub use control::SOCKET_NAME;

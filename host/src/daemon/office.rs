@@ -269,7 +269,8 @@ impl Office {
             Command::Retry(mode) => Event::Retry { version, mode },
             Command::Discard { reason } => Event::Discard { version, reason },
         };
-        let moment = Moment { now: (self.now)(), dice: 0 };
+        let now = (self.now)();
+        let moment = Moment { now, dice: 0, at_work_since: now };
         let works = [Work::new(key, event)];
         let mut settled = commit_round(&desk.ledger, &desk.destination, &desk.rules, moment, &works, None).await?;
         match settled.refusals.remove(&0) {

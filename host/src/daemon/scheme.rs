@@ -139,6 +139,7 @@ pub fn rules(config: &config::Scheme, target: &dyn Target, sabotage: Sabotage) -
         settle: duration(config.settle),
         retry_base: duration(config.retry.base),
         retry_cap: duration(config.retry.cap),
+        give_up_after: duration(config.retry.give_up_after),
         deadline_tries: DEADLINE_TRIES,
         target_askable: capabilities.askable,
         target_resend: capabilities.resend,

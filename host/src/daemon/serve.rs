@@ -82,7 +82,8 @@ pub async fn serve(
     let ended = http_stop.clone();
     let backfills = Arc::new(Backfills::default());
     let auditors = Auditors::of(&engine.schemes);
-    let router = control::router(office.clone()).merge(errands::router(backfills.clone(), auditors));
+    let router =
+        control::router(office.clone(), engine.store.clone()).merge(errands::router(backfills.clone(), auditors));
     servers.spawn(async move { axum::serve(socket, router).with_graceful_shutdown(ended.cancelled_owned()).await });
 
     let scheme_stop = stop.child_token();

@@ -25,6 +25,7 @@ use crate::model::{ConnectionName, Digest, DocumentKey, SchemeId, TargetKey, Ten
 use crate::state::Batch;
 
 use super::backfill::Backfill;
+use super::bisection::Bill;
 use super::gate::{Gates, Scope};
 use super::ledger::{BadPage, Cursor, Error, Ledger};
 use super::queues::{Bodies, Errand, Queues};
@@ -193,6 +194,7 @@ pub fn start(parts: Parts, stop: CancellationToken) -> (Handle, impl Future<Outp
     let (backlog_sender, backlog) = watch::channel(0);
     let driver = Driver {
         bodies: Bodies::new(parts.flow.body_cache_bytes),
+        at_work_since: (parts.now)(),
         parts,
         queues: Queues::default(),
         running: JoinSet::new(),
@@ -201,6 +203,7 @@ pub fn start(parts: Parts, stop: CancellationToken) -> (Handle, impl Future<Outp
         asks_running: 0,
         on_the_wire: HashSet::new(),
         target_not_before: None,
+        was_paused: false,
         parked_total: 0,
         rounds: 0,
         idle: idle_sender,
@@ -227,7 +230,7 @@ enum Finished {
     Asked {
         took: Duration,
         asked_at: Timestamp,
-        questions: Vec<(DocumentKey, u64, TargetKey)>,
+        questions: Vec<Bill>,
         result: Result<Vec<connectors::Finding>, connectors::Error>,
     },
 }
@@ -239,6 +242,12 @@ struct Shipment {
     target: TargetKey,
     attempt: u32,
     deadline: Timestamp,
+}
+
+impl Shipment {
+    fn bill(&self) -> Bill {
+        (self.key.clone(), self.version, self.target.clone())
+    }
 }
 
 struct Driver {
@@ -253,6 +262,9 @@ struct Driver {
     on_the_wire: HashSet<TargetKey>,
     /// After a whole request failed, the target is left alone until then.
     target_not_before: Option<Timestamp>,
+    /// Since when writes may leave: the start, or the end of the last pause.
+    at_work_since: Timestamp,
+    was_paused: bool,
     parked_total: i64,
     /// Rounds so far; with the scheme's name and the clock, the seed of the dice.
     rounds: u64,
@@ -276,6 +288,11 @@ impl Driver {
             let now = (self.parts.now)();
             self.queues.wake(now);
             self.target_not_before = self.target_not_before.filter(|at| *at > now);
+            let is_paused = self.is_paused();
+            if self.was_paused && !is_paused {
+                self.at_work_since = now;
+            }
+            self.was_paused = is_paused;
             // Looked at once a turn: cancelled between two looks, it would close every way out of the wait below.
             let takes = !stop.is_cancelled();
             if takes {
@@ -342,7 +359,7 @@ impl Driver {
     async fn round(&mut self, works: &[Work], cursor: Option<&Cursor>) -> Result<Settled, Error> {
         let now = (self.parts.now)();
         self.rounds += 1;
-        let moment = Moment { now, dice: self.dice(now) };
+        let moment = Moment { now, dice: self.dice(now), at_work_since: self.at_work_since };
         let began = Instant::now();
         let Parts { ledger, destination, rules, .. } = &self.parts;
         let mut settled = commit_round(ledger, destination, rules, moment, works, cursor).await?;
@@ -360,11 +377,11 @@ impl Driver {
                     self.queues.push(Errand::Ask { key, version, target }, not_before, now);
                 }
                 Action::Parked { version, code } => {
-                    self.queues.solo.remove(&(key, version));
+                    self.queues.bisection.forget(&key, version);
                     self.parts.watcher.parked(code);
                 }
                 Action::Finished { version } => {
-                    self.queues.solo.remove(&(key.clone(), version));
+                    self.queues.bisection.forget(&key, version);
                     let end = self.parts.ledger.subject(&key)?.and_then(|subject| {
                         match subject.version(version).map(|version| version.phase.clone()) {
                             Some(Phase::Done { end, .. }) => Some(end),

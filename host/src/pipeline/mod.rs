@@ -1,6 +1,7 @@
 //! Joins source, sandbox, ledger and target. [`step`] decides, [`driver`] does; between the two stands a commit.
 
 pub mod backfill;
+pub mod bisection;
 pub mod driver;
 pub mod gate;
 pub mod lane;

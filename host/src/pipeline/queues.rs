@@ -1,12 +1,14 @@
 //! What a scheme has still to do, held in memory. Everything here can be rebuilt from the ledger after a crash.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap, HashSet, VecDeque};
+use std::collections::{BinaryHeap, HashMap, VecDeque};
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
 use crate::model::{Digest, DocumentKey, TargetKey};
+
+use super::bisection::{Bill, Bisection};
 
 /// One thing to do for one version of one document.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -20,13 +22,13 @@ pub enum Errand {
 #[derive(Debug, Default)]
 pub struct Queues {
     pub transforms: VecDeque<(DocumentKey, u64, bool)>,
-    pub writes: VecDeque<(DocumentKey, u64, TargetKey)>,
-    pub asks: VecDeque<(DocumentKey, u64, TargetKey)>,
+    pub writes: VecDeque<Bill>,
+    pub asks: VecDeque<Bill>,
     waiting: BinaryHeap<Reverse<(Timestamp, u64, Errand)>>,
     /// Keeps errands of one instant in the order they came.
     sequence: u64,
-    /// Bills that must travel alone: their batch was refused as a whole.
-    pub solo: HashSet<(DocumentKey, u64)>,
+    /// Who travels with whom after a request was refused as a whole.
+    pub bisection: Bisection,
 }
 
 impl Queues {

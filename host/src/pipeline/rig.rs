@@ -125,11 +125,24 @@ fn carry_out(books: &Mutex<Books>, step: Step, jobs: &[Job], upsert: bool) {
 #[async_trait]
 impl Target for FakeTarget {
     fn capabilities(&self) -> Capabilities {
-        Capabilities { batch_limit: 10, updatable: true, askable: true, resend: Resend::Never }
+        Capabilities {
+            batch_limit: 64,
+            updatable: true,
+            askable: true,
+            resend: Resend::Never,
+            recognised_by: "key".into(),
+        }
     }
 
     fn key_of(&self, body: &str) -> Result<TargetKey, String> {
         TargetKey::new(body.split('|').next().unwrap_or_default()).map_err(|error| error.to_string())
+    }
+
+    fn check_change(&self, before: &str, after: &str) -> Result<(), String> {
+        match after.contains("frozen") {
+            true => Err(format!("{before} cannot become {after}")),
+            false => Ok(()),
+        }
     }
 
     async fn write(&self, step: Step, jobs: &[Job]) -> Result<Vec<Answer>, VendorError> {
@@ -310,6 +323,7 @@ impl Plan {
             settle: SETTLE,
             retry_base: Duration::from_millis(200),
             retry_cap: Duration::from_secs(30),
+            give_up_after: Duration::from_secs(86_400),
             deadline_tries: 3,
             target_askable: true,
             target_resend: Resend::Never,

@@ -16,6 +16,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+#[cfg(doc)]
+use crate::connectors::Target;
 use crate::connectors::{Answer, Difference, Failure, Finding, Resend, Step};
 use crate::fault::{Code, Fault};
 use crate::model::{Digest, DocumentKey, Reason, TargetKey};
@@ -41,6 +43,8 @@ pub struct Rules {
     /// First and longest wait of a retry; the wait doubles between, with full jitter.
     pub retry_base: Duration,
     pub retry_cap: Duration,
+    /// A bill that was sent and surely not written for this long parks.
+    pub give_up_after: Duration,
     /// Runs that may end at the wall clock before the document parks.
     pub deadline_tries: u32,
     pub target_askable: bool,
@@ -70,6 +74,8 @@ pub struct Moment {
     pub now: Timestamp,
     /// Any number; spreads retries.
     pub dice: u32,
+    /// Since when the scheme has been at work: its start or the end of its last pause. Nobody tried before that.
+    pub at_work_since: Timestamp,
 }
 
 /// What happened to a subject. Stored as its history.
@@ -86,6 +92,9 @@ pub enum Event {
     Answered { version: u64, target: TargetKey, attempt: u32, answer: Told },
     /// The attempt ended without an answer of the target's.
     Failed { version: u64, target: TargetKey, attempt: u32, fault: Fault, may_have_written: bool },
+    /// The attempt was refused together with those of `others` more bills, surely unwritten, and the target did not say
+    /// which of them it meant.
+    RefusedTogether { version: u64, target: TargetKey, attempt: u32, fault: Fault, others: usize },
     /// The target was asked, at `asked_at`, what it holds.
     Found { version: u64, target: TargetKey, asked_at: Timestamp, finding: Seen },
     /// The target was asked and did not say.
@@ -114,6 +123,9 @@ pub struct Emitted {
     pub body: Digest,
     /// Another source document that owns this target key.
     pub taken_by: Option<DocumentKey>,
+    /// What stands in the way of changing the bill that stands into this one; see [`Target::check_change`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub frozen: Option<String>,
 }
 
 /// [`Answer`] as it is stored.
@@ -260,6 +272,7 @@ pub fn step(subject: &Subject, event: &Event, moment: Moment, rules: &Rules) -> 
         Event::Failed { version, target, attempt, fault, may_have_written } => {
             run.failed(*version, target, *attempt, fault, *may_have_written);
         }
+        Event::RefusedTogether { version, target, attempt, .. } => run.refused_together(*version, target, *attempt),
         Event::Found { version, target, asked_at, finding } => run.found(*version, target, *asked_at, finding),
         Event::AskFailed { version, target, fault } => run.ask_failed(*version, target, fault),
         Event::Restarted => run.restarted(),

@@ -124,6 +124,9 @@ pub struct TargetWrite {
     /// told, and nothing but the same bytes is sent.
     #[serde(default)]
     pub doubts: u32,
+    /// When these bytes were first sent, or tried to be. A person's retry begins anew.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_tried_at: Option<Timestamp>,
     pub fate: Fate,
 }
 

@@ -27,12 +27,11 @@ pub enum Table {
     History = 7,
     /// Pages that could not be read, kept for a person.
     BadPages = 8,
-    /// Totals per scheme.
-    Totals = 9,
+    // 9 was meant for totals and never written; it is not to be used again.
 }
 
 impl Table {
-    pub const ALL: [Table; 10] = [
+    pub const ALL: [Table; 9] = [
         Table::Meta,
         Table::Subjects,
         Table::Bodies,
@@ -42,7 +41,6 @@ impl Table {
         Table::Open,
         Table::History,
         Table::BadPages,
-        Table::Totals,
     ];
 }
 

@@ -266,7 +266,7 @@ fn a_scan_goes_in_key_order_from_after_to_limit_within_its_prefix<S: Subject>() 
             batch.put(Table::History, numbered("b", number), number.to_string());
         }
         batch.put(Table::History, numbered("a", 9), "a9").put(Table::History, numbered("ba", 9), "ba9");
-        batch.put(Table::Totals, numbered("b", 3), "other table");
+        batch.put(Table::Cursors, numbered("b", 3), "other table");
     })
     .unwrap();
     let scan = |prefix: &Key, after: Option<&Key>, limit| -> Vec<String> {
@@ -440,7 +440,7 @@ fn no_increment_is_lost_among_many_tasks<S: Subject>() {
     for task in tasks {
         runtime.block_on(task).unwrap();
     }
-    let row = read(&*subject.store(), Table::Totals, "counter").unwrap();
+    let row = read(&*subject.store(), Table::Cursors, "counter").unwrap();
     assert_eq!(row.value, (TASKS * INCREMENTS).to_string());
     assert_eq!(row.revision, Revision(TASKS * INCREMENTS));
 }
@@ -448,7 +448,7 @@ fn no_increment_is_lost_among_many_tasks<S: Subject>() {
 async fn increment(store: Arc<dyn Store>, times: u64) {
     for _ in 0..times {
         loop {
-            let row = store.get(Table::Totals, &key("counter")).unwrap();
+            let row = store.get(Table::Cursors, &key("counter")).unwrap();
             let (expectation, count) = match &row {
                 None => (Expect::Absent, 0),
                 Some(row) => {
@@ -456,8 +456,8 @@ async fn increment(store: Arc<dyn Store>, times: u64) {
                 }
             };
             let next = batch(|batch| {
-                batch.expect(Table::Totals, key("counter"), expectation);
-                batch.put(Table::Totals, key("counter"), (count + 1).to_string());
+                batch.expect(Table::Cursors, key("counter"), expectation);
+                batch.put(Table::Cursors, key("counter"), (count + 1).to_string());
             });
             match store.commit(next).await {
                 Ok(_) => break,

@@ -31,7 +31,7 @@ enum Guess {
 }
 
 fn write() -> impl Strategy<Value = Write> {
-    let table = prop::sample::select(vec![Table::Subjects, Table::Bodies, Table::Totals]);
+    let table = prop::sample::select(vec![Table::Subjects, Table::Bodies, Table::Cursors]);
     let name = prop::sample::select(vec!["a", "b", "ab", "c"]);
     let length =
         prop::option::weighted(0.8, prop_oneof![8 => 0..200_usize, 1 => Just(64 << 10), 2 => 65_000..90_000_usize]);

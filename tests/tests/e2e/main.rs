@@ -4,6 +4,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod backups;
 mod balance;
 mod commands;
 mod guests;

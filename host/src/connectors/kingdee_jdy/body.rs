@@ -3,6 +3,7 @@
 use rust_decimal::Decimal;
 use serde_json::{Map, Value};
 
+use crate::connectors::text::decimal;
 use crate::model::TargetKey;
 
 use super::settings::NumberIn;
@@ -90,15 +91,6 @@ pub fn lines(head: &Map<String, Value>) -> Result<Option<(usize, Decimal)>, Stri
         sum = sum.checked_add(quantity).ok_or("the quantities add up to more than can be counted")?;
     }
     Ok(Some((lines.len(), sum)))
-}
-
-fn decimal(value: &Value) -> Option<Decimal> {
-    let text = match value {
-        Value::Number(number) => number.to_string(),
-        Value::String(text) => text.trim().to_owned(),
-        _ => return None,
-    };
-    text.parse().ok().or_else(|| Decimal::from_scientific(&text).ok())
 }
 
 #[cfg(test)]

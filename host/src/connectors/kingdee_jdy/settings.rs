@@ -218,6 +218,15 @@ pub enum NumberIn {
     Remark,
 }
 
+impl NumberIn {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            NumberIn::Billno => "billno",
+            NumberIn::Remark => "remark",
+        }
+    }
+}
+
 /// Whether the account gives a bill's number back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -175,12 +175,22 @@ fn saved_id(data: &Value) -> Option<String> {
 #[async_trait]
 impl Target for Bills {
     fn capabilities(&self) -> Capabilities {
+        let places: Vec<_> = self.options.number_in.iter().map(|place| place.as_str()).collect();
+        let places = places.join(" or ");
+        let recognised_by = match self.options.recognise {
+            Recognise::Number => {
+                let days = self.options.search_days;
+                format!("our number in {places}, looked for among the bills of {days} days around its date")
+            }
+            Recognise::None => format!("nothing: the account gives {places} not back"),
+        };
         Capabilities {
             batch_limit: 1,
             updatable: false,
             askable: self.options.recognise == Recognise::Number,
             // JDY gives every save a bill of its own: the same bytes twice are two bills.
             resend: Resend::Never,
+            recognised_by,
         }
     }
 

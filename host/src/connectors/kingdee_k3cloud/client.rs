@@ -8,12 +8,12 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::config::Secret;
+use crate::connectors::flight::{Fetched, Flight};
 use crate::connectors::http::{Line, Reply, Request};
 use crate::connectors::qimen::Loose;
 use crate::connectors::{Error, text};
 
 use super::errors::{Rejection, classify};
-use super::session::{Session, Ticket};
 use super::settings::{Account, Proof};
 use super::sign::{api_signature, app_signature, login_sign};
 use super::wire::{AUTH, FORM, Status, path_of};
@@ -27,6 +27,10 @@ pub enum Kind {
     Read,
     Write,
 }
+
+/// The site's session id, or why there is none. A wrong password is sent once, not once by every worker until the account
+/// locks.
+pub type Session = Flight<Secret>;
 
 #[derive(Debug, Clone)]
 pub struct Client {
@@ -67,7 +71,7 @@ impl Client {
             let reply = self.post(&service, &body, ticket.as_ref()).await?;
             let blank = |text: &str| {
                 let text = self.account.blank(text);
-                ticket.as_ref().map_or(text.clone(), |ticket| ticket.id.blank_in(&text))
+                ticket.as_ref().map_or(text.clone(), |ticket| ticket.value.blank_in(&text))
             };
             let detail = match classify(&reply, &blank) {
                 Ok(answer) => return Ok(answer),
@@ -79,7 +83,7 @@ impl Client {
                 let tolerance = self.line.limits().clock_tolerance_seconds;
                 return Err(reply.clock_error(tolerance).unwrap_or(Error::CredentialsRefused { detail }));
             };
-            self.session.invalidate(&ticket);
+            self.session.forget(&ticket);
             if kind == Kind::Write {
                 return Err(Error::SessionLost { detail, sent: true });
             }
@@ -90,11 +94,11 @@ impl Client {
         }
     }
 
-    async fn ticket(&self) -> Result<Option<Ticket>, Error> {
+    async fn ticket(&self) -> Result<Option<Fetched<Secret>>, Error> {
         if matches!(self.account.proof, Proof::Signature { .. }) {
             return Ok(None);
         }
-        match self.session.get(self.login()).await {
+        match self.session.get(|_| true, self.login()).await {
             Ok(ticket) => Ok(Some(ticket)),
             // Whatever became of the log-in, the call itself never left.
             Err(error) if error.may_have_written() => {
@@ -168,14 +172,14 @@ impl Client {
         })
     }
 
-    async fn post(&self, service: &str, body: &str, ticket: Option<&Ticket>) -> Result<Reply, Error> {
+    async fn post(&self, service: &str, body: &str, ticket: Option<&Fetched<Secret>>) -> Result<Reply, Error> {
         let host = || self.account.base_url.host_str().unwrap_or("").to_owned();
         let unsent = |detail: &str| Error::Unreachable { host: host(), detail: detail.into() };
         let url = self.account.base_url.join(&path_of(service)).map_err(|_| unsent("not an address"))?;
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"));
         if let Some(ticket) = ticket {
-            let id = ticket.id.expose();
+            let id = ticket.value.expose();
             for (name, value) in
                 [(HeaderName::from_static(SESSION_NAME), id.to_owned()), (COOKIE, format!("{SESSION_NAME}={id}"))]
             {

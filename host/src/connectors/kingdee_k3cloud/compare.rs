@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use rust_decimal::Decimal;
 use serde_json::Value;
 
+use crate::connectors::text::decimal;
 use crate::connectors::{Difference, Finding, Job};
 
 use super::answers::folded;
@@ -172,11 +173,6 @@ fn same(field: &str, intended: &Value, found: &Value) -> bool {
 fn day(text: &str) -> Option<jiff::civil::Date> {
     let day: jiff::civil::Date = text.get(..10)?.parse().ok()?;
     matches!(text.as_bytes().get(10), None | Some(b' ' | b'T')).then_some(day)
-}
-
-fn decimal(value: &Value) -> Option<Decimal> {
-    let text = text(value);
-    text.parse().ok().or_else(|| Decimal::from_scientific(&text).ok())
 }
 
 fn text(value: &Value) -> String {

@@ -12,7 +12,6 @@ mod body;
 mod client;
 mod compare;
 mod errors;
-mod session;
 mod settings;
 mod sign;
 mod target;

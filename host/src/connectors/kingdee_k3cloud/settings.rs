@@ -10,8 +10,7 @@ use crate::connectors::http::{Http, Line};
 use crate::connectors::limits::{Gate, Limits};
 use crate::connectors::settings::{SettingProblem, check_base_url, read};
 
-use super::client::Client;
-use super::session::Session;
+use super::client::{Client, Session};
 use super::sign::AppKey;
 
 /// The one operation this connector knows.

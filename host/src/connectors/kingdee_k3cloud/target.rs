@@ -258,7 +258,15 @@ fn to_json<T: Serialize>(value: &T) -> Result<String, Error> {
 #[async_trait]
 impl Target for Bills {
     fn capabilities(&self) -> Capabilities {
-        Capabilities { batch_limit: self.options.batch_size, updatable: true, askable: true, resend: Resend::Never }
+        let recognised_by =
+            format!("{} of form {}, asked with ExecuteBillQuery", self.options.key_field, self.options.form);
+        Capabilities {
+            batch_limit: self.options.batch_size,
+            updatable: true,
+            askable: true,
+            resend: Resend::Never,
+            recognised_by,
+        }
     }
 
     fn number_space(&self) -> Option<&str> {

@@ -9,6 +9,7 @@
 //! not spoken here.
 
 mod batches;
+mod change;
 mod errors;
 mod settings;
 mod source;

@@ -11,6 +11,7 @@ use crate::connectors::{Answer, Capabilities, Error, Failure, Finding, Job, Rese
 use crate::model::TargetKey;
 
 use super::batches::split;
+use super::change;
 use super::errors::refine;
 use super::settings::{Connection, PUSH, PushOptions};
 use super::source::probe;
@@ -80,13 +81,13 @@ impl Trades {
     }
 
     /// `began` is when the call did.
-    pub(super) async fn create(&self, jobs: &[Job], began: Instant) -> Result<Vec<Answer>, Error> {
+    pub(super) async fn push_all(&self, jobs: &[Job], began: Instant) -> Result<Vec<Answer>, Error> {
         let mut answers: Vec<Option<Answer>> = vec![None; jobs.len()];
         let (places, trades) = Self::prepare(jobs, &mut answers);
         let batches = split(&trades, self.options.batch_size);
         let is_one_request = batches.len() == 1 && trades.len() == jobs.len();
         let mut stopped: Option<Error> = None;
-        for batch in batches {
+        for (request, batch) in batches.into_iter().enumerate() {
             let members: Vec<_> = batch.members.iter().map(|at| &trades[*at]).collect();
             // What has not left by now would not be answered within the time that this call was given.
             if stopped.is_none() && began.elapsed() > self.longest_send {
@@ -94,15 +95,14 @@ impl Trades {
                 stopped = Some(Error::Throttled { wait: None, detail });
             }
             let answer = match &stopped {
-                Some(error) => Answer::Failed(Failure { fault: error.fault(), may_have_written: false }),
+                Some(error) => Answer::Failed(Failure { may_have_written: false, ..Failure::of(error, request) }),
                 None => match self.push(&members[0].shop_no, &members).await {
                     Ok(answer) => answer,
                     // Which trade is meant, the vendor does not say; where there is one, it is that one.
                     Err(Error::Refused { code, message }) if members.len() == 1 => refused(code, message),
                     Err(error) if is_one_request => return Err(error),
                     Err(error) => {
-                        let may_have_written = error.may_have_written();
-                        let answer = Answer::Failed(Failure { fault: error.fault(), may_have_written });
+                        let answer = Answer::Failed(Failure::of(&error, request));
                         // A refusal is about these trades. Anything else would meet the next request too.
                         if !matches!(error, Error::Refused { .. }) {
                             stopped = Some(error);
@@ -131,9 +131,22 @@ fn no_such(code: &str, message: &str) -> Error {
 impl Target for Trades {
     fn capabilities(&self) -> Capabilities {
         let resend = if self.options.resend_lost_writes { Resend::SafeUpsert } else { Resend::Never };
-        // Not updatable: quantities and prices cannot change after a push, and nothing tells beforehand whether a new
-        // version changes them.
-        Capabilities { batch_limit: self.options.batch_size, updatable: false, askable: false, resend }
+        Capabilities {
+            batch_limit: self.options.batch_size,
+            updatable: true,
+            askable: false,
+            resend,
+            recognised_by: "tid: a push of a tid that is there changes that trade, and never makes a second".into(),
+        }
+    }
+
+    /// Error 99 of the vendor's.
+    fn own_fields(&self) -> &[&'static str] {
+        &["buyer_nick"]
+    }
+
+    fn check_change(&self, before: &str, after: &str) -> Result<(), String> {
+        change::check(before, after)
     }
 
     fn key_of(&self, body: &str) -> Result<TargetKey, String> {
@@ -142,8 +155,8 @@ impl Target for Trades {
 
     async fn write(&self, step: Step, jobs: &[Job]) -> Result<Vec<Answer>, Error> {
         match step {
-            Step::Create => self.create(jobs, Instant::now()).await,
-            Step::Unaudit | Step::Update | Step::Submit | Step::Audit => {
+            Step::Create | Step::Update => self.push_all(jobs, Instant::now()).await,
+            Step::Unaudit | Step::Submit | Step::Audit => {
                 Err(no_such("no_such_step", "a trade is pushed, and that is all"))
             }
         }

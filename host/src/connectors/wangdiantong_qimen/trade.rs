@@ -60,6 +60,11 @@ impl<'a> Trade<'a> {
         Ok(Self { shop_no, tid, buyer_nick: head.buyer_nick.unwrap_or_default(), text: trade.get() })
     }
 
+    /// The trade as the module wrote it.
+    pub fn text(&self) -> &'a str {
+        self.text
+    }
+
     /// The trade's own text, in ASCII: some of the vendor's implementations count characters and others bytes, and
     /// escapes make the two the same. Everything else, numbers above all, stays as the module wrote it.
     pub fn push_ascii(&self, out: &mut String) {

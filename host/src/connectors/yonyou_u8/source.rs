@@ -7,7 +7,7 @@ use jiff::civil::Date;
 use jiff::{SignedDuration, Span as Days, Timestamp};
 
 use crate::connectors::http::Http;
-use crate::connectors::{Error, Page, PageSink, ReadSummary, Source, SourceDocument, Span};
+use crate::connectors::{Error, Page, PageSink, ReadSummary, SettingProblem, Source, SourceDocument, Span};
 use crate::model::Digest;
 
 use super::client::Client;
@@ -24,6 +24,8 @@ pub struct Saleouts {
     client: Client,
     options: Options,
     known: Known,
+    /// Documents count from this day on.
+    start_day: Date,
 }
 
 /// Why a pass over a day did not count.
@@ -46,7 +48,12 @@ struct Gathered {
 impl Saleouts {
     pub fn new(connection: &Connection, http: &Http, options: Options) -> Self {
         let known = Known::new(options.known_bills);
-        Self { client: connection.client(http), options, known }
+        Self { client: connection.client(http), options, known, start_day: Date::MIN }
+    }
+
+    /// Reads no day again from before that of `start_at`.
+    pub fn starting_at(self, start_at: Timestamp) -> Self {
+        Self { start_day: start_at.to_zoned(self.options.zone.clone()).date(), ..self }
     }
 
     async fn list(&self, day: Date, page_index: u64, page_size: u32) -> Result<SaleoutPage, Error> {
@@ -203,6 +210,9 @@ impl Saleouts {
         // A window that ends at midnight has nothing of the day that begins there.
         let last = day(end.checked_sub(SignedDuration::from_nanos(1)).ok()?);
         let first = day(start).checked_sub(Days::new().days(self.options.reread_days)).ok()?;
+        // What is read once more never reaches behind the scheme's beginning; a window that somebody wants from before it
+        // is read all the same.
+        let first = first.max(self.start_day.min(day(start)));
         let first = self.options.first_day.map_or(first, |floor| floor.max(first));
         (start < end && first <= last).then_some((first, last))
     }
@@ -267,6 +277,19 @@ impl Source for Saleouts {
         let begin = day.to_zoned(self.options.zone.clone()).ok()?.timestamp();
         let over = day.tomorrow().ok()?.to_zoned(self.options.zone.clone()).ok()?.timestamp();
         Some(begin < end && over > start)
+    }
+
+    fn warnings(&self) -> Vec<SettingProblem> {
+        let late = self.options.first_day.filter(|day| self.start_day > Date::MIN && *day > self.start_day);
+        let warning = |day| {
+            let message = format!(
+                "is later than {}, the day of start_at: what was audited between is never read",
+                self.start_day
+            );
+            let remedy = format!("take it out, for the scheme reads nothing from before start_at, or start at {day}");
+            SettingProblem::new("source.first_day", message, remedy)
+        };
+        late.map(warning).into_iter().collect()
     }
 
     async fn probe(&self) -> Result<(), Error> {

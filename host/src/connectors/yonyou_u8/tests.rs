@@ -222,6 +222,36 @@ async fn a_window_becomes_whole_days_with_the_last_three_once_more() {
 }
 
 #[tokio::test]
+async fn nothing_is_read_again_from_before_the_schemes_beginning() {
+    let days = async |start_at: &str, options: &str| -> Vec<String> {
+        let stub = Stub::start(|number, seen| serve(number, seen, 0)).await;
+        let source = source(&stub, options).starting_at(start_at.parse().unwrap());
+        source.read(&poll(), &mut Pages::default()).await.unwrap();
+        let lists: Vec<_> = stub.seen().into_iter().filter(|seen| what(seen).contains("list")).collect();
+        lists.iter().map(|seen| query(seen)["auditdate_begin"].clone()).collect()
+    };
+    assert_eq!(days("2026-11-18T16:00:00Z", "").await, ["2026-11-19", "2026-11-20"], "19 November begins in China");
+    assert_eq!(days("2026-11-18T15:59:59Z", "").await, ["2026-11-18", "2026-11-19", "2026-11-20"]);
+    assert_eq!(days("2026-11-01T00:00:00Z", "").await.len(), 4, "three days and today");
+    // Whoever asks for a window from before the beginning gets it, and nothing before it.
+    assert_eq!(days("2026-12-01T00:00:00Z", "").await, ["2026-11-20"]);
+    assert_eq!(days("2026-11-18T16:00:00Z", "first_day = \"2026-11-20\"").await, ["2026-11-20"]);
+}
+
+#[tokio::test]
+async fn a_first_day_behind_the_schemes_beginning_is_warned_of() {
+    let stub = Stub::start(|number, seen| serve(number, seen, 0)).await;
+    let warnings = |first_day: &str, start_at: &str| {
+        let options = format!("first_day = \"{first_day}\"");
+        let warnings = source(&stub, &options).starting_at(start_at.parse().unwrap()).warnings();
+        warnings.into_iter().map(|warning| warning.path).collect::<Vec<_>>()
+    };
+    assert_eq!(warnings("2026-11-20", "2026-11-18T16:00:00Z"), ["source.first_day"]);
+    assert!(warnings("2026-11-19", "2026-11-18T16:00:00Z").is_empty());
+    assert!(source(&stub, "first_day = \"2026-11-20\"").warnings().is_empty(), "nobody said when it begins");
+}
+
+#[tokio::test]
 async fn a_known_bill_is_not_fetched_again_and_a_changed_one_is() {
     let changed = Arc::new(AtomicUsize::new(0));
     let flag = changed.clone();

@@ -1,19 +1,22 @@
 //! What comes back: verdicts, answers and findings, turned into events.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::connectors;
-use crate::fault::{Code, Disposition, Fault};
+use crate::connectors::{self, Answer, Failure};
+use crate::fault::{Class, Code, Disposition, Fault};
 use crate::model::{Digest, DocumentKey, Outcome};
 use crate::telemetry::mask_text;
 
+use super::super::bisection::Bill;
 use super::super::gate::{Pause, Scope};
 use super::super::ledger::Error;
 use super::super::round::Work;
 use super::super::step::{Emitted, Event, Sabotage, Verdict};
+use super::super::subject::Held;
 use super::super::transformer::Ran;
 use super::super::watch::Stage;
 use super::{Driver, Finished, Parts, ROUND_LIMIT, Shipment};
@@ -26,7 +29,7 @@ impl Driver {
         let mut taken = 0;
         while let Some(finished) = next {
             match finished {
-                Ok(finished) => self.digest(finished, &mut works, &mut pauses),
+                Ok(finished) => self.digest(finished, &mut works, &mut pauses)?,
                 // A panic in a task of ours is our defect. Its documents are unfinished in the ledger, and a restart
                 // takes them up again; until then the scheme stops, loudly.
                 Err(error) => {
@@ -52,7 +55,12 @@ impl Driver {
         Ok(())
     }
 
-    pub(super) fn digest(&mut self, finished: Finished, works: &mut Vec<Work>, pauses: &mut Vec<(Scope, Fault)>) {
+    pub(super) fn digest(
+        &mut self,
+        finished: Finished,
+        works: &mut Vec<Work>,
+        pauses: &mut Vec<(Scope, Fault)>,
+    ) -> Result<(), Error> {
         match finished {
             Finished::Transformed { took, results, left } => {
                 self.transforms_running -= 1;
@@ -61,7 +69,7 @@ impl Driver {
                 }
                 self.parts.watcher.stage(Stage::Transform, took);
                 for (key, version, ran) in results {
-                    works.push(self.transformed(key, version, ran, pauses));
+                    works.push(self.transformed(key, version, ran, pauses)?);
                 }
             }
             Finished::Wrote { took, shipments, result } => {
@@ -89,9 +97,10 @@ impl Driver {
                     Err(error) => {
                         let mut fault = error.fault();
                         self.vendor_fault(&fault, pauses);
-                        // As with writes: one question can make the target refuse all that were put with it.
+                        // One question can make the target refuse all that were put with it. A question writes nothing, and
+                        // waits longer each time: each is asked alone at once.
                         if fault.disposition == Disposition::Park && questions.len() > 1 {
-                            self.queues.solo.extend(questions.iter().map(|(key, version, _)| (key.clone(), *version)));
+                            self.queues.bisection.scatter(&questions);
                             fault.disposition = Disposition::Retry { after_ms: None };
                         }
                         works.extend(questions.into_iter().map(|(key, version, target)| {
@@ -101,6 +110,7 @@ impl Driver {
                 }
             }
         }
+        Ok(())
     }
 
     pub(super) fn transformed(
@@ -109,13 +119,14 @@ impl Driver {
         version: u64,
         ran: Ran,
         pauses: &mut Vec<(Scope, Fault)>,
-    ) -> Work {
+    ) -> Result<Work, Error> {
         self.parts.watcher.fuel(ran.fuel);
         let mut bodies = Vec::new();
         let verdict = match ran.verdict {
             Ok(Outcome::Skip(reason)) => Verdict::Skip(reason),
             Ok(Outcome::Reject(reason)) => Verdict::Reject(reason),
             Ok(Outcome::Emit(documents)) => {
+                let subject = self.parts.ledger.subject(&key)?.unwrap_or_default();
                 let mut emitted = Vec::new();
                 let mut mismatch = None;
                 for document in documents {
@@ -127,8 +138,9 @@ impl Driver {
                     let digest = Digest::of(&document.body);
                     let body: Arc<str> = document.body.into();
                     self.bodies.keep(digest, body.clone());
-                    bodies.push((digest, body));
-                    emitted.push(Emitted { key: document.key, body: digest, taken_by: None });
+                    bodies.push((digest, body.clone()));
+                    let frozen = self.frozen(subject.targets.get(&document.key), &body)?;
+                    emitted.push(Emitted { key: document.key, body: digest, taken_by: None, frozen });
                 }
                 match mismatch {
                     Some(problem) => Verdict::Fault(Fault::park(Code::TargetKeyMismatch, problem)),
@@ -150,7 +162,15 @@ impl Driver {
         };
         let module = self.parts.transformer.module();
         let event = Event::Transformed { version, module, fuel: ran.fuel, verdict };
-        Work { key, event, logs: ran.logs, bodies }
+        Ok(Work { key, event, logs: ran.logs, bodies })
+    }
+
+    /// What stands in the way of changing what stands under the key into `body`.
+    fn frozen(&self, held: Option<&Held>, body: &str) -> Result<Option<String>, Error> {
+        let Some(standing) = held.and_then(|held| held.body).filter(|standing| *standing != Digest::of(body)) else {
+            return Ok(None);
+        };
+        Ok(self.parts.target.check_change(&self.body(&standing)?, body).err())
     }
 
     pub(super) fn wrote(
@@ -166,47 +186,60 @@ impl Driver {
                 Work::new(one.key.clone(), Event::Dispatched { version, target, deadline })
             }));
         }
-        let error = match result {
-            Ok(answers) => {
+        let answers = match result {
+            Ok(mut answers) => {
                 // A job without an answer is a job that the answer does not mention.
-                let answers = answers.into_iter().chain(std::iter::repeat(connectors::Answer::Unmentioned));
-                let alone = shipments.len() == 1;
-                let mut told = Vec::new();
-                works.extend(shipments.into_iter().zip(answers).map(|(one, answer)| {
-                    let Shipment { key, version, target, attempt, .. } = one;
-                    let connectors::Failure { mut fault, may_have_written } = match answer.try_into() {
-                        Ok(answer) => return Work::new(key, Event::Answered { version, target, attempt, answer }),
-                        Err(failure) => failure,
-                    };
-                    // Several jobs of one failed request bring the same fault.
-                    if !told.contains(&fault) {
-                        tracing::warn!(scheme = %self.parts.scheme, code = %fault.code, "part of a write failed: {fault}");
-                        self.vendor_fault(&fault, pauses);
-                        told.push(fault.clone());
-                    }
-                    if fault.disposition == Disposition::Park && !alone {
-                        self.queues.solo.insert((key.clone(), version));
-                        fault.disposition = Disposition::Retry { after_ms: None };
-                    }
-                    Work::new(key, Event::Failed { version, target, attempt, fault, may_have_written })
-                }));
-                return;
+                answers.resize(shipments.len(), Answer::Unmentioned);
+                answers
             }
-            Err(error) => error,
+            Err(error) => vec![Answer::Failed(Failure::of(&error, 0)); shipments.len()],
         };
-        let may_have_written = error.may_have_written();
-        let mut fault = error.fault();
-        self.vendor_fault(&fault, pauses);
-        let words = mask_text(&fault.to_string());
-        tracing::warn!(scheme = %self.parts.scheme, code = %fault.code, may_have_written, "a write failed: {words}");
-        // One bad bill can make a target refuse all that travelled with it: send each alone before blaming any.
-        if fault.disposition == Disposition::Park && shipments.len() > 1 {
-            self.queues.solo.extend(shipments.iter().map(|one| (one.key.clone(), one.version)));
-            fault.disposition = Disposition::Retry { after_ms: None };
-        }
-        works.extend(shipments.into_iter().map(|one| {
+        let mut told = Vec::new();
+        let mut refused: BTreeMap<usize, Vec<(Shipment, Fault)>> = BTreeMap::new();
+        for (one, answer) in shipments.into_iter().zip(answers) {
+            let Failure { fault, may_have_written, request } = match answer.try_into() {
+                Ok(answer) => {
+                    self.queues.bisection.clear(&one.bill());
+                    let Shipment { key, version, target, attempt, .. } = one;
+                    works.push(Work::new(key, Event::Answered { version, target, attempt, answer }));
+                    continue;
+                }
+                Err(failure) => failure,
+            };
+            // Several jobs of one failed request bring the same fault.
+            if !told.contains(&fault) {
+                let words = mask_text(&fault.to_string());
+                tracing::warn!(scheme = %self.parts.scheme, code = %fault.code, may_have_written, "a write failed: {words}");
+                self.vendor_fault(&fault, pauses);
+                told.push(fault.clone());
+            }
+            if !may_have_written && fault.disposition == Disposition::Park && fault.class() == Class::TargetRefused {
+                refused.entry(request).or_default().push((one, fault));
+                continue;
+            }
             let Shipment { key, version, target, attempt, .. } = one;
-            Work::new(key, Event::Failed { version, target, attempt, fault: fault.clone(), may_have_written })
+            works.push(Work::new(key, Event::Failed { version, target, attempt, fault, may_have_written }));
+        }
+        for together in refused.into_values() {
+            self.refused(together, works);
+        }
+    }
+
+    /// A request was refused without a word on which of its bills it was. One bad bill can make a target refuse all that
+    /// travelled with it: they are sent again by halves, until whoever is refused is alone.
+    fn refused(&mut self, together: Vec<(Shipment, Fault)>, works: &mut Vec<Work>) {
+        let bills: Vec<Bill> = together.iter().map(|(one, _)| one.bill()).collect();
+        let others = bills.len() - 1;
+        if others > 0 {
+            self.queues.bisection.halve(&bills);
+        }
+        works.extend(together.into_iter().map(|(one, fault)| {
+            let Shipment { key, version, target, attempt, .. } = one;
+            let event = match others {
+                0 => Event::Failed { version, target, attempt, fault, may_have_written: false },
+                _ => Event::RefusedTogether { version, target, attempt, fault, others },
+            };
+            Work::new(key, event)
         }));
     }
 

@@ -7,8 +7,9 @@ use jiff::Timestamp;
 
 use crate::connectors::{Job, Step};
 use crate::fault::{Code, Disposition, Fault};
-use crate::model::{Digest, Document, DocumentKey, TargetKey};
+use crate::model::{Digest, Document, TargetKey};
 
+use super::super::bisection::Bill;
 use super::super::gate::Permit;
 use super::super::ledger::Error;
 use super::super::queues::Errand;
@@ -17,9 +18,6 @@ use super::super::step::{Action, Event, Sabotage};
 use super::super::subject::{Fate, Phase, Subject, TargetWrite};
 use super::super::transformer::{Ran, Task};
 use super::{Driver, Finished, Parts, Shipment};
-
-/// A bill that may be sent: whose, of which version, under which key.
-type Picked = (DocumentKey, u64, TargetKey);
 
 impl Driver {
     /// Starts whatever may start.
@@ -95,10 +93,17 @@ impl Driver {
         if self.queues.asks.is_empty() || self.target_not_before.is_some_and(|at| at > now) || self.is_paused() {
             return Ok(false);
         }
-        let (mut questions, mut jobs) = (Vec::new(), Vec::new());
+        let (mut questions, mut jobs): (Vec<Bill>, Vec<Job>) = (Vec::new(), Vec::new());
+        let mut shared = None;
         // As many keys as one question can carry within the length of a request line that every server takes.
         while jobs.len() < 50 {
-            let Some((key, version, target)) = self.queues.asks.pop_front() else { break };
+            let Some(bill) = self.queues.asks.pop_front() else { break };
+            let part = self.queues.bisection.part_of(&bill);
+            if shared.is_some_and(|shared| shared != part) {
+                self.queues.asks.push_front(bill);
+                break;
+            }
+            let (key, version, target) = bill;
             let subject = self.parts.ledger.subject(&key)?;
             let Some(write) = subject.as_ref().and_then(|subject| find_write(subject, version, &target)) else {
                 continue;
@@ -106,17 +111,10 @@ impl Driver {
             if !matches!(write.fate, Fate::Asking { .. }) || questions.iter().any(|(_, _, asked)| *asked == target) {
                 continue;
             }
-            let solo = self.queues.solo.contains(&(key.clone(), version));
-            if solo && !jobs.is_empty() {
-                self.queues.asks.push_front((key, version, target));
-                break;
-            }
             let id = subject.as_ref().and_then(|subject| subject.targets.get(&target)).and_then(|held| held.id.clone());
             jobs.push(Job { key: target.clone(), body: self.body(&write.body)?.to_string(), id });
             questions.push((key, version, target));
-            if solo {
-                break;
-            }
+            shared = Some(part);
         }
         if jobs.is_empty() {
             return Ok(false);
@@ -194,14 +192,22 @@ impl Driver {
         Ok(true)
     }
 
-    /// Bills that may share one request: one step, distinct target keys, none of them already under way.
-    pub(super) fn pick_writes(&mut self, limit: usize) -> Result<Option<(Step, Vec<Picked>)>, Error> {
+    /// Bills that may share one request: one step, distinct target keys, none of them already under way; and of what was
+    /// refused together, one part.
+    pub(super) fn pick_writes(&mut self, limit: usize) -> Result<Option<(Step, Vec<Bill>)>, Error> {
         let now = (self.parts.now)();
-        let mut step = None;
-        let mut picked: Vec<Picked> = Vec::new();
+        let mut shared = None;
+        let mut picked: Vec<Bill> = Vec::new();
         let mut left = Vec::new();
-        while picked.len() < limit {
-            let Some((key, version, target)) = self.queues.writes.pop_front() else { break };
+        // Looking further than a few requests ahead costs more than it finds.
+        while picked.len() < limit && left.len() <= limit * 4 {
+            let Some(bill) = self.queues.writes.pop_front() else { break };
+            let part = self.queues.bisection.part_of(&bill);
+            if shared.is_some_and(|(_, shared)| shared != part) {
+                left.push(bill);
+                continue;
+            }
+            let (key, version, target) = bill;
             let Some(subject) = self.parts.ledger.subject(&key)? else { continue };
             let Some(write) = find_write(&subject, version, &target) else { continue };
             if let Fate::Resend { settled_at } = write.fate
@@ -215,25 +221,21 @@ impl Driver {
             }
             let busy = self.on_the_wire.contains(&target) || picked.iter().any(|(_, _, other)| *other == target);
             // In doubt, alone: the answer is then about this bill and nothing else.
-            let solo = write.doubts > 0 || self.queues.solo.contains(&(key.clone(), version));
-            if busy || step.is_some_and(|step| step != write.step) || (solo && !picked.is_empty()) {
+            let in_doubt = write.doubts > 0;
+            if busy || shared.is_some_and(|(step, _)| step != write.step) || (in_doubt && !picked.is_empty()) {
                 left.push((key, version, target));
-                // Looking further than a few requests ahead costs more than it finds.
-                if left.len() > limit * 4 {
-                    break;
-                }
                 continue;
             }
-            step = Some(write.step);
+            shared = Some((write.step, part));
             picked.push((key, version, target));
-            if solo {
+            if in_doubt {
                 break;
             }
         }
         for item in left.into_iter().rev() {
             self.queues.writes.push_front(item);
         }
-        Ok(step.filter(|_| !picked.is_empty()).map(|step| (step, picked)))
+        Ok(shared.map(|(step, _)| (step, picked)))
     }
 }
 

@@ -20,9 +20,10 @@ async fn emit_into(ledger: &Ledger, key: &DocumentKey, bill: &str, form: Option<
     let plan = Plan::new();
     let operation = OperationName::new("BatchSave").unwrap();
     let destination = Destination { connection: target_connection(), operation, number_space: form.map(str::to_owned) };
-    let moment = Moment { now: (plan.now)(), dice: 0 };
+    let now = (plan.now)();
+    let moment = Moment { now, dice: 0, at_work_since: now };
     let digest = Digest::of("body");
-    let emitted = vec![Emitted { key: TargetKey::new(bill).unwrap(), body: digest, taken_by: None }];
+    let emitted = vec![Emitted { key: TargetKey::new(bill).unwrap(), body: digest, taken_by: None, frozen: None }];
     let verdict = Verdict::Emit(emitted);
     let works = [
         Work::new(key.clone(), Event::Received { body: digest, cancelled: false, fault: None }),

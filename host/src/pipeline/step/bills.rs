@@ -9,7 +9,7 @@ use crate::fault::{Code, Disposition, Fault};
 use crate::model::TargetKey;
 
 use super::super::subject::{Existence, Fate, Held, Phase, TargetWrite};
-use super::{ASK_REFUSALS_LIMIT, Action, DISPUTES_LIMIT, DOUBTS_LIMIT, Run, Sabotage, Seen, Told, later};
+use super::{ASK_REFUSALS_LIMIT, Action, DISPUTES_LIMIT, DOUBTS_LIMIT, Moment, Run, Sabotage, Seen, Told, later};
 
 impl Run<'_> {
     pub(super) fn dispatched(&mut self, number: u64, target: &TargetKey, deadline: Timestamp) {
@@ -20,6 +20,7 @@ impl Run<'_> {
             return;
         }
         write.attempt += 1;
+        write.first_tried_at.get_or_insert(now);
         write.fate = Fate::Intended { deadline };
         let (step, body, attempt) = (write.step, write.body, write.attempt);
         let held = self.subject.targets.entry(target.clone()).or_default();
@@ -78,7 +79,7 @@ impl Run<'_> {
                     self.keep(target, Existence::No, None);
                 }
                 let fault = Fault::park(Code::TargetRefused, format!("{message} ({code})"));
-                self.stop(number, target, refused_at(step, fault));
+                self.stop(number, target, self.refused_at(step, fault));
             }
             Told::Unmentioned => self.unknown(number, target, deadline),
         }
@@ -104,11 +105,22 @@ impl Run<'_> {
         }
         match fault.disposition {
             Disposition::Park if in_doubt => self.stop(number, target, refused_in_doubt(&fault.message)),
-            Disposition::Park => self.stop(number, target, refused_at(step, fault.clone())),
-            Disposition::Retry { after_ms } => {
-                let not_before = Some(self.after(attempt, after_ms));
-                self.ready(number, target, not_before);
-            }
+            Disposition::Park => self.stop(number, target, self.refused_at(step, fault.clone())),
+            Disposition::Retry { after_ms } => match self.tried_too_long(number, target) {
+                None => {
+                    let not_before = Some(self.after(attempt, after_ms));
+                    self.ready(number, target, not_before);
+                }
+                Some(tried) => {
+                    let words = format!("tried for {} s without success; at last: {fault}", tried.as_secs());
+                    // What an earlier sending may have written is not unwritten because the later ones did nothing.
+                    let fault = match in_doubt {
+                        true => lost_before(&format!("the next ones were {words}")),
+                        false => self.refused_at(step, Fault::park(Code::GaveUp, words)),
+                    };
+                    self.stop(number, target, fault);
+                }
+            },
             // The driver pauses the connection or the scheme; the bill waits, ready, for the resume.
             Disposition::Verify
             | Disposition::PauseConnection
@@ -119,6 +131,15 @@ impl Run<'_> {
                 self.ready(number, target, not_before);
             }
         }
+    }
+
+    /// Nothing was written and nobody is blamed yet: the bill goes again, in smaller company.
+    pub(super) fn refused_together(&mut self, number: u64, target: &TargetKey, attempt: u32) {
+        let Some((_, step)) = self.intended(number, target, attempt) else { return };
+        if step == Step::Create && !self.is_in_doubt(number, target) {
+            self.keep(target, Existence::No, None);
+        }
+        self.ready(number, target, None);
     }
 
     pub(super) fn found(&mut self, number: u64, target: &TargetKey, asked_at: Timestamp, seen: &Seen) {
@@ -276,7 +297,8 @@ impl Run<'_> {
         let Some(write) = self.write_mut(number, target) else { return };
         let body = write.body;
         match next {
-            Some(next) => write.step = next,
+            // A step forward: the next one has its own time.
+            Some(next) => (write.step, write.first_tried_at) = (next, None),
             None => write.fate = Fate::Written,
         }
         self.keep(target, Existence::Yes, id);
@@ -382,6 +404,27 @@ impl Run<'_> {
         }
     }
 
+    /// How long these bytes have been tried, where that is longer than the scheme wants.
+    fn tried_too_long(&mut self, number: u64, target: &TargetKey) -> Option<Duration> {
+        let Moment { now, at_work_since, .. } = self.moment;
+        let since = self.write_mut(number, target)?.first_tried_at?.max(at_work_since);
+        let tried = Duration::try_from(now.duration_since(since)).ok()?;
+        (tried >= self.rules.give_up_after).then_some(tried)
+    }
+
+    /// A refusal past the first step leaves a bill behind that is not in its final state.
+    fn refused_at(&self, step: Step, fault: Fault) -> Fault {
+        match step {
+            Step::Create | Step::Unaudit => fault,
+            // Nothing was taken off before the update: what stood before stands as it did.
+            Step::Update if !self.rules.target_askable => fault,
+            Step::Update | Step::Submit | Step::Audit => {
+                let message = format!("refused at {step:?}: {}", fault.message);
+                Fault { code: Code::LeftUnaudited, message, ..fault }
+            }
+        }
+    }
+
     /// When to try again: the other side's own wait, or full jitter under a doubling ceiling.
     pub(super) fn after(&self, tries: u32, asked_ms: Option<u64>) -> Timestamp {
         let base = u64::try_from(self.rules.retry_base.as_millis()).unwrap_or(u64::MAX).max(1);
@@ -394,17 +437,9 @@ impl Run<'_> {
 
 /// A refusal says that this sending did nothing, and nothing of the one before it that was lost.
 fn refused_in_doubt(words: &str) -> Fault {
-    let message = format!("an earlier sending of the same bytes was lost, and now the target refuses them: {words}");
-    Fault::park(Code::WriteUnknown, message)
+    lost_before(&format!("now the target refuses them: {words}"))
 }
 
-/// A refusal past the first step leaves a bill behind that is not in its final state.
-fn refused_at(step: Step, fault: Fault) -> Fault {
-    match step {
-        Step::Create | Step::Unaudit => fault,
-        Step::Update | Step::Submit | Step::Audit => {
-            let message = format!("refused at {step:?}: {}", fault.message);
-            Fault { code: Code::LeftUnaudited, message, ..fault }
-        }
-    }
+fn lost_before(words: &str) -> Fault {
+    Fault::park(Code::WriteUnknown, format!("an earlier sending of the same bytes was lost, and {words}"))
 }

@@ -119,6 +119,8 @@ impl Run<'_> {
             self.park(number, Fault::park(code, "the module emitted no bill, or one key twice"), Vec::new());
             return;
         }
+        let frozen: Vec<(TargetKey, String)> =
+            emitted.iter().filter_map(|one| Some((one.key.clone(), one.frozen.clone()?))).collect();
         let mut writes: Vec<TargetWrite> = emitted.into_iter().map(fresh_write).collect();
         if standing.is_empty() {
             for write in &writes {
@@ -160,6 +162,11 @@ impl Run<'_> {
             OnChange::Park => self.park(number, changed_after_write("the scheme says to ask a person"), writes),
             OnChange::Update if !self.rules.target_updatable => {
                 self.park(number, changed_after_write("this target cannot change what is written"), writes);
+            }
+            OnChange::Update if !frozen.is_empty() => {
+                let words: Vec<String> = frozen.iter().map(|(key, words)| format!("{key}: {words}")).collect();
+                let message = format!("the target cannot change a written bill in this way: {}", words.join("; "));
+                self.park(number, Fault::park(Code::ChangeImpossible, message), writes);
             }
             OnChange::Update => {
                 for write in &mut writes {
@@ -252,6 +259,7 @@ impl Run<'_> {
             return Err(Refusal::Outdated(newer.number));
         }
         let askable = self.rules.target_askable;
+        writes.iter_mut().for_each(|write| write.first_tried_at = None);
         match mode {
             RetryMode::Plain if code == Code::WriteUnknown => return Err(Refusal::Unknown(number)),
             // To send the same bytes again is all the asking that such a target allows.
@@ -405,6 +413,7 @@ fn fresh_write(emitted: Emitted) -> TargetWrite {
         disputes: 0,
         verified: false,
         doubts: 0,
+        first_tried_at: None,
         fate: Fate::Ready,
     }
 }

@@ -74,6 +74,8 @@ struct World {
     rules: Rules,
     /// Milliseconds since the beginning.
     now_ms: u64,
+    /// When the engine was started last.
+    up_since_ms: u64,
     records: Vec<Record>,
     subjects: Vec<Subject>,
     /// Due time and arrival, then what is due.
@@ -118,6 +120,8 @@ impl World {
             on_change,
             settle: Duration::from_millis(SETTLE_MS),
             retry_cap: Duration::from_secs(2),
+            // Short enough that some bills are given up while there is trouble.
+            give_up_after: Duration::from_millis(if seed % 3 == 1 { 500 } else { 3_600_000 }),
             target_askable: !chance.one_in(5),
             sabotage,
             ..rules()
@@ -136,6 +140,7 @@ impl World {
             unique,
             upsert: false,
             now_ms: 0,
+            up_since_ms: 0,
             records,
             subjects: vec![Subject::default(); DOCUMENTS],
             agenda: BTreeMap::new(),
@@ -219,6 +224,7 @@ impl World {
     /// What is committed stays; what was on its way to us is lost; what the target had taken in, it carries out.
     fn crash(&mut self) -> Result<(), String> {
         self.story.push(format!("{} ms: crash", self.now_ms));
+        self.up_since_ms = self.now_ms;
         self.agenda.retain(|_, errand| matches!(errand, Errand::Commit { .. }));
         for document in 0..DOCUMENTS {
             if self.subjects[document].has_work() {
@@ -271,7 +277,8 @@ impl World {
 
     fn take(&mut self, document: usize, event: &Event) -> Result<(), String> {
         self.story.push(format!("{} ms: {document} {event:?}", self.now_ms));
-        let moment = Moment { now: at(self.now_ms), dice: self.chance.next() as u32 };
+        let moment =
+            Moment { now: at(self.now_ms), dice: self.chance.next() as u32, at_work_since: at(self.up_since_ms) };
         let Ok(stepped) = step(&self.subjects[document], event, moment, &self.rules) else { return Ok(()) };
         // A sabotaged rule breaks invariants before it does harm; what is to be seen here is the harm.
         if self.rules.sabotage == Sabotage::None {
@@ -331,6 +338,7 @@ impl World {
                         key: bill_key(document, bill),
                         body: bill_body(document, revision, bill),
                         taken_by: None,
+                        frozen: None,
                     })
                     .collect(),
             ),
@@ -376,7 +384,14 @@ impl World {
             3 => lost(),
             4 => failed(Fault::retry(Code::VendorUnreachable, None, "no connection"), false),
             5 => answer(Told::Refused { code: "7".into(), message: "no".into(), saved: None }),
-            6 => failed(Fault::park(Code::TargetRefused, "all of it"), false),
+            6 => {
+                let fault = Fault::park(Code::TargetRefused, "all of it");
+                let others = self.chance.below(3) as usize;
+                match others {
+                    0 => failed(fault, false),
+                    _ => Event::RefusedTogether { version: number, target: key.clone(), attempt, fault, others },
+                }
+            }
             7 if step == Step::Create || step == Step::Update => {
                 let id = self.carry_out(&target, step, body, revision)?;
                 self.audit(&target, false);

@@ -161,9 +161,21 @@ async fn a_refused_request_does_not_keep_the_next_one_back() {
     let answers = write(&target(&stub, "", ""), &jobs).await.unwrap();
     assert_eq!([&answers[1], &answers[3]], [&done(), &done()]);
     for answer in [&answers[0], &answers[2]] {
-        let Answer::Failed(Failure { fault, may_have_written: false }) = answer else { panic!("{answers:?}") };
+        let Answer::Failed(Failure { fault, may_have_written: false, .. }) = answer else { panic!("{answers:?}") };
         assert_eq!((fault.code, fault.disposition), (Code::TargetRefused, Disposition::Park));
     }
+}
+
+#[tokio::test]
+async fn trades_that_were_refused_together_are_told_from_those_of_another_refused_request() {
+    let stub = Stub::start(|_, _| answer(200, REFUSAL)).await;
+    let jobs = [job_in("A", "A1", "x"), job_in("B", "B1", "x"), job_in("A", "A2", "x"), job_in("B", "B2", "x")];
+    let answers = write(&target(&stub, "", ""), &jobs).await.unwrap();
+    let request = |answer: &Answer| match answer {
+        Answer::Failed(failure) => failure.request,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(answers.iter().map(request).collect::<Vec<_>>(), [0, 1, 0, 1]);
 }
 
 #[tokio::test]
@@ -192,9 +204,9 @@ async fn no_request_leaves_that_could_end_after_the_calls_deadline() {
     let stub = Stub::start(|_, seen| accepts(seen)).await;
     let target = target(&stub, "", "timeout_ms = 1000, queue_timeout_ms = 0");
     let began = tokio::time::Instant::now() - std::time::Duration::from_millis(1_001);
-    let answers = target.create(&[job_in("A", "A1", "x"), job_in("B", "B1", "x")], began).await.unwrap();
+    let answers = target.push_all(&[job_in("A", "A1", "x"), job_in("B", "B1", "x")], began).await.unwrap();
     for answer in &answers {
-        let Answer::Failed(Failure { fault, may_have_written: false }) = answer else { panic!("{answers:?}") };
+        let Answer::Failed(Failure { fault, may_have_written: false, .. }) = answer else { panic!("{answers:?}") };
         assert_eq!(fault.disposition, Disposition::Retry { after_ms: None });
     }
     assert!(stub.seen().is_empty());
@@ -208,7 +220,7 @@ async fn throttled_tells_the_wait_and_sends_no_more() {
     assert!(matches!(&error, Error::Throttled { wait: Some(wait), .. } if wait.as_secs() == 2), "{error}");
     let answers = write(&target(&stub, "", ""), &[job_in("A", "A1", "x"), job_in("B", "B1", "x")]).await.unwrap();
     for answer in &answers {
-        let Answer::Failed(Failure { fault, may_have_written: false }) = answer else { panic!("{answers:?}") };
+        let Answer::Failed(Failure { fault, may_have_written: false, .. }) = answer else { panic!("{answers:?}") };
         assert_eq!(fault.disposition, Disposition::Retry { after_ms: Some(2_000) });
     }
     assert_eq!(stub.seen().len(), 2);
@@ -270,16 +282,32 @@ async fn says_what_it_can_do_and_refuses_the_rest() {
     let stub = Stub::start(|_, seen| accepts(seen)).await;
     let target = target(&stub, "batch_size = 7", "timeout_ms = 2000, queue_timeout_ms = 1000");
     let can = target.capabilities();
-    assert_eq!((can.batch_limit, can.updatable, can.askable, can.resend), (7, false, false, Resend::SafeUpsert));
+    assert_eq!((can.batch_limit, can.updatable, can.askable, can.resend), (7, true, false, Resend::SafeUpsert));
     assert_eq!(target.request_timeout().as_millis(), 6_000);
     let parks = self::target(&stub, "resend_lost_writes = false", "");
     assert_eq!(parks.capabilities().resend, Resend::Never);
-    for step in [Step::Update, Step::Submit, Step::Audit, Step::Unaudit] {
+    for step in [Step::Submit, Step::Audit, Step::Unaudit] {
         let error = target.write(step, &[job("T1")]).await.unwrap_err();
         assert!(matches!(error, Error::Unknown { .. }) && !error.may_have_written(), "{error}");
     }
     assert!(target.look_up(&[job("T1")]).await.is_err());
     assert!(stub.seen().is_empty());
+}
+
+#[tokio::test]
+async fn an_update_is_a_push_of_the_same_tid_and_what_it_must_not_change_is_known_beforehand() {
+    let stub = Stub::start(|_, _| counted(0, 1)).await;
+    let target = target(&stub, "", "");
+    assert_eq!(target.write(Step::Update, &[job("T1")]).await.unwrap(), [done()]);
+    assert_eq!(tids(&stub.seen()[0]), ["T1"]);
+    let body = |price: &str, memo: &str| {
+        let line = format!(r#"{{"oid":"T1-1","num":1,"price":{price}}}"#);
+        format!(r#"{{"shop_no":"S","trade":{{"tid":"T1","seller_memo":"{memo}","order_list":[{line}]}}}}"#)
+    };
+    assert_eq!(target.check_change(&body("1", "a"), &body("1.00", "b")), Ok(()));
+    let problem = target.check_change(&body("1", "a"), &body("2", "a")).unwrap_err();
+    assert!(problem.contains("price of line T1-1"), "{problem}");
+    assert_eq!(stub.seen().len(), 1, "to know it costs no request");
 }
 
 #[tokio::test]
