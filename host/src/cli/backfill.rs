@@ -182,7 +182,7 @@ async fn in_the_foreground(arguments: &Arguments, engine: &Engine) -> Result<Opt
     let shown = CancellationToken::new();
     let watching = watch_progress(&reporter, &arguments.scheme, seen, &shown);
     let working = async {
-        let result = daemon::run_backfill(scheme, &sender, &stop).await;
+        let result = daemon::run_backfill(engine, scheme, &sender, &stop).await;
         shown.cancel();
         result
     };

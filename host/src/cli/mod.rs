@@ -10,6 +10,7 @@ mod document;
 mod exit;
 mod pause;
 mod reconcile;
+mod reference;
 mod reporter;
 mod run;
 mod serve;
@@ -57,6 +58,9 @@ enum Command {
     /// List, show, retry or discard documents
     #[command(subcommand)]
     Document(document::Command),
+    /// List, fetch or show reference tables
+    #[command(subcommand)]
+    Reference(reference::Command),
     /// Stop all requests of a scope; returns once none is under way
     Pause(pause::PauseArguments),
     /// Let a paused scope go on
@@ -109,6 +113,7 @@ pub fn main() -> ExitCode {
         Command::Transform(command) => command.run(),
         Command::Build(arguments) => build::run(&arguments),
         Command::Document(command) => document::run(&command),
+        Command::Reference(command) => reference::run(&command),
         Command::Pause(arguments) => pause::pause(&arguments),
         Command::Resume(arguments) => pause::resume(&arguments),
         Command::Backup(arguments) => backup::backup(&arguments),

@@ -20,6 +20,7 @@ use crate::state::Batch;
 use crate::telemetry::mask_text;
 
 use super::engine::Engine;
+use super::pass::{Keepers, given_up, paused};
 use super::scheme::Scheme;
 
 #[derive(Debug, thiserror::Error)]
@@ -273,6 +274,7 @@ pub async fn backfill_at_rest(scheme: &Scheme, order: Option<&Order>) -> Result<
 
 /// Runs a backfill in the foreground, works off what came, and ends; `stop` ends it sooner, to be resumed.
 pub async fn run_backfill(
+    engine: &Engine,
     scheme: &Scheme,
     progress: &watch::Sender<Option<Progress>>,
     stop: &CancellationToken,
@@ -281,13 +283,16 @@ pub async fn run_backfill(
     let ended = CancellationToken::new();
     let (handle, driver) = driver::start(scheme.parts.clone(), ended.clone());
     let driver = tokio::spawn(driver);
+    let keepers = Keepers::start(engine, &[scheme]);
     let said = read(scheme, &handle, progress, stop).await;
     // What came in is worked off even where the reading failed; a pause leaves it for later.
-    tokio::select! {
-        () = handle.idle() => {}
-        () = super::pass::paused(scheme) => {}
-        () = stop.cancelled() => {}
-    }
+    let said = tokio::select! {
+        () = handle.idle() => said,
+        () = paused(scheme) => said,
+        () = stop.cancelled() => said,
+        why = given_up(engine, scheme, &handle) => said.and(Err(why)),
+    };
+    keepers.stop().await;
     ended.cancel();
     driver.await.map_err(|error| error.to_string())?.map_err(|error| error.to_string())?;
     let standing = scheme.reading.ledger.backfill().map_err(|error| error.to_string())?;

@@ -13,6 +13,7 @@ use super::backfill::BackfillRequest;
 use super::control::{PauseCall, Problem, ShowRequest, socket_path};
 use super::office::{CommandRequest, DocumentView, Filter, PauseRequest, Summary};
 use super::reconcile::ReconcileRequest;
+use super::reference_desk::{TableContent, TableFilter, TableQuestion, TableView};
 
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
@@ -53,6 +54,18 @@ impl Client {
 
     pub async fn command(&self, request: &CommandRequest) -> Result<u64, ClientError> {
         self.post("documents/command", request).await
+    }
+
+    pub async fn tables(&self, filter: &TableFilter) -> Result<Vec<TableView>, ClientError> {
+        self.post("references/list", filter).await
+    }
+
+    pub async fn table(&self, question: &TableQuestion) -> Result<TableContent, ClientError> {
+        self.post("references/show", question).await
+    }
+
+    pub async fn refresh(&self, filter: &TableFilter) -> Result<Vec<TableView>, ClientError> {
+        self.post("references/refresh", filter).await
     }
 
     pub async fn pause(&self, what: &PauseRequest, reason: &str) -> Result<Vec<Pause>, ClientError> {

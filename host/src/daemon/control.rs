@@ -17,6 +17,7 @@ use tokio::sync::mpsc;
 use crate::state::SledStore;
 
 use super::office::{CommandRequest, Filter, Office, OfficeError, PauseRequest};
+use super::reference_desk::{TableFilter, TableQuestion};
 
 /// The socket's name within the data directory.
 pub const SOCKET_NAME: &str = "control.sock";
@@ -45,6 +46,9 @@ pub(super) fn router(office: Arc<Office>, store: Arc<SledStore>) -> axum::Router
         .route("/documents/list", post(list))
         .route("/documents/show", post(show))
         .route("/documents/command", post(command))
+        .route("/references/list", post(tables))
+        .route("/references/show", post(table))
+        .route("/references/refresh", post(refresh))
         .route("/pause", post(pause))
         .route("/resume", post(resume))
         .route("/pauses", get(pauses))
@@ -70,9 +74,14 @@ pub(super) fn socket_path(data_dir: &Path) -> PathBuf {
 }
 
 async fn list(State(office): State<Arc<Office>>, Json(filter): Json<Filter>) -> Response {
-    // Walking the ledger blocks: keep it off the threads that answer others.
-    let result = tokio::task::spawn_blocking(move || office.list(&filter)).await;
-    match result {
+    aside(move || office.list(&filter)).await
+}
+
+/// Walking the ledger blocks: keep it off the threads that answer others.
+async fn aside<T: Serialize + Send + 'static>(
+    work: impl FnOnce() -> Result<T, OfficeError> + Send + 'static,
+) -> Response {
+    match tokio::task::spawn_blocking(work).await {
         Ok(result) => answer(result),
         Err(error) => problem(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()),
     }
@@ -84,6 +93,18 @@ async fn show(State(office): State<Arc<Office>>, Json(request): Json<ShowRequest
 
 async fn command(State(office): State<Arc<Office>>, Json(request): Json<CommandRequest>) -> Response {
     answer(office.command(&request).await)
+}
+
+async fn tables(State(office): State<Arc<Office>>, Json(filter): Json<TableFilter>) -> Response {
+    aside(move || office.tables(&filter)).await
+}
+
+async fn table(State(office): State<Arc<Office>>, Json(question): Json<TableQuestion>) -> Response {
+    aside(move || office.table(&question)).await
+}
+
+async fn refresh(State(office): State<Arc<Office>>, Json(filter): Json<TableFilter>) -> Response {
+    answer(office.refresh(&filter).await)
 }
 
 async fn pause(State(office): State<Arc<Office>>, Json(call): Json<PauseCall>) -> Response {
@@ -130,7 +151,7 @@ impl Write for Chunks {
 fn answer<T: Serialize>(result: Result<T, OfficeError>) -> Response {
     match result {
         Ok(value) => axum::Json(value).into_response(),
-        Err(error @ (OfficeError::Ledger(_) | OfficeError::Command(_))) => {
+        Err(error @ (OfficeError::Ledger(_) | OfficeError::Command(_) | OfficeError::NotFetched(_))) => {
             problem(StatusCode::CONFLICT, error.to_string())
         }
         Err(error) => problem(StatusCode::NOT_FOUND, error.to_string()),

@@ -14,6 +14,8 @@ mod office;
 mod pass;
 mod reader;
 mod reconcile;
+mod reference_desk;
+mod references;
 mod scheme;
 mod serve;
 mod tls;
@@ -32,4 +34,6 @@ pub use office::{
 };
 pub use pass::{PassOptions, Progress, run_pass};
 pub use reconcile::{Auditors, ReconcileRequest};
+pub use reference_desk::{Origin, TableContent, TableFilter, TableQuestion, TableView};
+pub use references::{hints, refresh_alone};
 pub use serve::serve;

@@ -9,6 +9,7 @@ pub mod ledger;
 pub mod poll;
 pub mod queues;
 pub mod reconcile;
+pub mod reference;
 pub mod round;
 pub mod step;
 pub mod subject;

@@ -377,9 +377,9 @@ impl Work<'_> {
     /// Runs the module for documents whose outcome the ledger does not have.
     async fn run<'c>(&self, cases: &[&'c Case]) -> Result<Vec<(&'c Case, Result<Outcome, Fault>)>, Broken> {
         let mut done = Vec::new();
-        let mut waits = 0;
+        let (mut waits, mut waits_since) = (0, None);
         while done.len() < cases.len() {
-            let tasks: Vec<Task> = cases[done.len()..].iter().map(|case| self.task(case)).collect();
+            let tasks: Vec<Task> = cases[done.len()..].iter().map(|case| self.task(case, waits_since)).collect();
             let transformer = self.parts.transformer.clone();
             let ran = tokio::task::spawn_blocking(move || transformer.run(&tasks)).await;
             let ran = ran.ok().filter(|ran| !ran.is_empty());
@@ -390,6 +390,7 @@ impl Work<'_> {
                     && waits < TRIES
                 {
                     waits += 1;
+                    waits_since = waits_since.or(Some((self.parts.now)()));
                     let wait = Duration::from_millis(after_ms.unwrap_or(0)).max(self.parts.rules.retry_base);
                     tokio::time::sleep(wait).await;
                     break;
@@ -402,12 +403,13 @@ impl Work<'_> {
         Ok(done)
     }
 
-    fn task(&self, case: &Case) -> Task {
+    fn task(&self, case: &Case, waits_since: Option<Timestamp>) -> Task {
         let received_at = case.subject.latest().filter(|_| case.same).map(|latest| latest.received_at);
         Task {
             document: Arc::new(Document { key: case.key.clone(), body: case.document.body.clone() }),
             received_at: received_at.unwrap_or_else(|| (self.parts.now)()),
             patient: true,
+            waits_since,
         }
     }
 

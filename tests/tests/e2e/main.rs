@@ -13,6 +13,7 @@ mod month_end;
 mod operating;
 mod pages;
 mod parked;
+mod references;
 mod telling;
 
 use std::path::Path;
