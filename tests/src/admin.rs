@@ -10,6 +10,8 @@
 //!                     "visible_at": "…", "ignored_fields": [], "model": {…}}],
 //!                     "creates": [{"n": 1, "at": "…", "number": "166", "accepted": true, "fid": 100041, "reason": null}],
 //!                     "saves": {"166": 1}}}
+//! POST   held       {"system": "kingdee_k3cloud", "number": "166", "remove": true}, or "set": {"FDate": "…"} for head
+//!                     fields, or "copy_of": "167" for a bill entered by hand; answers the bill, null where it is gone
 //! GET    requests   {"total": 9, "counters": [{"system": "…", "operation": "batchsave", "outcome": "ok", "count": 4}]}
 //! GET    log        {"total": 9, "requests": [{"n": 1, "at": "…", "system": "…", "operation": "…", "outcome": "…",
 //!                     "faults": ["gbk"], "note": {…}}]}
@@ -45,7 +47,7 @@ use serde_json::{Map, Value, json};
 
 use crate::fault::{Fault, FaultName};
 use crate::request::{Reply, Request};
-use crate::server::{Server, lock};
+use crate::server::{Server, Slot, lock};
 use crate::system::System;
 
 pub fn answer(server: &Server, method: &Method, page: &str, request: &Request) -> Reply {
@@ -75,6 +77,11 @@ fn answer_or_refuse(server: &Server, method: &Method, page: &str, request: &Requ
     match (method.as_str(), page) {
         ("GET", "served") => Ok(of_each(server, wanted, |system| system.served())),
         ("GET", "held") => Ok(of_each(server, wanted, |system| system.held())),
+        ("POST", "held") => {
+            let order = parse(body)?;
+            let slot = slot(server, order["system"].as_str().unwrap_or("kingdee_k3cloud"))?;
+            lock(&slot.system).put_bill(&order, server.clock.now()).map_err(Refusal::bad)
+        }
         ("GET", "documents") => Ok(of_each(server, wanted, |system| system.documents())),
         ("GET", "requests") => Ok(lock(&server.journal).counters()),
         ("GET", "log") => Ok(lock(&server.journal).last()),
@@ -106,14 +113,16 @@ fn answer_or_refuse(server: &Server, method: &Method, page: &str, request: &Requ
         }
         ("POST", "documents") => {
             let order = parse(body)?;
-            let wanted = order["system"].as_str().unwrap_or("jushuitan_qimen");
-            let Some(slot) = server.slots.iter().find(|slot| slot.name == wanted) else {
-                return Err(Refusal::bad(format!("no system {wanted}")));
-            };
+            let slot = slot(server, order["system"].as_str().unwrap_or("jushuitan_qimen"))?;
             lock(&slot.system).put_document(&order, server.clock.now()).map_err(Refusal::bad)
         }
         _ => Err(Refusal { status: 404, text: format!("no page {method} {page}") }),
     }
+}
+
+fn slot<'a>(server: &'a Server, wanted: &str) -> Result<&'a Slot, Refusal> {
+    let found = server.slots.iter().find(|slot| slot.name == wanted);
+    found.ok_or_else(|| Refusal::bad(format!("no system {wanted}")))
 }
 
 fn parse(body: &[u8]) -> Result<Value, Refusal> {

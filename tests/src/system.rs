@@ -56,6 +56,11 @@ pub trait System: Send {
         None
     }
 
+    /// Does to a bill what a person at the vendor's own screen would, without any client being told.
+    fn put_bill(&mut self, _order: &Value, _now: Timestamp) -> Result<Value, String> {
+        Err(format!("{} has no bills to change", self.name()))
+    }
+
     /// What the source has and what each document is made to provoke.
     fn documents(&self) -> Option<Value> {
         None

@@ -1,6 +1,7 @@
 //! The command line. Data goes to standard output, everything else to standard error, and each command's exit codes
 //! stand in its `--help`.
 
+mod backfill;
 mod backup;
 mod build;
 mod check;
@@ -10,9 +11,12 @@ mod exit;
 mod explain;
 mod new;
 mod pause;
+mod reconcile;
 mod reference;
+mod reporter;
 mod run;
 mod serve;
+mod stretch;
 mod test;
 mod transform;
 mod transform_project;
@@ -45,6 +49,10 @@ enum Command {
     Serve(serve::Arguments),
     /// Run one pass in the foreground, or show what a pass would do
     Run(run::Arguments),
+    /// Read a span of the past, beside the live reading; can be stopped and resumed
+    Backfill(backfill::Arguments),
+    /// Compare source, ledger and target over a span; changes nothing
+    Reconcile(reconcile::Arguments),
     /// Find every mistake of a configuration, each with its place and how to mend it
     Check(check::Arguments),
     /// Run a component over documents, offline, in the sandbox that production uses
@@ -109,6 +117,8 @@ pub fn main() -> ExitCode {
     match cli.command {
         Command::Serve(arguments) => serve::run(&arguments),
         Command::Run(arguments) => run::run(&arguments),
+        Command::Backfill(arguments) => backfill::run(&arguments),
+        Command::Reconcile(arguments) => reconcile::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
         Command::Transform(command) => command.run(),
         Command::New(arguments) => new::run(&arguments),

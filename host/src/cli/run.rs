@@ -1,17 +1,15 @@
 //! `crossdock run`.
 
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::process::ExitCode;
-use std::sync::Mutex;
-use std::time::{Duration, Instant};
 
 use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::daemon::{self, DryRun, DryRunLine, Engine, PassOptions, Progress, Standing};
 use crate::telemetry;
 
 use super::exit::{self, Exit};
+use super::reporter::Reporter;
 use super::serve::said;
 use super::{ConfigArguments, log_warnings, program, runtime, sabotage, stop_on_signals};
 
@@ -76,8 +74,8 @@ async fn pass(engine: &Engine, arguments: &Arguments) -> Result<(), ExitCode> {
         eprintln!("crossdock: {error}");
         ExitCode::from(Exit::Failed)
     })?;
-    let reporter = Reporter::new();
-    let report = |progress: &Progress| reporter.show(progress);
+    let reporter = Reporter::spinner();
+    let report = |progress: &Progress| reporter.show(&line(progress));
     let options = PassOptions { scheme: arguments.scheme.as_deref(), progress: &report, stop };
     let result = daemon::run_pass(engine, &options).await;
     reporter.finish();
@@ -147,44 +145,7 @@ fn print_dry(scheme: &str, run: &DryRun) {
     }
 }
 
-/// A bar on a terminal; elsewhere a plain line every few seconds.
-struct Reporter {
-    bar: Option<ProgressBar>,
-    last: Mutex<Option<Instant>>,
-}
-
-const LINE_INTERVAL: Duration = Duration::from_secs(5);
-
-impl Reporter {
-    fn new() -> Self {
-        let bar = std::io::stderr().is_terminal().then(|| {
-            let bar = ProgressBar::new_spinner();
-            if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} ({elapsed})") {
-                bar.set_style(style);
-            }
-            bar
-        });
-        Self { bar, last: Mutex::new(None) }
-    }
-
-    fn show(&self, progress: &Progress) {
-        let Progress { scheme, received, finished, parked, backlog } = progress;
-        let line = format!("{scheme}: {received} read, {finished} finished, {parked} parked, {backlog} under way");
-        if let Some(bar) = &self.bar {
-            bar.set_message(line);
-            bar.tick();
-            return;
-        }
-        let mut last = self.last.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if last.is_none_or(|last| last.elapsed() >= LINE_INTERVAL) {
-            *last = Some(Instant::now());
-            eprintln!("{line}");
-        }
-    }
-
-    fn finish(&self) {
-        if let Some(bar) = &self.bar {
-            bar.finish_and_clear();
-        }
-    }
+fn line(progress: &Progress) -> String {
+    let Progress { scheme, received, finished, parked, backlog } = progress;
+    format!("{scheme}: {received} read, {finished} finished, {parked} parked, {backlog} under way")
 }

@@ -48,13 +48,17 @@ fn serve(arguments: &Arguments) -> Result<(), ExitCode> {
 /// Says why an engine could not be opened, and the exit code for it.
 pub(super) fn said(error: &OpenError) -> ExitCode {
     eprintln!("crossdock: {error}");
+    exit_of(error).into()
+}
+
+pub(super) fn exit_of(error: &OpenError) -> Exit {
     match error {
-        OpenError::Store(state::Error::InUse) => Exit::InUse.into(),
-        OpenError::Schemes(_) => Exit::Usage.into(),
+        OpenError::Store(state::Error::InUse) => Exit::InUse,
+        OpenError::Schemes(_) => Exit::Usage,
         OpenError::DataDirectory { .. }
         | OpenError::Store(_)
         | OpenError::Ledger(_)
         | OpenError::Http(_)
-        | OpenError::Sandbox(_) => Exit::Failed.into(),
+        | OpenError::Sandbox(_) => Exit::Failed,
     }
 }

@@ -100,8 +100,15 @@ pub trait Source: Send + Sync {
     }
 
     /// Reads one span completely, handing each page to `sink` before asking for what depends on it. `Ok` means that
-    /// every record of the span was handed over in an undisturbed pass.
+    /// every record of the span was handed over in an undisturbed pass. No page was asked for before the one in front
+    /// of it was handed over: another reader may come between two pages, and what it reads is newer than the first.
     async fn read(&self, span: &Span, sink: &mut dyn PageSink) -> Result<ReadSummary, Error>;
+
+    /// Whether a record lies in the window `start..end`, by the time that windows go by. `None` where the record does
+    /// not say.
+    fn lies_within(&self, _body: &str, _start: Timestamp, _end: Timestamp) -> Option<bool> {
+        None
+    }
 
     /// Proves that address and credentials work, with the cheapest question the vendor has.
     async fn probe(&self) -> Result<(), Error>;
@@ -199,6 +206,15 @@ pub enum Finding {
     },
 }
 
+/// One bill on a target's own list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// The number that a person finds it by.
+    pub number: String,
+    /// The keys under which it may be one of ours; none where nothing on it can be one.
+    pub keys: Vec<TargetKey>,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Difference {
     /// The field, in the vendor's own name.
@@ -282,6 +298,12 @@ pub trait Target: Send + Sync {
 
     /// Asks what the target holds under the jobs' keys; one finding for each job, in their order. Changes nothing.
     async fn look_up(&self, jobs: &[Job]) -> Result<Vec<Finding>, Error>;
+
+    /// Every bill of one day, by the bill's own date, whoever wrote it; `None` where the target cannot be asked so.
+    /// Changes nothing.
+    async fn bills_of(&self, _day: jiff::civil::Date) -> Result<Option<Vec<Listed>>, Error> {
+        Ok(None)
+    }
 
     /// How long one call of [`Target::write`] may take at most; the pipeline stores `now + this` with each intent.
     fn request_timeout(&self) -> std::time::Duration;

@@ -5,10 +5,14 @@ use std::path::Path;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::pipeline::backfill::Progress;
 use crate::pipeline::gate::{Pause, Scope};
+use crate::pipeline::reconcile::Line;
 
+use super::backfill::BackfillRequest;
 use super::control::{PauseCall, Problem, ShowRequest, socket_path};
 use super::office::{CommandRequest, DocumentView, Filter, PauseRequest, Summary};
+use super::reconcile::ReconcileRequest;
 use super::reference_desk::{TableContent, TableFilter, TableQuestion, TableView};
 
 #[derive(Debug, thiserror::Error)]
@@ -72,9 +76,33 @@ impl Client {
         self.post("resume", what).await
     }
 
+    /// Carries out the order, where there is one, and says how the scheme's backfill stands.
+    pub async fn backfill(&self, request: &BackfillRequest) -> Result<Option<Progress>, ClientError> {
+        self.post("backfill", request).await
+    }
+
+    /// Compares in the engine; `take` is given each line as it comes, and `false` ends it.
+    pub async fn reconcile(
+        &self,
+        request: &ReconcileRequest,
+        mut take: impl FnMut(Line) -> bool,
+    ) -> Result<(), ClientError> {
+        let mut answer = self.send("reconcile", request).await?;
+        let mut rest = Vec::new();
+        while let Some(bytes) = answer.chunk().await.map_err(|error| broken(&error))? {
+            rest.extend_from_slice(&bytes);
+            while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
+                let line: Vec<u8> = rest.drain(..=end).collect();
+                if !take(serde_json::from_slice(&line).map_err(|error| broken(&error))?) {
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Writes a backup to `out`, as the engine makes it. Whether it is whole, the backup itself says.
     pub async fn backup(&self, out: &mut impl std::io::Write) -> Result<(), ClientError> {
-        let broken = |error: &dyn std::fmt::Display| ClientError::Broken(error.to_string());
         let mut answer = self.http.post("http://engine/backup").send().await.map_err(|error| broken(&error))?;
         if !answer.status().is_success() {
             return Err(ClientError::Broken(format!("HTTP {}", answer.status())));
@@ -86,7 +114,13 @@ impl Client {
     }
 
     async fn post<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T, ClientError> {
-        let broken = |error: &dyn std::fmt::Display| ClientError::Broken(error.to_string());
+        let answer = self.send(path, body).await?;
+        let bytes = answer.bytes().await.map_err(|error| broken(&error))?;
+        serde_json::from_slice(&bytes).map_err(|error| broken(&error))
+    }
+
+    /// The answer, where the engine did not say no.
+    async fn send(&self, path: &str, body: &impl Serialize) -> Result<reqwest::Response, ClientError> {
         let body = serde_json::to_vec(body).map_err(|error| broken(&error))?;
         let request = self
             .http
@@ -95,13 +129,17 @@ impl Client {
             .body(body);
         let answer = request.send().await.map_err(|error| broken(&error))?;
         let status = answer.status();
-        let bytes = answer.bytes().await.map_err(|error| broken(&error))?;
         if status.is_success() {
-            return serde_json::from_slice(&bytes).map_err(|error| broken(&error));
+            return Ok(answer);
         }
+        let bytes = answer.bytes().await.map_err(|error| broken(&error))?;
         match serde_json::from_slice::<Problem>(&bytes) {
             Ok(problem) => Err(ClientError::Refused(problem.message)),
             Err(_) => Err(ClientError::Broken(format!("HTTP {status}"))),
         }
     }
+}
+
+fn broken(error: &dyn std::fmt::Display) -> ClientError {
+    ClientError::Broken(error.to_string())
 }

@@ -158,6 +158,6 @@ fn answer<T: Serialize>(result: Result<T, OfficeError>) -> Response {
     }
 }
 
-fn problem(status: StatusCode, message: String) -> Response {
+pub(super) fn problem(status: StatusCode, message: String) -> Response {
     (status, axum::Json(Problem { message })).into_response()
 }

@@ -22,7 +22,7 @@ use crate::telemetry::{Alerts, Metrics, SchemeRef};
 use super::advice;
 use super::office::Office;
 use super::references;
-use super::scheme::{Scheme, Shared};
+use super::scheme::{FreshSource, Scheme, Shared};
 
 /// Why an engine could not be assembled. Everything that can be found is found before the first task starts.
 #[derive(Debug, thiserror::Error)]
@@ -221,6 +221,13 @@ impl Engine {
     }
 }
 
+fn fresh_source(http: Http, connection: Arc<Connection>, endpoint: config::Endpoint) -> FreshSource {
+    Arc::new(move || {
+        let made = connection.source(&http, &endpoint.operation, endpoint.options.clone());
+        made.map_err(|problems| problems.iter().map(|one| one.message.clone()).collect::<Vec<_>>().join("; "))
+    })
+}
+
 fn data_directory(path: &Path) -> Result<Dir, OpenError> {
     let fail = |source| OpenError::DataDirectory { path: path.into(), source };
     std::fs::create_dir_all(path).map_err(fail)?;
@@ -292,7 +299,8 @@ impl Assembly<'_> {
         }
         let systems = (source_system, target_system);
         let catalogue = references::catalogue(config, library);
-        Some(Scheme::assemble(shared, config, systems, source, target, module, catalogue))
+        let fresh = fresh_source(http, source_connection, config.source.clone());
+        Some(Scheme::assemble(shared, config, systems, (source, fresh), target, module, catalogue))
     }
 
     fn keep<T>(&mut self, place: &str, result: Result<T, Vec<connectors::SettingProblem>>) -> Option<T> {

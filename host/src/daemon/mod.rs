@@ -3,14 +3,17 @@
 
 mod advice;
 mod alerts;
+mod backfill;
 mod client;
 mod control;
 mod dry_run;
 mod engine;
+mod errands;
 mod health;
 mod office;
 mod pass;
 mod reader;
+mod reconcile;
 mod reference_desk;
 mod references;
 mod scheme;
@@ -20,6 +23,7 @@ mod transformer;
 mod watcher;
 
 pub use advice::{Writing, writings};
+pub use backfill::{BackfillError, BackfillRequest, backfill_at_rest, run_backfill, scheme_named};
 pub use client::{Client, ClientError};
 pub use control::SOCKET_NAME;
 pub use dry_run::{DryRun, Line as DryRunLine, Standing, dry_run};
@@ -29,6 +33,7 @@ pub use office::{
     VersionView,
 };
 pub use pass::{PassOptions, Progress, run_pass};
+pub use reconcile::{Auditors, ReconcileRequest};
 pub use reference_desk::{Origin, TableContent, TableFilter, TableQuestion, TableView};
 pub use references::refresh_alone;
 pub use serve::serve;

@@ -147,7 +147,7 @@ async fn read(scheme: &Scheme, handle: &driver::Handle, stop: &CancellationToken
 }
 
 /// Completes with the reasons when nothing is left but documents that wait for a reference table which does not come.
-async fn given_up(engine: &Engine, scheme: &Scheme, handle: &driver::Handle) -> String {
+pub(super) async fn given_up(engine: &Engine, scheme: &Scheme, handle: &driver::Handle) -> String {
     let Some(catalogue) = scheme.parts.transformer.catalogue() else { return std::future::pending().await };
     let reasons = engine.library.despair(catalogue).await;
     match handle.rests().await {
@@ -161,7 +161,7 @@ async fn given_up(engine: &Engine, scheme: &Scheme, handle: &driver::Handle) -> 
 }
 
 /// Completes when the scheme's writing side is paused.
-async fn paused(scheme: &Scheme) {
+pub(super) async fn paused(scheme: &Scheme) {
     let parts = &scheme.parts;
     loop {
         let change = parts.gates.change();

@@ -191,11 +191,9 @@ impl Reader {
 
     /// Whether the disk is too full to read more; said where it is.
     fn low_disk(&self) -> bool {
-        let Some(left) = self.low_disk.too_few() else { return false };
-        let (name, limit) = (self.settings.name.as_str(), self.low_disk.limit_bytes);
-        tracing::error!(scheme = name, left, limit, "too little disk left: nothing is read");
-        let fault = Fault::retry(Code::DiskFull, None, "too little disk left: nothing is read");
-        self.reading.watcher.polled(Err(&fault.with_limit("low_disk_bytes", limit, left)));
+        let Some(fault) = self.low_disk.fault() else { return false };
+        tracing::error!(scheme = self.settings.name.as_str(), "{fault}");
+        self.reading.watcher.polled(Err(&fault));
         true
     }
 }
@@ -207,6 +205,7 @@ async fn wait_or_stop(wait: Duration, stop: &CancellationToken) -> Result<(), En
     }
 }
 
+#[derive(Clone)]
 pub(super) struct LowDisk {
     pub data_dir: PathBuf,
     pub limit_bytes: u64,
@@ -218,6 +217,13 @@ impl LowDisk {
         let stat = rustix::fs::statvfs(&self.data_dir).ok()?;
         let left = stat.f_bavail.saturating_mul(stat.f_frsize);
         (left < self.limit_bytes).then_some(left)
+    }
+
+    /// The same, as what keeps a reader from reading.
+    pub fn fault(&self) -> Option<Fault> {
+        let left = self.too_few()?;
+        let fault = Fault::retry(Code::DiskFull, None, "too little disk left: nothing is read");
+        Some(fault.with_limit("low_disk_bytes", self.limit_bytes, left))
     }
 }
 

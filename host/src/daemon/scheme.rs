@@ -10,6 +10,7 @@ use crate::connectors::{Source, Target};
 use crate::model::System;
 use crate::pipeline::driver::{Flow, Now, Parts};
 use crate::pipeline::gate::Gates;
+use crate::pipeline::lane::Lane;
 use crate::pipeline::ledger::Ledger;
 use crate::pipeline::poll::{Reading, Sweep};
 use crate::pipeline::reference::Catalogue;
@@ -28,7 +29,12 @@ pub struct Scheme {
     pub parts: Parts,
     pub reading: Reading,
     pub watcher: Arc<SchemeWatcher>,
+    pub fresh_source: FreshSource,
 }
+
+/// Makes the scheme's source once more, on the same connection and its limits. A source may remember what it handed
+/// over and pass it over afterwards, so who only looks needs one of his own.
+pub type FreshSource = Arc<dyn Fn() -> Result<Arc<dyn Source>, String> + Send + Sync>;
 
 /// What all schemes of an engine share.
 pub struct Shared {
@@ -50,7 +56,7 @@ impl Scheme {
         shared: &Shared,
         config: &config::Scheme,
         systems: (System, System),
-        source: Arc<dyn Source>,
+        (source, fresh_source): (Arc<dyn Source>, FreshSource),
         target: Arc<dyn Target>,
         module: sandbox::Module,
         catalogue: Catalogue,
@@ -113,10 +119,11 @@ impl Scheme {
             sweep: Some(Sweep { every: config.sweep.every, over: config.sweep.over }),
             ledger,
             gates: shared.gates.clone(),
+            lane: Lane::default(),
             watcher: watcher.clone(),
             now: shared.now.clone(),
         };
-        Self { config: config.clone(), parts, reading, watcher }
+        Self { config: config.clone(), parts, reading, watcher, fresh_source }
     }
 }
 

@@ -19,10 +19,13 @@ use crate::pipeline::step::Sabotage;
 use crate::telemetry::{Alert, AlertKind, AlertSettings, Alerts};
 
 use super::alerts::Webhook;
+use super::backfill::Backfills;
 use super::control;
 use super::engine::{Engine, OpenError};
+use super::errands;
 use super::health::{self, Health};
 use super::reader::{LowDisk, Predecessor, Reader};
+use super::reconcile::Auditors;
 use super::scheme::Scheme;
 use super::watcher::SchemeWatcher;
 
@@ -78,7 +81,10 @@ pub async fn serve(
         axum::serve(listener, health::router(health)).with_graceful_shutdown(ended.cancelled_owned()).await
     });
     let ended = http_stop.clone();
-    let router = control::router(office.clone(), engine.store.clone());
+    let backfills = Arc::new(Backfills::default());
+    let auditors = Auditors::of(&engine.schemes);
+    let router =
+        control::router(office.clone(), engine.store.clone()).merge(errands::router(backfills.clone(), auditors));
     servers.spawn(async move { axum::serve(socket, router).with_graceful_shutdown(ended.cancelled_owned()).await });
 
     let scheme_stop = stop.child_token();
@@ -88,7 +94,7 @@ pub async fn serve(
     }
     let runs: HashMap<_, _> = engine.schemes.iter().map(predecessor).collect();
     for scheme in engine.schemes {
-        let Scheme { config: settings, parts, reading, watcher } = scheme;
+        let Scheme { config: settings, parts, reading, watcher, .. } = scheme;
         let after = settings.when.after.as_ref();
         let after = after.and_then(|name| runs.get(&(settings.tenant.clone(), name.clone()))).cloned();
         let (handle, driver) = driver::start(parts, scheme_stop.clone());
@@ -106,6 +112,10 @@ pub async fn serve(
         });
         let data_dir = engine.data_dir.clone();
         let low_disk = LowDisk { data_dir, limit_bytes: config.engine.low_disk_bytes };
+        let disk = low_disk.clone();
+        let clerk = backfills.open(reading.clone(), handle.clone(), Box::new(move || disk.fault()), ended.clone());
+        let stopped = watcher.clone();
+        drivers.spawn(async move { to_its_end(&stopped, clerk).await });
         let reader = Reader { settings, reading, handle, watcher: watcher.clone(), low_disk, after };
         drivers.spawn(async move { to_its_end(&watcher, reader.run(ended)).await });
     }

@@ -24,6 +24,7 @@ use crate::fault::{Code, Fault};
 use crate::model::{ConnectionName, Digest, DocumentKey, SchemeId, TargetKey, TenantId};
 use crate::state::Batch;
 
+use super::backfill::Backfill;
 use super::bisection::Bill;
 use super::gate::{Gates, Scope};
 use super::ledger::{BadPage, Cursor, Error, Ledger};
@@ -94,6 +95,7 @@ pub struct Parts {
 enum Request {
     Page { documents: Vec<SourceDocument>, done: oneshot::Sender<()> },
     Cursor { cursor: Cursor, done: oneshot::Sender<()> },
+    Backfill { backfill: Backfill, done: oneshot::Sender<()> },
     BadPage { page: BadPage, bytes: Bytes, done: oneshot::Sender<()> },
 }
 
@@ -131,6 +133,7 @@ pub struct Handle {
     requests: mpsc::Sender<Request>,
     orders: mpsc::Sender<Order>,
     rest: watch::Receiver<Rest>,
+    backlog: watch::Receiver<usize>,
 }
 
 /// How much a driver has to do.
@@ -151,6 +154,17 @@ impl Handle {
     /// Moves the cursor, durably, after every page handed over before.
     pub async fn cursor(&self, cursor: Cursor) -> Result<(), connectors::SinkClosed> {
         self.ask(|done| Request::Cursor { cursor, done }).await
+    }
+
+    /// Moves a backfill on, durably, after every page handed over before.
+    pub async fn backfill(&self, backfill: Backfill) -> Result<(), connectors::SinkClosed> {
+        self.ask(|done| Request::Backfill { backfill, done }).await
+    }
+
+    /// Completes once fewer than so many documents are under way. `Err` where the driver has stopped.
+    pub async fn room(&self, backlog: usize) -> Result<(), connectors::SinkClosed> {
+        let mut seen = self.backlog.clone();
+        seen.wait_for(|seen| *seen < backlog).await.map(|_| ()).map_err(|_| connectors::SinkClosed)
     }
 
     pub async fn bad_page(&self, page: BadPage, bytes: Bytes) -> Result<(), connectors::SinkClosed> {
@@ -193,6 +207,7 @@ pub fn start(parts: Parts, stop: CancellationToken) -> (Handle, impl Future<Outp
     let (requests, pages) = mpsc::channel(4);
     let (orders, commands) = mpsc::channel(16);
     let (rest_sender, rest) = watch::channel(Rest::Busy);
+    let (backlog_sender, backlog) = watch::channel(0);
     let driver = Driver {
         bodies: Bodies::new(parts.flow.body_cache_bytes),
         at_work_since: (parts.now)(),
@@ -208,10 +223,11 @@ pub fn start(parts: Parts, stop: CancellationToken) -> (Handle, impl Future<Outp
         parked_total: 0,
         rounds: 0,
         rest: rest_sender,
+        backlog_seen: backlog_sender,
         pages,
         commands,
     };
-    (Handle { requests, orders, rest }, driver.run(stop))
+    (Handle { requests, orders, rest, backlog }, driver.run(stop))
 }
 
 /// What a spawned task brings back.
@@ -271,6 +287,7 @@ struct Driver {
     /// Rounds so far; with the scheme's name and the clock, the seed of the dice.
     rounds: u64,
     rest: watch::Sender<Rest>,
+    backlog_seen: watch::Sender<usize>,
     pages: mpsc::Receiver<Request>,
     commands: mpsc::Receiver<Order>,
 }
@@ -305,6 +322,7 @@ impl Driver {
                 return Ok(());
             }
             self.parts.watcher.backlog(self.backlog() as u64);
+            self.show_backlog();
             self.parts.watcher.waiting(self.queues.awaiting() as u64);
             let busy = !self.queues.is_empty()
                 || !self.running.is_empty()
@@ -341,6 +359,11 @@ impl Driver {
         self.queues.len()
             + self.transforms_running * self.parts.flow.transform_batch
             + self.writes_running * self.parts.flow.write_batch
+    }
+
+    fn show_backlog(&self) {
+        let backlog = self.backlog();
+        self.backlog_seen.send_if_modified(|seen| std::mem::replace(seen, backlog) != backlog);
     }
 
     fn next_wake(&self) -> Option<Timestamp> {
@@ -446,6 +469,14 @@ impl Driver {
                         self.parts.watcher.read_to(read_to);
                     }
                 }
+                Request::Backfill { backfill, done } => {
+                    self.commit_pages(&works, None).await?;
+                    works.clear();
+                    let mut batch = Batch::new();
+                    self.parts.ledger.put_backfill(&mut batch, &backfill);
+                    self.parts.ledger.commit(batch).await?;
+                    dones.push(done);
+                }
                 Request::BadPage { page, bytes, done } => {
                     let mut batch = Batch::new();
                     self.parts.ledger.put_bad_page(&mut batch, &page, bytes);
@@ -458,6 +489,8 @@ impl Driver {
         if !works.is_empty() {
             self.commit_pages(&works, None).await?;
         }
+        // As with idle: who looks for room after its page must see that page.
+        self.show_backlog();
         for done in dones {
             let _ = done.send(());
         }
@@ -553,6 +586,6 @@ async fn next_fetch(tables: &mut Option<watch::Receiver<u64>>) {
 }
 
 /// The key of a document that has none: no vendor's key begins with an exclamation mark and has 64 hex digits.
-fn stand_in_key(digest: &Digest) -> DocumentKey {
+pub(super) fn stand_in_key(digest: &Digest) -> DocumentKey {
     DocumentKey::new(format!("!{digest}")).expect("a digest in hex is a usable key")
 }

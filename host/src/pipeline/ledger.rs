@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::{Digest, DocumentKey, SchemeId, TargetKey, TenantId};
 use crate::state::{self, Batch, CommitError, Expect, Key, KeyBuilder, Revision, Store, Table};
 
+use super::backfill::Backfill;
 use super::reference::Revision as TableRevision;
 use super::round::Destination;
 use super::step::Event;
@@ -200,6 +201,20 @@ impl Ledger {
 
     pub fn put_cursor(&self, batch: &mut Batch, cursor: &Cursor) {
         batch.put(Table::Cursors, self.prefix().build(), encode(cursor));
+    }
+
+    /// The scheme's backfill, the last one where it has ended.
+    pub fn backfill(&self) -> Result<Option<Backfill>, Error> {
+        self.read(Table::Cursors, &self.backfill_key())
+    }
+
+    pub fn put_backfill(&self, batch: &mut Batch, backfill: &Backfill) {
+        batch.put(Table::Cursors, self.backfill_key(), encode(backfill));
+    }
+
+    /// Beside the cursor, which has no such part.
+    fn backfill_key(&self) -> Key {
+        self.prefix().text("backfill").build()
     }
 
     pub fn put_line(&self, batch: &mut Batch, key: &DocumentKey, sequence: u64, line: &Line) {

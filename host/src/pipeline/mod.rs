@@ -1,11 +1,14 @@
 //! Joins source, sandbox, ledger and target. [`step`] decides, [`driver`] does; between the two stands a commit.
 
+pub mod backfill;
 pub mod bisection;
 pub mod driver;
 pub mod gate;
+pub mod lane;
 pub mod ledger;
 pub mod poll;
 pub mod queues;
+pub mod reconcile;
 pub mod reference;
 pub mod round;
 pub mod step;

@@ -17,6 +17,7 @@ use crate::telemetry::mask_text;
 
 use super::driver::{Handle, Now};
 use super::gate::{Gates, Pause, Scope};
+use super::lane::{Lane, Turn};
 use super::ledger::{BadPage, Cursor, Error as LedgerError, Ledger};
 use super::watch::{Stage, Watcher};
 
@@ -43,9 +44,24 @@ pub struct Reading {
     pub by_row_version: bool,
     pub ledger: Ledger,
     pub gates: Gates,
+    pub lane: Lane,
     pub watcher: Arc<dyn Watcher>,
     pub now: Now,
 }
+
+/// For whom a window is read.
+#[derive(Clone, Copy)]
+pub(super) enum Manner<'a> {
+    /// The live reader has the lane for its whole pass.
+    Live,
+    /// A backfill takes it page by page, leaves room in the driver for what the live reader brings, and is told of
+    /// every page that was handed over.
+    Aside(&'a (dyn Fn(usize) + Sync)),
+}
+
+/// Documents under way beyond which a backfill hands over no further page: a tenth of what the driver takes, so that
+/// what the live reader brings waits behind few others.
+const ASIDE_BACKLOG: usize = 200;
 
 /// Why a pass ended early.
 #[derive(Debug, thiserror::Error)]
@@ -77,6 +93,10 @@ impl Reading {
     }
 
     async fn read_all(&self, driver: &Handle, stop: &CancellationToken) -> Result<(), Error> {
+        let _turn = tokio::select! {
+            turn = self.lane.take() => turn,
+            () = stop.cancelled() => return Err(Error::Stopped),
+        };
         let mut cursor = self.ledger.cursor()?;
         if self.by_row_version {
             return self.read_versions(&mut cursor, driver, stop).await;
@@ -85,7 +105,7 @@ impl Reading {
         while cursor.read_to.unwrap_or(self.start_at) < end {
             let start = cursor.read_to.unwrap_or(self.start_at);
             let window_end = self.window_end(start, end);
-            self.read(&Span::Window { start, end: window_end }, driver, stop).await?;
+            self.read(&Span::Window { start, end: window_end }, driver, stop, Manner::Live).await?;
             cursor.read_to = Some(window_end);
             driver.cursor(cursor.clone()).await.map_err(|_| Error::Stopped)?;
         }
@@ -96,7 +116,7 @@ impl Reading {
         // The vendor counts from 1; below it lies nothing.
         let row_version = cursor.row_version.unwrap_or(1);
         let began_at = (self.now)();
-        let summary = self.read(&Span::After { row_version, since: self.start_at }, driver, stop).await?;
+        let summary = self.read(&Span::After { row_version, since: self.start_at }, driver, stop, Manner::Live).await?;
         cursor.row_version = summary.row_version.or(Some(row_version));
         cursor.read_to = Some(began_at);
         driver.cursor(cursor.clone()).await.map_err(|_| Error::Stopped)
@@ -121,37 +141,47 @@ impl Reading {
         let mut start = end.checked_sub(sweep.over).unwrap_or(self.start_at).max(self.start_at);
         while start < end {
             let window_end = self.window_end(start, end);
-            self.read(&Span::Window { start, end: window_end }, driver, stop).await?;
+            self.read(&Span::Window { start, end: window_end }, driver, stop, Manner::Live).await?;
             start = window_end;
         }
         cursor.swept_at = Some(end);
         driver.cursor(cursor.clone()).await.map_err(|_| Error::Stopped)
     }
 
-    fn horizon(&self) -> Timestamp {
+    /// Up to where a window may reach now.
+    pub fn horizon(&self) -> Timestamp {
         let now = (self.now)();
         // Vendors count in whole seconds; a window that ends between two would lose the second's later part.
         let end = now.checked_sub(self.lag).unwrap_or(now);
         Timestamp::from_second(end.as_second()).unwrap_or(end)
     }
 
-    fn window_end(&self, start: Timestamp, end: Timestamp) -> Timestamp {
+    pub(super) fn window_end(&self, start: Timestamp, end: Timestamp) -> Timestamp {
         match self.source.window_limit() {
             Some(limit) if limit.is_positive() => start.checked_add(limit).unwrap_or(end).min(end),
             Some(_) | None => end,
         }
     }
 
-    async fn read(&self, span: &Span, driver: &Handle, stop: &CancellationToken) -> Result<ReadSummary, Error> {
+    pub(super) async fn read(
+        &self,
+        span: &Span,
+        driver: &Handle,
+        stop: &CancellationToken,
+        manner: Manner<'_>,
+    ) -> Result<ReadSummary, Error> {
         let mut unreadable = 0;
         loop {
             let Some(permit) = self.gates.enter(&self.tenant, &self.connection, &self.scheme) else {
                 return Err(Error::Stopped);
             };
-            let mut sink = Sink { reading: self, driver, stop, closed: false };
+            let mut sink = Sink { reading: self, driver, stop, manner, turn: None, closed: false };
+            if matches!(manner, Manner::Aside(_)) && sink.take_turn().await.is_err() {
+                return Err(Error::Stopped);
+            }
             let began = std::time::Instant::now();
             let result = self.source.read(span, &mut sink).await;
-            drop(permit);
+            drop((permit, sink.turn.take()));
             self.watcher.stage(Stage::Poll, began.elapsed());
             match result {
                 // A connector that goes on after its sink closed has not handed everything over, whatever it says.
@@ -191,7 +221,7 @@ impl Reading {
         }
     }
 
-    async fn pause_for(&self, fault: &Fault) -> Result<(), Error> {
+    pub(super) async fn pause_for(&self, fault: &Fault) -> Result<(), Error> {
         let scope = match fault.disposition {
             Disposition::PauseConnection => Scope::Connection(self.tenant.clone(), self.connection.clone()),
             Disposition::PauseScheme | Disposition::StopScheme | Disposition::RefuseStart => {
@@ -225,6 +255,9 @@ struct Sink<'a> {
     reading: &'a Reading,
     driver: &'a Handle,
     stop: &'a CancellationToken,
+    manner: Manner<'a>,
+    /// A backfill's; the live reader's pass has its own.
+    turn: Option<Turn>,
     closed: bool,
 }
 
@@ -237,6 +270,27 @@ impl Sink<'_> {
             // page, and whoever pauses for the reader. Without an answer the window is read again.
             () = self.closing() => Err(SinkClosed),
         }
+    }
+
+    /// Lets the live reader pass, and its documents: only then is the next page asked for.
+    async fn give_way(&mut self) -> Result<(), SinkClosed> {
+        self.turn = None;
+        tokio::select! {
+            biased;
+            () = self.closing() => return Err(SinkClosed),
+            room = self.driver.room(ASIDE_BACKLOG) => room?,
+        }
+        self.take_turn().await
+    }
+
+    async fn take_turn(&mut self) -> Result<(), SinkClosed> {
+        let turn = tokio::select! {
+            biased;
+            () = self.closing() => return Err(SinkClosed),
+            turn = self.reading.lane.take() => turn,
+        };
+        self.turn = Some(turn);
+        Ok(())
     }
 
     /// Completes when the scheme is paused or stopped.
@@ -260,7 +314,12 @@ impl Sink<'_> {
 impl PageSink for Sink<'_> {
     async fn page(&mut self, page: Page) -> Result<(), SinkClosed> {
         tracing::debug!(scheme = %self.reading.scheme, documents = page.documents.len(), position = %page.position, "page");
-        let handed_over = if page.documents.is_empty() { Ok(()) } else { self.hand_over(page).await };
+        let documents = page.documents.len();
+        let mut handed_over = if page.documents.is_empty() { Ok(()) } else { self.hand_over(page).await };
+        if let (Manner::Aside(tell), Ok(())) = (self.manner, handed_over) {
+            tell(documents);
+            handed_over = self.give_way().await;
+        }
         self.closed |= handed_over.is_err() || self.stop.is_cancelled() || self.reading.is_paused();
         if self.closed { Err(SinkClosed) } else { Ok(()) }
     }

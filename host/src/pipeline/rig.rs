@@ -1,6 +1,8 @@
 //! What tests of the driver and the reader stand on: a target and a module that can be told to misbehave, a store in
 //! memory, and a clock that is tokio's, so that an hour passes at once and nothing sleeps.
 
+mod archive;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -13,7 +15,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::connectors::{
-    Answer, Capabilities, Error as VendorError, Failure, Finding, Job, Resend, SourceDocument, Step, Target,
+    Answer, Capabilities, Error as VendorError, Failure, Finding, Job, Listed, Resend, SourceDocument, Step, Target,
 };
 use crate::fault::{Code, Fault};
 use crate::model::{
@@ -21,6 +23,8 @@ use crate::model::{
 };
 use crate::sandbox::{Lookup, References};
 use crate::state::MemoryStore;
+
+pub use archive::{Archive, Seen};
 
 use super::driver::{Flow, Handle, Now, Parts, start};
 use super::gate::{Gates, Pause, Scope};
@@ -91,6 +95,10 @@ impl FakeTarget {
         let mut bills: Vec<_> = books.bills.iter().map(|(key, body)| (key.to_string(), body.clone())).collect();
         bills.sort();
         bills
+    }
+    /// What somebody does at the target without telling anybody.
+    pub fn tamper(&self, change: impl FnOnce(&mut Vec<(TargetKey, String)>)) {
+        change(&mut self.books.lock().unwrap().bills);
     }
     pub fn expect(&self, luck: impl IntoIterator<Item = Luck>) {
         self.books.lock().unwrap().luck.extend(luck);
@@ -202,6 +210,13 @@ impl Target for FakeTarget {
             }
         };
         Ok(jobs.iter().map(find).collect())
+    }
+
+    /// All bills are of one day, the last before the rig's clock begins.
+    async fn bills_of(&self, day: jiff::civil::Date) -> Result<Option<Vec<Listed>>, VendorError> {
+        let books = self.books.lock().unwrap();
+        let bills = books.bills.iter().filter(|_| day == jiff::civil::date(2026, 10, 31));
+        Ok(Some(bills.map(|(key, _)| Listed { number: key.to_string(), keys: vec![key.clone()] }).collect()))
     }
 
     fn request_timeout(&self) -> Duration {
@@ -373,12 +388,20 @@ impl Plan {
 
     /// Starts a driver over the store.
     pub fn start(&self, store: Arc<MemoryStore>) -> Rig {
-        let ledger = Ledger::new(store.clone(), tenant(), scheme());
-        let gates = Gates::open(store.clone()).unwrap();
+        let parts = self.parts(store.clone());
+        let Parts { ledger, gates, .. } = parts.clone();
         let turns = Arc::new(Turns::default());
         let stop = CancellationToken::new();
+        let (handle, run) = start(Parts { watcher: turns.clone(), ..parts }, stop.clone());
+        Rig { plan: self.clone(), store, ledger, gates, handle, turns, stop, task: tokio::spawn(run) }
+    }
+
+    /// What a driver over the store works with.
+    pub fn parts(&self, store: Arc<MemoryStore>) -> Parts {
+        let ledger = Ledger::new(store.clone(), tenant(), scheme());
+        let gates = Gates::open(store).unwrap();
         let operation = OperationName::new("BatchSave").unwrap();
-        let parts = Parts {
+        Parts {
             tenant: tenant(),
             scheme: scheme(),
             source_connection: source_connection(),
@@ -386,15 +409,13 @@ impl Plan {
             rules: self.rules.clone(),
             flow: self.flow.clone(),
             document_limit_bytes: 1_000,
-            ledger: ledger.clone(),
-            gates: gates.clone(),
+            ledger,
+            gates,
             target: self.target.clone(),
             transformer: self.module.clone(),
-            watcher: turns.clone(),
+            watcher: Arc::new(Turns::default()),
             now: self.now.clone(),
-        };
-        let (handle, run) = start(parts, stop.clone());
-        Rig { plan: self.clone(), store, ledger, gates, handle, turns, stop, task: tokio::spawn(run) }
+        }
     }
 }
 

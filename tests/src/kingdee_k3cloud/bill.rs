@@ -49,7 +49,7 @@ pub struct Bill {
 }
 
 impl Bill {
-    fn model(&self) -> Value {
+    pub fn model(&self) -> Value {
         let mut model = Map::new();
         model.insert("FID".to_owned(), json!(self.fid));
         model.insert("FBillNo".to_owned(), json!(self.number));
@@ -130,6 +130,12 @@ impl Ledger {
             self.fid_by_number.remove(&before.number);
         }
         self.fid_by_number.insert(number, fid);
+    }
+
+    /// A bill that a person entered at the screen: no client saved it.
+    pub fn enter(&mut self, bill: Bill) {
+        self.fid_by_number.insert(bill.number.clone(), bill.fid);
+        self.bills.insert(bill.fid, bill);
     }
 
     pub fn delete(&mut self, fid: u64) {

@@ -15,6 +15,7 @@ mod session;
 mod sign;
 mod states;
 
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::Options;
@@ -217,6 +218,29 @@ impl System for K3Cloud {
             "lcid": session::LCID,
             "org_num": "100",
         })
+    }
+
+    fn put_bill(&mut self, order: &Value, now: Timestamp) -> Result<Value, String> {
+        let number = order["number"].as_str().ok_or("number is missing")?.to_owned();
+        if let Some(original) = order["copy_of"].as_str() {
+            let mut bill = self.ledger.by_number(original).cloned().ok_or_else(|| format!("no bill {original}"))?;
+            (bill.number, bill.fid, bill.visible_at) = (number, self.ledger.new_fid(), now);
+            for row in &mut bill.rows {
+                row.entry_id = self.ledger.new_entry_id();
+            }
+            let model = bill.model();
+            self.ledger.enter(bill);
+            return Ok(model);
+        }
+        let fid = self.ledger.by_number(&number).map(|bill| bill.fid).ok_or_else(|| format!("no bill {number}"))?;
+        if order["remove"] == json!(true) {
+            self.ledger.delete(fid);
+            return Ok(Value::Null);
+        }
+        let set = order["set"].as_object().ok_or("give remove, set or copy_of")?;
+        let bill = self.ledger.bill_mut(fid).ok_or("the bill is gone")?;
+        bill.head.extend(set.clone());
+        Ok(bill.model())
     }
 
     fn held(&self) -> Option<Value> {

@@ -169,6 +169,11 @@ impl Simulator {
         self.page("POST", "documents", json!({"io_id": io_id, "set": set}).to_string().as_bytes()).map(|_| ())
     }
 
+    /// What a person does at the target's own screen: `remove`, `set`, or `copy_of`.
+    pub fn tamper(&self, order: &Value) -> Result<()> {
+        self.page("POST", "held", order.to_string().as_bytes()).map(|_| ())
+    }
+
     /// As on the command line: `NAME[=VALUE][,system=S]…`.
     pub fn fault(&self, order: &str) -> Result<()> {
         let fault: crate::Fault = order.parse().map_err(|error| Failure::during(order, error))?;

@@ -9,6 +9,7 @@ mod balance;
 mod commands;
 mod guests;
 mod hostile;
+mod month_end;
 mod operating;
 mod pages;
 mod parked;

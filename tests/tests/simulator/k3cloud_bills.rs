@@ -304,3 +304,20 @@ async fn faults_refuse_parts_leave_bills_unaudited_and_stay_silent_about_some() 
     assert_eq!(sim.k3("Audit", json!({"Numbers": ["e"]})).await["Result"]["ResponseStatus"]["MsgCode"], json!(13));
     assert_eq!(sim.k3("Audit", json!({"Numbers": ["e"]})).await["Result"]["ResponseStatus"]["IsSuccess"], json!(true));
 }
+
+#[tokio::test]
+async fn a_person_at_the_screen_removes_changes_and_enters_bills_without_a_request() {
+    let sim = Sim::empty().await;
+    for number in ["1", "2"] {
+        assert_eq!(errors(&sim.save(bill(number)).await), []);
+    }
+    let order = |order: Value| sim.admin("POST", "held", order);
+    assert_eq!(order(json!({"number": "1", "remove": true})).await, Value::Null);
+    assert_eq!(order(json!({"number": "2", "set": {"FDate": "2026-01-31"}})).await["FDate"], json!("2026-01-31"));
+    assert_eq!(order(json!({"number": "HAND", "copy_of": "2"})).await["FBillNo"], json!("HAND"));
+    let held = sim.held().await;
+    let numbers: Vec<&str> =
+        held["bills"].as_array().unwrap().iter().filter_map(|bill| bill["number"].as_str()).collect();
+    assert_eq!(numbers, ["2", "HAND"]);
+    assert_eq!(held["creates"].as_array().unwrap().len(), 2);
+}

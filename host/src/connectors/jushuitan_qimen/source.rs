@@ -134,6 +134,10 @@ impl Source for Saleouts {
         Ok(summary)
     }
 
+    fn lies_within(&self, body: &str, start: Timestamp, end: Timestamp) -> Option<bool> {
+        wire::modified(body).map(|modified| (start..end).contains(&modified))
+    }
+
     async fn probe(&self) -> Result<(), Error> {
         let now = self.gateway.now();
         let minute_ago = now.checked_sub(SignedDuration::from_mins(1)).unwrap_or(now);

@@ -322,3 +322,17 @@ async fn what_was_modified_before_the_schemes_start_is_passed_over_by_row_versio
     let keys = pages.keys();
     assert_eq!(keys, ["2", "3"], "of unknown age is handed over: somebody has to see it");
 }
+
+#[tokio::test]
+async fn a_record_lies_in_the_window_of_its_last_change() {
+    let stub = Stub::start(|_, seen| serve(seen, 0)).await;
+    let source = source(&stub, "", "");
+    let within = |body: &str| {
+        source.lies_within(body, "2026-01-14T16:00:00Z".parse().unwrap(), "2026-01-15T16:00:00Z".parse().unwrap())
+    };
+    assert_eq!(within(r#"{"io_id": 1, "modified": "2026-01-15 00:00:00"}"#), Some(true));
+    assert_eq!(within(r#"{"io_id": 1, "modified": "2026-01-14 23:59:59"}"#), Some(false));
+    assert_eq!(within(r#"{"io_id": 1, "modified": "2026-01-16 00:00:00"}"#), Some(false));
+    assert_eq!(within(r#"{"io_id": 1, "modified": "yesterday"}"#), None);
+    assert_eq!(within("[]"), None);
+}

@@ -83,6 +83,11 @@ fn row(raw: &RawValue) -> Row {
     }
 }
 
+/// When the record was last modified, by which windows go.
+pub fn modified(body: &str) -> Option<Timestamp> {
+    serde_json::from_str::<Record>(body).ok()?.modified.0.as_deref().and_then(qimen::from_local_time)
+}
+
 fn key(io_id: &Loose) -> Result<DocumentKey, String> {
     match io_id.0.as_deref() {
         None => Err("io_id is missing".into()),

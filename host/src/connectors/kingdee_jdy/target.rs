@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Span as Days;
+use jiff::civil::Date;
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::connectors::http::Http;
-use crate::connectors::{Answer, Capabilities, DUPLICATE_NUMBER, Error, Finding, Job, Resend, Step, Target};
+use crate::connectors::{Answer, Capabilities, DUPLICATE_NUMBER, Error, Finding, Job, Listed, Resend, Step, Target};
 use crate::model::TargetKey;
 
 use super::body;
@@ -112,6 +113,17 @@ impl Bills {
         Ok(rows)
     }
 
+    /// A number that the account gave by itself stands first; ours may stand in the remark.
+    fn listed(&self, row: &Row) -> Listed {
+        let at = |place| body::number_at(row, place).ok().flatten();
+        let numbers: Vec<String> = self.options.number_in.iter().filter_map(|place| at(*place)).collect();
+        let shown = at(NumberIn::Billno).or_else(|| lists::text(row, "id"));
+        Listed {
+            number: shown.unwrap_or_else(|| "(no number)".into()),
+            keys: numbers.iter().filter_map(|number| TargetKey::new(number).ok()).collect(),
+        }
+    }
+
     /// The bill with its lines: as the list shows it, where it does, else by itself.
     async fn with_lines(&self, row: Row) -> Result<Found, Error> {
         let Some(id) = lists::text(&row, "id") else {
@@ -209,6 +221,17 @@ impl Target for Bills {
             findings.push(self.find(job).await?);
         }
         Ok(findings)
+    }
+
+    async fn bills_of(&self, day: Date) -> Result<Option<Vec<Listed>>, Error> {
+        if self.options.recognise == Recognise::None {
+            return Ok(None);
+        }
+        let [first, last] = self.paths.date_filter.clone();
+        let filters = vec![(first, day.to_string()), (last, day.to_string())];
+        let list = List { path: self.paths.list.clone(), filters, everything: false };
+        let rows = lists::all(&self.client, &list, self.options.page_size).await?;
+        Ok(Some(rows.iter().map(|row| self.listed(row)).collect()))
     }
 
     fn request_timeout(&self) -> Duration {

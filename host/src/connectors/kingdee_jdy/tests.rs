@@ -501,3 +501,19 @@ fn every_wrong_setting_is_named() {
     let problems = Options::parse(toml::from_str(options).unwrap()).unwrap_err();
     assert_eq!(problems.len(), 4, "{problems:?}");
 }
+
+#[tokio::test]
+async fn the_bills_of_a_day_are_listed_with_every_number_that_may_be_ours() {
+    let rows = [shown(173, "P1", "P1 stock-take"), shown(174, "PYD-7", "P2 stock-take"), shown(175, "PYD-8", "")];
+    let stub = account(move |_, _| page(&rows)).await;
+    let day = jiff::civil::date(2026, 10, 31);
+    let listed = bills(&stub).bills_of(day).await.unwrap().unwrap();
+    let numbers: Vec<(&str, Vec<&str>)> =
+        listed.iter().map(|bill| (bill.number.as_str(), bill.keys.iter().map(TargetKey::as_str).collect())).collect();
+    assert_eq!(numbers, [("P1", vec!["P1", "P1"]), ("PYD-7", vec!["PYD-7", "P2"]), ("PYD-8", vec!["PYD-8"])]);
+    let asked = stub.seen().last().unwrap().json();
+    assert_eq!((&asked["startbilldate"], &asked["endbilldate"]), (&json!("2026-10-31"), &json!("2026-10-31")));
+    assert_eq!(asked.get("search"), None);
+    let deaf = bills_at(&stub, Moved::new(), "", "recognise = \"none\"");
+    assert_eq!(deaf.bills_of(day).await.unwrap(), None);
+}

@@ -209,6 +209,8 @@ struct OptionsTable {
     batch_size: usize,
     #[serde(default = "key_field")]
     key_field: String,
+    #[serde(default = "date_field")]
+    date_field: String,
     #[serde(default = "query_limit")]
     query_limit: usize,
     compare: Option<Compare>,
@@ -228,6 +230,9 @@ fn batch_size() -> usize {
 fn key_field() -> String {
     "FBillNo".into()
 }
+fn date_field() -> String {
+    "FDate".into()
+}
 /// Rows one query may return; newer sites allow ten thousand, older ones two.
 fn query_limit() -> usize {
     2_000
@@ -244,6 +249,8 @@ pub struct Options {
     pub interaction_flags: String,
     pub batch_size: usize,
     pub key_field: String,
+    /// The head field by which bills are listed.
+    pub date_field: String,
     pub query_limit: usize,
     pub compare: Compare,
 }
@@ -265,7 +272,7 @@ impl Options {
             compare.head.iter().chain([&compare.entry, &compare.entry_id, &compare.quantity, &compare.material])
         });
         // These become part of a query's text.
-        for name in fields.chain([&table.form, &table.key_field]) {
+        for name in fields.chain([&table.form, &table.key_field, &table.date_field]) {
             if !name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.')) || name.is_empty() {
                 let message = format!("{name:?} is not a form or field name");
                 problems.push(SettingProblem::new("target", message, "use letters, digits, '_' and '.'"));
@@ -289,6 +296,7 @@ impl Options {
             interaction_flags: table.interaction_flags.join(";"),
             batch_size: table.batch_size,
             key_field: table.key_field,
+            date_field: table.date_field,
             query_limit: table.query_limit,
             compare,
         })

@@ -1,15 +1,16 @@
 //! Writes bills, moves them on, and asks what became of them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use jiff::civil::Date;
 use serde::Serialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::connectors::http::Http;
-use crate::connectors::{Answer, Capabilities, Error, Finding, Job, Resend, Step, Target};
+use crate::connectors::{Answer, Capabilities, Error, Finding, Job, Listed, Resend, Step, Target};
 use crate::model::TargetKey;
 
 use super::answers::{Seen, Verdict, Words, attribute, folded, is_refused_whole, refused, settle};
@@ -299,6 +300,27 @@ impl Target for Bills {
             return Err(Error::Unreadable { detail, bytes: Default::default() });
         };
         Ok(jobs.iter().map(|job| compare::find(job, &rows, &self.options)).collect())
+    }
+
+    async fn bills_of(&self, day: Date) -> Result<Option<Vec<Listed>>, Error> {
+        let field = &self.options.date_field;
+        let Ok(next) = day.tomorrow() else { return Ok(Some(Vec::new())) };
+        let filter = format!("{field}>='{day}' and {field}<'{next}'");
+        let rows = self.query(&format!("{},FID", self.options.key_field), filter).await?;
+        let mut bills = Vec::new();
+        let mut ids = HashSet::new();
+        for row in &rows {
+            let [number, id] = row.as_slice() else {
+                let detail = "a row of the query has not the fields that were asked for".into();
+                return Err(Error::Unreadable { detail, bytes: Default::default() });
+            };
+            // A bill that is written while the list is read can shift another onto two pages.
+            if ids.insert(id.to_string()) {
+                let number = number.as_str().map_or_else(|| number.to_string(), str::to_owned);
+                bills.push(Listed { keys: TargetKey::new(&number).into_iter().collect(), number });
+            }
+        }
+        Ok(Some(bills))
     }
 
     /// A write and one question: before it for an update, after it for all else.

@@ -506,3 +506,18 @@ async fn a_secret_that_a_shortened_message_would_cut_in_two_is_blanked_whole() {
     let error = bills(&stub).probe().await.unwrap_err();
     assert!(matches!(error, Error::Server { status: 500, .. }) && !error.to_string().contains(&SECRET[..4]), "{error}");
 }
+
+#[tokio::test]
+async fn the_bills_of_a_day_are_listed_by_their_date_and_each_once() {
+    let rows = json!([["A-1", 7], ["A-2", 8], ["A-2", 8], [12, 9], ["A-2", 10]]);
+    let stub = site(lost_session, rows).await;
+    let day = jiff::civil::date(2026, 10, 31);
+    let listed = bills(&stub).bills_of(day).await.unwrap().unwrap();
+    let numbers: Vec<_> = listed.iter().map(|bill| (bill.number.as_str(), bill.keys[0].as_str())).collect();
+    assert_eq!(numbers, [("A-1", "A-1"), ("A-2", "A-2"), ("12", "12"), ("A-2", "A-2")]);
+    let by_approval = bills_with(&stub, "login_by_sign", "date_field = \"FApproveDate\"");
+    by_approval.bills_of(day).await.unwrap();
+    let filters: Vec<_> = stub.seen().iter().map(|seen| seen.json()["data"]["FilterString"].clone()).collect();
+    assert_eq!(filters[1], "FDate>='2026-10-31' and FDate<'2026-11-01'");
+    assert_eq!(filters[3], "FApproveDate>='2026-10-31' and FApproveDate<'2026-11-01'");
+}

@@ -74,6 +74,10 @@ impl Source for Stockins {
         Ok(summary)
     }
 
+    fn lies_within(&self, body: &str, start: Timestamp, end: Timestamp) -> Option<bool> {
+        wire::modified(body).map(|modified| (start..end).contains(&modified))
+    }
+
     async fn probe(&self) -> Result<(), Error> {
         probe(&self.gateway).await
     }

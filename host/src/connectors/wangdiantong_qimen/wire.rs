@@ -1,9 +1,10 @@
 //! WangDianTong's own names.
 
+use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::connectors::qimen::{Answered, Loose};
+use crate::connectors::qimen::{self, Answered, Loose};
 use crate::connectors::{Error, SourceDocument, text};
 use crate::model::DocumentKey;
 
@@ -95,6 +96,15 @@ fn document(raw: &RawValue) -> SourceDocument {
     };
     let cancelled = record.status.number() == Some(i64::from(CANCELLED));
     SourceDocument { key: key(&record.stockin_no), body, cancelled }
+}
+
+/// When the record was last modified, by which windows go.
+pub fn modified(body: &str) -> Option<Timestamp> {
+    #[derive(Deserialize)]
+    struct Modified {
+        modified: Loose,
+    }
+    serde_json::from_str::<Modified>(body).ok()?.modified.0.as_deref().and_then(qimen::from_local_time)
 }
 
 fn key(stockin_no: &Loose) -> Result<DocumentKey, String> {

@@ -271,6 +271,14 @@ impl Source for Saleouts {
         Ok(summary)
     }
 
+    /// A bill tells the day of its audit and no more: it lies in every window that has something of that day.
+    fn lies_within(&self, body: &str, start: Timestamp, end: Timestamp) -> Option<bool> {
+        let day = wire::audit_date(body)?;
+        let begin = day.to_zoned(self.options.zone.clone()).ok()?.timestamp();
+        let over = day.tomorrow().ok()?.to_zoned(self.options.zone.clone()).ok()?.timestamp();
+        Some(begin < end && over > start)
+    }
+
     fn warnings(&self) -> Vec<SettingProblem> {
         let late = self.options.first_day.filter(|day| self.start_day > Date::MIN && *day > self.start_day);
         let warning = |day| {

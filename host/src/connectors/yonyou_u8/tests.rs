@@ -569,3 +569,16 @@ fn every_wrong_setting_is_named() {
             .unwrap();
     }
 }
+
+#[tokio::test]
+async fn a_bill_lies_in_every_window_that_has_something_of_the_day_of_its_audit() {
+    let stub = Stub::start(|number, seen| serve(number, seen, 0)).await;
+    let source = source(&stub, ONE_DAY);
+    let within =
+        |body: &str, start: &str, end: &str| source.lies_within(body, start.parse().unwrap(), end.parse().unwrap());
+    let bill = r#"{"code": "X1", "auditdate": "2026-11-20"}"#;
+    assert_eq!(within(bill, "2026-11-20T01:55:00Z", "2026-11-20T02:00:00Z"), Some(true));
+    assert_eq!(within(bill, "2026-11-20T16:00:00Z", "2026-11-21T16:00:00Z"), Some(false));
+    assert_eq!(within(bill, "2026-11-18T16:00:00Z", "2026-11-19T16:00:00Z"), Some(false));
+    assert_eq!(within(r#"{"code": "X1"}"#, "2026-11-20T01:55:00Z", "2026-11-20T02:00:00Z"), None);
+}

@@ -1,5 +1,6 @@
 //! U8's own names.
 
+use jiff::civil::Date;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -106,6 +107,16 @@ fn row(raw: &RawValue, get_by: &str) -> Row {
     let lines = [bill.entry, bill.tentry];
     let has_lines = lines.into_iter().flatten().any(|raw| raw.get().starts_with('[') && raw.get() != "[]");
     Row { key: key(&bill.code), body, timestamp: bill.timestamp.to_string(), id, has_lines }
+}
+
+/// The day the bill was audited, by which it is asked for.
+pub fn audit_date(body: &str) -> Option<Date> {
+    #[derive(Deserialize)]
+    struct Audited {
+        auditdate: Loose,
+    }
+    let audited: Audited = serde_json::from_str(body).ok()?;
+    audited.auditdate.as_str().get(..10)?.parse().ok()
 }
 
 fn member(raw: &RawValue, name: &str) -> Option<String> {

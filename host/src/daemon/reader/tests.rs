@@ -9,6 +9,7 @@ use super::*;
 use crate::config::LoadOptions;
 use crate::connectors::{self, PageSink, ReadSummary, Source, Span};
 use crate::model::{ConnectionName, TenantId};
+use crate::pipeline::lane::Lane;
 use crate::pipeline::ledger::Cursor;
 use crate::pipeline::rig::{Plan, Rig, clock, document, scheme_scope, source_connection};
 use crate::state::MemoryStore;
@@ -85,6 +86,7 @@ impl Desk {
             by_row_version: false,
             ledger: rig.ledger.clone(),
             gates: rig.gates.clone(),
+            lane: Lane::default(),
             watcher: watcher.clone(),
             now: now.clone(),
         };

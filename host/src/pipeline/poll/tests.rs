@@ -81,6 +81,7 @@ impl Desk {
             by_row_version: false,
             ledger: rig.ledger.clone(),
             gates: rig.gates.clone(),
+            lane: Lane::default(),
             watcher: rig.turns.clone(),
             now: rig.plan.now.clone(),
         };

@@ -363,3 +363,15 @@ async fn the_secret_and_the_signature_appear_nowhere() {
         assert!(!shown.contains(SECRET) && !shown.contains(&sign), "{shown}");
     }
 }
+
+#[tokio::test]
+async fn a_record_lies_in_the_window_of_its_last_change() {
+    let stub = Stub::start(|_, _| answer(200, String::new())).await;
+    let source = source(&stub, "", "");
+    let within = |body: &str| {
+        source.lies_within(body, "2026-01-14T16:00:00Z".parse().unwrap(), "2026-01-15T16:00:00Z".parse().unwrap())
+    };
+    assert_eq!(within(r#"{"stockin_no": "RK1", "modified": "2026-01-15 00:00:00"}"#), Some(true));
+    assert_eq!(within(r#"{"stockin_no": "RK1", "modified": "2026-01-16 00:00:00"}"#), Some(false));
+    assert_eq!(within(r#"{"stockin_no": "RK1"}"#), None);
+}
