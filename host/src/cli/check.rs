@@ -78,6 +78,9 @@ fn check_to(
             let (connections, schemes) = (config.connections.len(), config.schemes.len());
             let connections = count(connections, "connection");
             writeln!(out, "{}: in order, {connections}, {}", path.display(), count(schemes, "scheme"))?;
+            for hint in daemon::hints(&config) {
+                writeln!(out, "hint: {hint}")?;
+            }
             Ok(0)
         }
         Err(problems) => {

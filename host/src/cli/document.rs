@@ -261,6 +261,9 @@ async fn show(arguments: &ShowArguments) -> Result<(), ExitCode> {
             }
             for entry in &view.history {
                 println!("{} {}", entry.at, entry.event);
+                for (table, revision) in &entry.tables {
+                    println!("  looked up in {table}, revision {revision}");
+                }
                 for log in &entry.logs {
                     println!("  log {log}");
                 }

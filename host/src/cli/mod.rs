@@ -1,12 +1,14 @@
 //! The command line. Data goes to standard output, everything else to standard error, and each command's exit codes
 //! stand in its `--help`.
 
+mod backup;
 mod build;
 mod check;
 mod compile_child;
 mod document;
 mod exit;
 mod pause;
+mod reference;
 mod run;
 mod serve;
 mod transform;
@@ -48,10 +50,17 @@ enum Command {
     /// List, show, retry or discard documents
     #[command(subcommand)]
     Document(document::Command),
+    /// List, fetch or show reference tables
+    #[command(subcommand)]
+    Reference(reference::Command),
     /// Stop all requests of a scope; returns once none is under way
     Pause(pause::PauseArguments),
     /// Let a paused scope go on
     Resume(pause::ResumeArguments),
+    /// Copy the ledger into one file, while the engine runs or while it does not
+    Backup(backup::BackupArguments),
+    /// Put a backup into an empty data directory, paused
+    Restore(backup::RestoreArguments),
     /// Compile one component from standard input (what the engine starts for each compilation)
     #[command(hide = true)]
     CompileChild,
@@ -94,8 +103,11 @@ pub fn main() -> ExitCode {
         Command::Transform(command) => command.run(),
         Command::Build(arguments) => build::run(&arguments),
         Command::Document(command) => document::run(&command),
+        Command::Reference(command) => reference::run(&command),
         Command::Pause(arguments) => pause::pause(&arguments),
         Command::Resume(arguments) => pause::resume(&arguments),
+        Command::Backup(arguments) => backup::backup(&arguments),
+        Command::Restore(arguments) => backup::restore(&arguments),
         Command::CompileChild => compile_child::run(),
     }
 }

@@ -105,7 +105,7 @@ async fn dry(engine: &Engine, arguments: &Arguments) -> Result<(), ExitCode> {
             continue;
         }
         found = true;
-        match daemon::dry_run(scheme, arguments.limit).await {
+        match daemon::dry_run(engine, scheme, arguments.limit).await {
             Ok(run) => print_dry(scheme.config.name.as_str(), &run),
             Err(fault) => {
                 eprintln!("crossdock: {}: {fault}", scheme.config.name);

@@ -1,6 +1,6 @@
-//! JSON that a configuration brings along: parameters and reference tables.
+//! JSON that a configuration brings along: the parameters.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use toml::Spanned;
 use toml::de::DeValue;
@@ -10,17 +10,6 @@ use super::section::Section;
 
 /// Parameters go into every call of the module, so they are small.
 const PARAMETERS_LIMIT_BYTES: u64 = 1 << 20;
-/// A hundred thousand materials with their units are about ten megabytes.
-const REFERENCE_LIMIT_BYTES: u64 = 64 << 20;
-
-/// A table that modules look things up in, kept in a file.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ReferenceFile {
-    /// The name that modules use: `kingdee_jdy.material`.
-    pub table: String,
-    /// A JSON object: key → value. It was readable when the configuration was loaded.
-    pub file: PathBuf,
-}
 
 /// The scheme's parameters as JSON text: the file's own bytes, or what stands inline.
 pub(super) fn parameters(section: &Section<'_>, directory: &Path) -> Option<String> {
@@ -36,24 +25,6 @@ pub(super) fn parameters(section: &Section<'_>, directory: &Path) -> Option<Stri
         }
         _ => inline(value, section.report).map(|json| json.to_string()),
     }
-}
-
-pub(super) fn reference(section: &Section<'_>, directory: &Path) -> Vec<ReferenceFile> {
-    let remedy = "write reference = { \"kingdee_jdy.material\" = { file = \"material.json\" } }";
-    let Some(tables) = section.section("reference", remedy) else { return Vec::new() };
-    let mut files = Vec::new();
-    for (name, value) in tables.table {
-        let file = value.get_ref().get("file").and_then(|file| file.get_ref().as_str());
-        let (Some(file), Some(1)) = (file, value.get_ref().as_table().map(|table| table.len())) else {
-            section.wrong(value, name.get_ref(), "{ file = \"…\" }", remedy);
-            continue;
-        };
-        let file = directory.join(file);
-        if read_object(&file, REFERENCE_LIMIT_BYTES, value, section.report).is_some() {
-            files.push(ReferenceFile { table: name.get_ref().to_string(), file });
-        }
-    }
-    files
 }
 
 /// The text of a file that holds one JSON object.

@@ -8,12 +8,14 @@
 mod calendar;
 mod conditions;
 mod connection;
+mod csv;
 mod duration;
 mod engine;
 mod json;
 mod limits;
 mod module;
 mod problem;
+mod reference;
 mod schedule;
 mod scheme;
 mod secret;
@@ -30,10 +32,10 @@ pub use calendar::Calendar;
 pub use conditions::{Conditions, DayTime};
 pub use connection::Connection;
 pub use engine::Engine;
-pub use json::ReferenceFile;
 pub use limits::Limits;
 pub use module::ModuleSource;
 pub use problem::{Objection, Place, Problem, Problems, Severity};
+pub use reference::{CheckReference, Reference, ReferenceFrom};
 pub use schedule::Schedule;
 pub use scheme::{Endpoint, Isolation, OnChange, Retry, Scheme, Sweep};
 pub use secret::Secret;
@@ -81,6 +83,8 @@ pub struct LoadOptions<'a> {
     pub check_sandbox: &'a dyn Fn(&toml::Table) -> Vec<Objection>,
     /// A scheme with its source and its target connection; paths begin at the scheme's table.
     pub check_scheme: CheckScheme<'a>,
+    /// A connection and a table that is to be read from it; paths begin at the table's entry in `reference`.
+    pub check_reference: CheckReference<'a>,
 }
 
 impl<'a> LoadOptions<'a> {
@@ -94,6 +98,7 @@ impl<'a> LoadOptions<'a> {
             check_target: &|_, _, _| Vec::new(),
             check_sandbox: &|_| Vec::new(),
             check_scheme: &|_, _, _| Vec::new(),
+            check_reference: &|_, _| Vec::new(),
         }
     }
 }

@@ -9,9 +9,10 @@ use toml::de::DeValue;
 use crate::model::{ConnectionName, OperationName, SchemeId, TenantId};
 
 use super::conditions::{self, Conditions};
-use super::json::{self, ReferenceFile};
+use super::json;
 use super::limits::{self, Limits};
 use super::module::{self, ModuleSource};
+use super::reference::{self, Reference};
 use super::schedule::Schedule;
 use super::section::Section;
 use super::{Connection, LoadOptions, connection};
@@ -33,7 +34,7 @@ pub struct Scheme {
     pub module: ModuleSource,
     /// JSON text of one object, handed to the module with every document.
     pub parameters: String,
-    pub reference: Vec<ReferenceFile>,
+    pub reference: Vec<Reference>,
     pub target: Endpoint,
     pub schedule: Schedule,
     /// Runs begin up to this much later than they are due, so that not everybody asks a vendor at the full hour.
@@ -152,7 +153,7 @@ pub(super) fn read(
     let target = endpoint(&section, "target", tenant.as_ref(), known, options.check_target);
     let module = module::read(&section, directory, known.module_dir);
     let parameters = json::parameters(&section, directory);
-    let reference = json::reference(&section, directory);
+    let reference = reference::read(&section, directory, tenant.as_ref(), known, options.check_reference);
     let schedule = section.require("schedule", SCHEDULE_REMEDY, str::parse::<Schedule>);
     let jitter = jitter(&section, schedule.as_ref());
     let (when, after) = conditions::read(&section);
@@ -251,7 +252,7 @@ fn endpoint<'c>(
     Some((Endpoint { connection: name, operation, options }, connection))
 }
 
-fn find<'c>(
+pub(super) fn find<'c>(
     section: &Section<'_>,
     name: &ConnectionName,
     tenant: &TenantId,

@@ -9,6 +9,7 @@ use crate::pipeline::gate::{Pause, Scope};
 
 use super::control::{PauseCall, Problem, ShowRequest, socket_path};
 use super::office::{CommandRequest, DocumentView, Filter, PauseRequest, Summary};
+use super::reference_desk::{TableContent, TableFilter, TableQuestion, TableView};
 
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
@@ -51,12 +52,37 @@ impl Client {
         self.post("documents/command", request).await
     }
 
+    pub async fn tables(&self, filter: &TableFilter) -> Result<Vec<TableView>, ClientError> {
+        self.post("references/list", filter).await
+    }
+
+    pub async fn table(&self, question: &TableQuestion) -> Result<TableContent, ClientError> {
+        self.post("references/show", question).await
+    }
+
+    pub async fn refresh(&self, filter: &TableFilter) -> Result<Vec<TableView>, ClientError> {
+        self.post("references/refresh", filter).await
+    }
+
     pub async fn pause(&self, what: &PauseRequest, reason: &str) -> Result<Vec<Pause>, ClientError> {
         self.post("pause", &PauseCall { what: what.clone(), reason: reason.into() }).await
     }
 
     pub async fn resume(&self, what: &PauseRequest) -> Result<Vec<Scope>, ClientError> {
         self.post("resume", what).await
+    }
+
+    /// Writes a backup to `out`, as the engine makes it. Whether it is whole, the backup itself says.
+    pub async fn backup(&self, out: &mut impl std::io::Write) -> Result<(), ClientError> {
+        let broken = |error: &dyn std::fmt::Display| ClientError::Broken(error.to_string());
+        let mut answer = self.http.post("http://engine/backup").send().await.map_err(|error| broken(&error))?;
+        if !answer.status().is_success() {
+            return Err(ClientError::Broken(format!("HTTP {}", answer.status())));
+        }
+        while let Some(chunk) = answer.chunk().await.map_err(|error| broken(&error))? {
+            out.write_all(&chunk).map_err(|error| ClientError::Refused(format!("writing the backup: {error}")))?;
+        }
+        Ok(())
     }
 
     async fn post<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T, ClientError> {

@@ -1,6 +1,7 @@
 //! The operator's door into a running engine: HTTP over a Unix socket in the data directory, readable by its owner
 //! alone. Whoever can open the socket could open the store as well, so there is no second lock on it.
 
+use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -8,9 +9,15 @@ use axum::extract::{Json, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use bytes::Bytes;
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use tokio::sync::mpsc;
+
+use crate::state::SledStore;
 
 use super::office::{CommandRequest, Filter, Office, OfficeError, PauseRequest};
+use super::reference_desk::{TableFilter, TableQuestion};
 
 /// The socket's name within the data directory.
 pub const SOCKET_NAME: &str = "control.sock";
@@ -33,15 +40,20 @@ pub(super) struct Problem {
     pub message: String,
 }
 
-pub(super) fn router(office: Arc<Office>) -> axum::Router {
+pub(super) fn router(office: Arc<Office>, store: Arc<SledStore>) -> axum::Router {
+    let backup = axum::Router::new().route("/backup", post(backup)).with_state(store);
     axum::Router::new()
         .route("/documents/list", post(list))
         .route("/documents/show", post(show))
         .route("/documents/command", post(command))
+        .route("/references/list", post(tables))
+        .route("/references/show", post(table))
+        .route("/references/refresh", post(refresh))
         .route("/pause", post(pause))
         .route("/resume", post(resume))
         .route("/pauses", get(pauses))
         .with_state(office)
+        .merge(backup)
 }
 
 /// Binds the socket. A socket that a killed engine left is removed: the store's lock has shown that nobody else runs.
@@ -62,9 +74,14 @@ pub(super) fn socket_path(data_dir: &Path) -> PathBuf {
 }
 
 async fn list(State(office): State<Arc<Office>>, Json(filter): Json<Filter>) -> Response {
-    // Walking the ledger blocks: keep it off the threads that answer others.
-    let result = tokio::task::spawn_blocking(move || office.list(&filter)).await;
-    match result {
+    aside(move || office.list(&filter)).await
+}
+
+/// Walking the ledger blocks: keep it off the threads that answer others.
+async fn aside<T: Serialize + Send + 'static>(
+    work: impl FnOnce() -> Result<T, OfficeError> + Send + 'static,
+) -> Response {
+    match tokio::task::spawn_blocking(work).await {
         Ok(result) => answer(result),
         Err(error) => problem(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()),
     }
@@ -76,6 +93,18 @@ async fn show(State(office): State<Arc<Office>>, Json(request): Json<ShowRequest
 
 async fn command(State(office): State<Arc<Office>>, Json(request): Json<CommandRequest>) -> Response {
     answer(office.command(&request).await)
+}
+
+async fn tables(State(office): State<Arc<Office>>, Json(filter): Json<TableFilter>) -> Response {
+    aside(move || office.tables(&filter)).await
+}
+
+async fn table(State(office): State<Arc<Office>>, Json(question): Json<TableQuestion>) -> Response {
+    aside(move || office.table(&question)).await
+}
+
+async fn refresh(State(office): State<Arc<Office>>, Json(filter): Json<TableFilter>) -> Response {
+    answer(office.refresh(&filter).await)
 }
 
 async fn pause(State(office): State<Arc<Office>>, Json(call): Json<PauseCall>) -> Response {
@@ -90,10 +119,39 @@ async fn pauses(State(office): State<Arc<Office>>) -> Response {
     answer(Ok(office.pauses()))
 }
 
+/// The backup as it is written. It ends early where it fails: without its end no file is a backup.
+async fn backup(State(store): State<Arc<SledStore>>) -> Response {
+    let (sender, mut chunks) = mpsc::channel::<Bytes>(8);
+    tokio::task::spawn_blocking(move || {
+        let out = BufWriter::with_capacity(CHUNK_BYTES, Chunks(sender));
+        if let Err(error) = store.backup(Timestamp::now(), out) {
+            tracing::error!("a backup failed: {error}");
+        }
+    });
+    let body =
+        futures::stream::poll_fn(move |context| chunks.poll_recv(context).map(|chunk| chunk.map(io::Result::Ok)));
+    axum::body::Body::from_stream(body).into_response()
+}
+
+const CHUNK_BYTES: usize = 256 << 10;
+
+/// Hands what is written to whoever asked for it, no faster than they take it.
+struct Chunks(mpsc::Sender<Bytes>);
+
+impl Write for Chunks {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let sent = self.0.blocking_send(Bytes::copy_from_slice(bytes));
+        sent.map(|()| bytes.len()).map_err(|_| io::Error::new(io::ErrorKind::BrokenPipe, "nobody takes it any more"))
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 fn answer<T: Serialize>(result: Result<T, OfficeError>) -> Response {
     match result {
         Ok(value) => axum::Json(value).into_response(),
-        Err(error @ (OfficeError::Ledger(_) | OfficeError::Command(_))) => {
+        Err(error @ (OfficeError::Ledger(_) | OfficeError::Command(_) | OfficeError::NotFetched(_))) => {
             problem(StatusCode::CONFLICT, error.to_string())
         }
         Err(error) => problem(StatusCode::NOT_FOUND, error.to_string()),

@@ -10,8 +10,12 @@ use serde::Serialize;
 use crate::connectors::{Difference, Finding, Job, Page, PageSink, SinkClosed, SourceDocument, Span};
 use crate::fault::Fault;
 use crate::model::{Document, Outcome, Reason};
-use crate::pipeline::transformer::Task;
+use crate::pipeline::reference::Catalogue;
+use crate::pipeline::transformer::{Ran, Task};
+use crate::telemetry::mask_text;
 
+use super::engine::Engine;
+use super::pass::Keepers;
 use super::scheme::Scheme;
 
 /// What would become of one document, or of one of its bills.
@@ -51,11 +55,11 @@ pub struct DryRun {
 }
 
 /// Looks at up to `limit` documents from where the scheme would go on reading.
-pub async fn dry_run(scheme: &Scheme, limit: usize) -> Result<DryRun, Fault> {
+pub async fn dry_run(engine: &Engine, scheme: &Scheme, limit: usize) -> Result<DryRun, Fault> {
     let documents = sample(scheme, limit).await?;
     let cut = documents.len() > limit;
     let mut lines = Vec::new();
-    let mut questions = Vec::new();
+    let mut tasks = Vec::new();
     for document in documents.into_iter().take(limit) {
         let key = match document.key {
             Ok(key) => key,
@@ -65,19 +69,14 @@ pub async fn dry_run(scheme: &Scheme, limit: usize) -> Result<DryRun, Fault> {
                 continue;
             }
         };
-        let name = key.to_string();
-        let task = Task {
-            document: Arc::new(Document { key, body: document.body }),
-            received_at: (scheme.parts.now)(),
-            patient: false,
-        };
-        let transformer = scheme.parts.transformer.clone();
-        let ran = tokio::task::spawn_blocking(move || transformer.run(&[task])).await;
-        let Some(ran) = ran.ok().and_then(|ran| ran.into_iter().next()) else {
-            let fault = Fault::park(crate::fault::Code::Internal, "the sandbox gave no answer");
-            lines.push(Line { key: name, standing: Standing::Fault(fault), fuel: 0 });
-            continue;
-        };
+        let document = Arc::new(Document { key, body: document.body });
+        tasks.push(Task { document, received_at: (scheme.parts.now)(), patient: false, waits_since: None });
+    }
+    let keepers = Keepers::start(engine, &[scheme]);
+    let transformed = transform(engine, scheme, tasks).await;
+    keepers.stop().await;
+    let mut questions = Vec::new();
+    for (name, ran) in transformed {
         let standing = match ran.verdict {
             Ok(Outcome::Emit(bills)) => {
                 let jobs = bills.into_iter().map(|bill| Job { key: bill.key, body: bill.body, id: None });
@@ -104,6 +103,52 @@ pub async fn dry_run(scheme: &Scheme, limit: usize) -> Result<DryRun, Fault> {
         }
     }
     Ok(DryRun { lines, cut })
+}
+
+/// Runs each document until its module gave a verdict. Documents that miss an entry of a reference table wait for it
+/// together; where it does not come, what they waited for is their fault.
+async fn transform(engine: &Engine, scheme: &Scheme, tasks: Vec<Task>) -> Vec<(String, Ran)> {
+    let mut rans: Vec<Option<Ran>> = tasks.iter().map(|_| None).collect();
+    let mut tasks: Vec<(usize, Task)> = tasks.into_iter().enumerate().collect();
+    let names: Vec<String> = tasks.iter().map(|(_, task)| task.document.key.to_string()).collect();
+    while !tasks.is_empty() {
+        let generation = scheme.parts.transformer.catalogue().map_or(0, Catalogue::generation);
+        let mut waiting = Vec::new();
+        for (place, task) in tasks {
+            let (transformer, given) = (scheme.parts.transformer.clone(), task.clone());
+            let ran = tokio::task::spawn_blocking(move || transformer.run(&[given])).await;
+            let ran = ran.ok().and_then(|ran| ran.into_iter().next());
+            let ran = ran.unwrap_or_else(|| {
+                Ran::failed(Fault::park(crate::fault::Code::Internal, "the sandbox gave no answer"))
+            });
+            if ran.missed.is_some() {
+                let waits_since = Some(task.waits_since.unwrap_or_else(|| (scheme.parts.now)()));
+                waiting.push((place, Task { waits_since, ..task }));
+            }
+            rans[place] = Some(ran);
+        }
+        if waiting.is_empty() || !next_edition(engine, scheme, generation).await {
+            break;
+        }
+        tasks = waiting;
+    }
+    names.into_iter().zip(rans).filter_map(|(name, ran)| Some((name, ran?))).collect()
+}
+
+/// Whether another edition of one of the scheme's tables came; `false` where none is to be expected.
+async fn next_edition(engine: &Engine, scheme: &Scheme, generation: u64) -> bool {
+    let Some(catalogue) = scheme.parts.transformer.catalogue() else { return false };
+    let mut changes = engine.library.changes();
+    while catalogue.generation() == generation {
+        tokio::select! {
+            changed = changes.changed() => if changed.is_err() { return false },
+            reasons = engine.library.despair(catalogue) => {
+                tracing::warn!(scheme = %scheme.config.name, "reference tables cannot be fetched: {}", mask_text(&reasons.join("; ")));
+                return false;
+            }
+        }
+    }
+    true
 }
 
 /// Up to `limit` documents and one more, from the scheme's cursor on.

@@ -9,18 +9,20 @@ use cap_std::fs::Dir;
 use jiff::Timestamp;
 
 use crate::config::{self, Config, LoadOptions, ModuleSource, Objection, Problems};
-use crate::connectors::{self, Connection, Http};
+use crate::connectors::{self, Connection, Http, ReferenceSource};
 use crate::model::{ConnectionName, ModuleRef, System, TenantId};
 use crate::pipeline::driver::Now;
-use crate::pipeline::gate::Gates;
+use crate::pipeline::gate::{Gates, Scope};
+use crate::pipeline::reference::{Library, Wanted};
 use crate::pipeline::step::Sabotage;
 use crate::sandbox::{self, Compiler, Module, ModuleClass, Sandbox};
 use crate::state::{self, SledStore, Store};
-use crate::telemetry::{Alerts, Metrics};
+use crate::telemetry::{Alerts, Metrics, SchemeRef};
 
 use super::advice;
 use super::office::Office;
-use super::scheme::{self, Scheme, Shared};
+use super::references;
+use super::scheme::{Scheme, Shared};
 
 /// Why an engine could not be assembled. Everything that can be found is found before the first task starts.
 #[derive(Debug, thiserror::Error)]
@@ -44,6 +46,7 @@ pub enum OpenError {
 pub struct Engine {
     pub schemes: Vec<Scheme>,
     pub gates: Gates,
+    pub library: Library,
     pub metrics: Metrics,
     pub store: Arc<SledStore>,
     pub now: Now,
@@ -84,13 +87,33 @@ pub fn with_judgement<R>(allow_inline_secrets: bool, body: impl FnOnce(&LoadOpti
         }
         objections
     };
+    let check_reference = |connection: &config::Connection, table: &str| {
+        let Ok(http) = &http else { return Vec::new() };
+        let Ok(parsed) = Connection::parse(connection.system, connection.settings.clone()) else { return Vec::new() };
+        serves(&parsed, http, table).err().into_iter().collect()
+    };
     body(&LoadOptions {
         allow_inline_secrets,
         check_connection: &check_connection,
         check_sandbox: &check_sandbox,
         check_scheme: &check_scheme,
+        check_reference: &check_reference,
         ..LoadOptions::new(&env)
     })
+}
+
+/// The source of a connection's table, where it has it.
+fn serves(connection: &Connection, http: &Http, table: &str) -> Result<Arc<dyn ReferenceSource>, Objection> {
+    let Some(source) = connection.references(http) else {
+        let message = format!("{} serves no reference tables", connection.system());
+        let remedy = "keep the table in a file: { file = \"t.csv\", key = \"code\" }";
+        return Err(Objection::new("connection", message, remedy));
+    };
+    if source.tables().contains(&table) {
+        return Ok(source);
+    }
+    let remedy = format!("it serves {}", source.tables().join(", "));
+    Err(Objection::new("connection", format!("it serves no table {table:?}"), remedy))
 }
 
 /// Connectors begin a path with what they were given: `connection.app_key`, `source.status`. A scheme's table holds
@@ -161,7 +184,7 @@ impl Engine {
             sandbox: sandbox.clone(),
             settings,
             metrics: metrics.clone(),
-            alerts,
+            alerts: alerts.clone(),
             now: now.clone(),
             sabotage,
         };
@@ -174,16 +197,21 @@ impl Engine {
             named: None,
             problems: Vec::new(),
         };
-        let schemes: Vec<Scheme> = config
-            .schemes
-            .iter()
-            .filter(|scheme| scheme.enabled)
-            .filter_map(|scheme| assembly.scheme(&shared, scheme))
-            .collect();
+        let enabled: Vec<&config::Scheme> = config.schemes.iter().filter(|scheme| scheme.enabled).collect();
+        let wanted = enabled.iter().flat_map(|scheme| assembly.references(scheme)).collect();
+        let users = enabled.iter().flat_map(|scheme| {
+            let user = SchemeRef { tenant: scheme.tenant.clone(), scheme: scheme.name.clone() };
+            references::fetched(scheme).map(move |(id, _)| (Scope::Connection(id.tenant, id.connection), user.clone()))
+        });
+        let reporter = references::Reporter { metrics: metrics.clone(), alerts, users: users.collect() };
+        let store_of_tables = shared.store.clone();
+        let library = Library::open(store_of_tables, gates.clone(), now.clone(), Arc::new(reporter), wanted)?;
+        let schemes: Vec<Scheme> =
+            enabled.iter().filter_map(|scheme| assembly.scheme(&shared, &library, scheme)).collect();
         if !assembly.problems.is_empty() {
             return Err(OpenError::Schemes(assembly.problems));
         }
-        Ok(Self { schemes, gates, metrics, store, now, data_dir: path })
+        Ok(Self { schemes, gates, library, metrics, store, now, data_dir: path })
     }
 
     /// The office that answers for these schemes, with nobody at work yet.
@@ -217,18 +245,28 @@ struct Assembly<'a> {
 }
 
 impl Assembly<'_> {
-    fn scheme(&mut self, shared: &Shared, config: &config::Scheme) -> Option<Scheme> {
+    /// The tables that a scheme wants fetched.
+    fn references(&mut self, scheme: &config::Scheme) -> Vec<Wanted> {
+        let mut wanted = Vec::new();
+        for (id, rhythm) in references::fetched(scheme) {
+            // A connection that does not parse is complained of once.
+            let Some((_, connection)) = self.connection(&id.tenant, &id.connection) else { continue };
+            match serves(&connection, &self.http, &id.table) {
+                Ok(source) => wanted.push(Wanted { id, rhythm, source }),
+                Err(objection) => self.problems.push(format!(
+                    "scheme {}: reference {id}: {} ({})",
+                    scheme.name, objection.message, objection.remedy
+                )),
+            }
+        }
+        wanted
+    }
+
+    fn scheme(&mut self, shared: &Shared, library: &Library, config: &config::Scheme) -> Option<Scheme> {
         let place = format!("scheme {}", config.name);
         let source_connection = self.connection(&config.tenant, &config.source.connection);
         let target_connection = self.connection(&config.tenant, &config.target.connection);
         let module = self.module(&place, &config.module);
-        let tables = match scheme::tables(&config.reference) {
-            Ok(tables) => Some(tables),
-            Err(problem) => {
-                self.problems.push(format!("{place}: {problem}"));
-                None
-            }
-        };
         let ((source_system, source_connection), (target_system, target_connection)) =
             (source_connection?, target_connection?);
         let http = self.http.with_priority(config.priority);
@@ -237,7 +275,7 @@ impl Assembly<'_> {
         let source = self.keep(&format!("{place}, source"), source);
         let target = target_connection.target(&http, &config.target.operation, config.target.options.clone());
         let target = self.keep(&format!("{place}, target"), target);
-        let (source, target, module, tables) = (source?, target?, module?, tables?);
+        let (source, target, module) = (source?, target?, module?);
         let describes = |what: &str, said: &str, is: String| {
             (said != is).then(|| format!("{place}: the module {what} {said}, the scheme {what} {is}"))
         };
@@ -251,7 +289,9 @@ impl Assembly<'_> {
             self.problems.extend(misfits);
             return None;
         }
-        Some(Scheme::assemble(shared, config, (source_system, target_system), source, target, module, tables))
+        let systems = (source_system, target_system);
+        let catalogue = references::catalogue(config, library);
+        Some(Scheme::assemble(shared, config, systems, source, target, module, catalogue))
     }
 
     fn keep<T>(&mut self, place: &str, result: Result<T, Vec<connectors::SettingProblem>>) -> Option<T> {

@@ -11,14 +11,16 @@ use serde_json::json;
 
 use crate::model::SchemeId;
 use crate::pipeline::gate::Gates;
+use crate::pipeline::reference::{Library, Status};
 use crate::state::SledStore;
-use crate::telemetry::{Metrics, mask_text};
+use crate::telemetry::{Metrics, TableNumbers, mask_text};
 
 use super::watcher::SchemeWatcher;
 
 pub(super) struct Health {
     pub schemes: Vec<Arc<SchemeWatcher>>,
     pub gates: Gates,
+    pub library: Library,
     pub metrics: Metrics,
     pub store: Arc<SledStore>,
 }
@@ -42,20 +44,34 @@ async fn healthz(State(health): State<Arc<Health>>) -> Response {
             json!({
                 "tenant": watcher.tenant.as_str(), "scheme": watcher.scheme.scheme.as_str(),
                 "cursor_age_seconds": age, "backlog": seen.backlog, "parked": seen.parked,
+                "waiting": seen.waiting,
                 "received": seen.received, "last_fault": seen.last_fault,
                 "next_run": seen.next_run.map(|at| at.to_string()),
                 "waits_for": seen.waits_for.as_ref().map(SchemeId::as_str),
             })
         })
         .collect();
+    let references: Vec<serde_json::Value> =
+        health.library.tables().map(|table| reference(table.status(), now)).collect();
     let pauses: Vec<String> =
         health.gates.pauses().iter().map(|pause| mask_text(&format!("{}: {}", pause.scope, pause.reason))).collect();
     let healthy = stopped.is_empty() && !store_failed;
     let status = if healthy { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let body = json!({
         "healthy": healthy, "store_failed": store_failed, "stopped": stopped, "paused": pauses, "schemes": schemes,
+        "references": references,
     });
     (status, axum::Json(body)).into_response()
+}
+
+/// A table that cannot be fetched is its vendor's trouble: shown, and no reason to call the engine ill.
+fn reference(status: Status, now: Timestamp) -> serde_json::Value {
+    json!({
+        "tenant": status.id.tenant.as_str(), "connection": status.id.connection.as_str(), "table": status.id.table,
+        "entries": status.entries, "revision": status.revision,
+        "age_seconds": status.fetched_at.map(|at| now.duration_since(at).as_secs()),
+        "problem": status.failure.map(|failure| mask_text(&failure.fault.to_string())),
+    })
 }
 
 async fn metrics(State(health): State<Arc<Health>>) -> Response {
@@ -65,6 +81,13 @@ async fn metrics(State(health): State<Arc<Health>>) -> Response {
             let age = std::time::Duration::try_from(now.duration_since(read_to)).unwrap_or_default();
             health.metrics.set_cursor_age(&watcher.scheme, age);
         }
+    }
+    for table in health.library.tables() {
+        let Status { id, entries, fetched_at, failure, .. } = table.status();
+        let age = fetched_at.map(|at| std::time::Duration::try_from(now.duration_since(at)).unwrap_or_default());
+        let failures = failure.map_or(0, |failure| failure.count.into());
+        let numbers = TableNumbers { entries: entries as u64, age, failures };
+        health.metrics.set_table(&id.tenant, &id.connection, &id.table, numbers);
     }
     let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     ([(header::CONTENT_TYPE, content_type)], health.metrics.encode()).into_response()

@@ -11,6 +11,8 @@ mod health;
 mod office;
 mod pass;
 mod reader;
+mod reference_desk;
+mod references;
 mod scheme;
 mod serve;
 mod tls;
@@ -27,4 +29,6 @@ pub use office::{
     VersionView,
 };
 pub use pass::{PassOptions, Progress, run_pass};
+pub use reference_desk::{Origin, TableContent, TableFilter, TableQuestion, TableView};
+pub use references::{hints, refresh_alone};
 pub use serve::serve;

@@ -3,38 +3,46 @@
 //! Works beside running drivers (through their handles) and, where no engine runs, on the store alone. Personal data is
 //! masked unless asked for.
 
+use std::collections::BTreeMap;
 use std::sync::Mutex;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::config;
 use crate::fault::Fault;
 use crate::model::{ConnectionName, DocumentKey, SchemeId, TenantId};
 use crate::pipeline::driver::{Command, CommandError, Handle, Now};
 use crate::pipeline::gate::{Gates, Pause, Scope};
 use crate::pipeline::ledger::{Error as LedgerError, Ledger};
+use crate::pipeline::reference::{Catalogue, Library, Revision};
 use crate::pipeline::round::{Destination, Work, commit_round};
 use crate::pipeline::step::{Event, Moment, RetryMode, Rules};
 use crate::pipeline::subject::{End, Fate, Phase, Subject, TargetWrite, Version};
 use crate::telemetry::{mask_json, mask_text};
 
 use super::engine::Engine;
+use super::reference_desk;
 
 /// One scheme, as the office sees it.
-struct Desk {
-    tenant: TenantId,
-    scheme: SchemeId,
-    connections: [ConnectionName; 2],
-    ledger: Ledger,
+pub(super) struct Desk {
+    pub(super) tenant: TenantId,
+    pub(super) scheme: SchemeId,
+    /// Its ends', and those that its reference tables come from.
+    connections: Vec<ConnectionName>,
+    pub(super) ledger: Ledger,
     rules: Rules,
     destination: Destination,
+    pub(super) catalogue: Catalogue,
+    pub(super) references: Vec<config::Reference>,
     handle: Mutex<Option<Handle>>,
 }
 
 pub struct Office {
-    desks: Vec<Desk>,
+    pub(super) desks: Vec<Desk>,
     gates: Gates,
-    now: Now,
+    pub(super) library: Library,
+    pub(super) now: Now,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -45,6 +53,10 @@ pub enum OfficeError {
     NoSuchConnection(String, String),
     #[error("more than one scheme knows document {0}: name one with --scheme")]
     Ambiguous(String),
+    #[error("there is no reference table {0}; there are: {1}")]
+    NoSuchTable(String, String),
+    #[error("{0}")]
+    NotFetched(String),
     #[error("{0}")]
     NotUsable(String),
     #[error(transparent)]
@@ -134,6 +146,9 @@ pub struct HistoryLine {
     /// What happened, as the ledger keeps it.
     pub event: Box<serde_json::value::RawValue>,
     pub logs: Vec<String>,
+    /// The revisions of the reference tables that the module looked things up in.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tables: BTreeMap<String, Revision>,
 }
 
 /// What a person wants done with a document.
@@ -169,14 +184,20 @@ impl Office {
             .map(|scheme| Desk {
                 tenant: scheme.parts.tenant.clone(),
                 scheme: scheme.parts.scheme.clone(),
-                connections: [scheme.parts.source_connection.clone(), scheme.parts.destination.connection.clone()],
+                connections: [&scheme.parts.source_connection, &scheme.parts.destination.connection]
+                    .into_iter()
+                    .cloned()
+                    .chain(reference_desk::connections(&scheme.config.reference))
+                    .collect(),
                 ledger: scheme.parts.ledger.clone(),
                 rules: scheme.parts.rules.clone(),
                 destination: scheme.parts.destination.clone(),
+                catalogue: scheme.parts.transformer.catalogue().cloned().unwrap_or_default(),
+                references: scheme.config.reference.clone(),
                 handle: Mutex::new(None),
             })
             .collect();
-        Self { desks, gates: engine.gates.clone(), now: engine.now.clone() }
+        Self { desks, gates: engine.gates.clone(), library: engine.library.clone(), now: engine.now.clone() }
     }
 
     /// From now on this scheme's commands go to its driver.
@@ -208,7 +229,7 @@ impl Office {
                 after = Some(last.clone());
                 for (key, subject) in &keys {
                     let Some(version) = shown(subject, &filter.states) else { continue };
-                    found.push(summary(desk.scheme.as_str(), key, version));
+                    found.push(desk.summary(key, version));
                 }
             }
         }
@@ -226,7 +247,7 @@ impl Office {
         for version in &subject.versions {
             let emitted = bills(version).iter().map(|write| read(write.body)).collect::<Result<Vec<_>, _>>()?;
             versions.push(VersionView {
-                summary: summary(desk.scheme.as_str(), &key, version),
+                summary: desk.summary(&key, version),
                 fault: match &version.phase {
                     Phase::Parked { fault, .. } => Some(if unmask { fault.clone() } else { masked(fault) }),
                     _ => None,
@@ -244,7 +265,8 @@ impl Office {
                 let event = serde_json::to_string(&line.event).ok()?;
                 let event = if unmask { event } else { mask_json(&event) };
                 let logs = if unmask { line.logs } else { line.logs.iter().map(|log| mask_text(log)).collect() };
-                Some(HistoryLine { at: line.at, event: serde_json::value::RawValue::from_string(event).ok()?, logs })
+                let event = serde_json::value::RawValue::from_string(event).ok()?;
+                Some(HistoryLine { at: line.at, event, logs, tables: line.tables })
             })
             .collect();
         Ok(DocumentView { scheme: desk.scheme.to_string(), key: key.to_string(), versions, history })
@@ -342,7 +364,7 @@ impl Office {
         }
     }
 
-    fn chosen(&self, scheme: Option<&str>) -> Result<Vec<&Desk>, OfficeError> {
+    pub(super) fn chosen(&self, scheme: Option<&str>) -> Result<Vec<&Desk>, OfficeError> {
         let Some(name) = scheme else { return Ok(self.desks.iter().collect()) };
         let chosen: Vec<&Desk> = self.desks.iter().filter(|desk| desk.scheme.as_str() == name).collect();
         if chosen.is_empty() {
@@ -433,6 +455,16 @@ impl DocumentState {
                 End::Discarded { .. } => DocumentState::Discarded,
             },
         }
+    }
+}
+
+impl Desk {
+    fn summary(&self, key: &DocumentKey, version: &Version) -> Summary {
+        let mut summary = summary(self.scheme.as_str(), key, version);
+        if let Some((code, message)) = self.waits(version) {
+            (summary.code, summary.message) = (Some(code.to_string()), Some(message));
+        }
+        summary
     }
 }
 

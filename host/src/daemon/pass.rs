@@ -2,14 +2,17 @@
 
 use std::time::Duration;
 
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::fault::Disposition;
-use crate::pipeline::driver;
+use crate::pipeline::driver::{self, Rest};
 use crate::pipeline::poll;
+use crate::pipeline::reference::TableId;
 use crate::telemetry::mask_text;
 
 use super::engine::Engine;
+use super::references;
 use super::scheme::Scheme;
 
 /// What a pass reports while it runs.
@@ -47,16 +50,39 @@ pub async fn run_pass(engine: &Engine, options: &PassOptions<'_>) -> Result<Vec<
     }
     let mut done = Vec::new();
     let mut problems = Vec::new();
+    let keepers = Keepers::start(engine, &chosen);
     for scheme in chosen {
-        if let Err(problem) = one(scheme, options).await {
+        if let Err(problem) = one(engine, scheme, options).await {
             problems.push(format!("{}: {problem}", scheme.config.name));
         }
         done.push(progress(scheme));
     }
+    keepers.stop().await;
     if problems.is_empty() { Ok(done) } else { Err(problems) }
 }
 
-async fn one(scheme: &Scheme, options: &PassOptions<'_>) -> Result<(), String> {
+/// Keeps the reference tables of some schemes for as long as it stands.
+pub(super) struct Keepers {
+    stop: CancellationToken,
+    tasks: JoinSet<()>,
+}
+
+impl Keepers {
+    pub fn start(engine: &Engine, schemes: &[&Scheme]) -> Self {
+        let stop = CancellationToken::new();
+        let used =
+            |id: &TableId| schemes.iter().any(|scheme| references::fetched(&scheme.config).any(|(of, _)| of == *id));
+        let tasks = engine.library.keepers(&used, &stop).into_iter().collect();
+        Self { stop, tasks }
+    }
+
+    pub async fn stop(mut self) {
+        self.stop.cancel();
+        while self.tasks.join_next().await.is_some() {}
+    }
+}
+
+async fn one(engine: &Engine, scheme: &Scheme, options: &PassOptions<'_>) -> Result<(), String> {
     let stop = options.stop.child_token();
     let (handle, driver) = driver::start(scheme.parts.clone(), stop.clone());
     let driver = tokio::spawn(driver);
@@ -64,11 +90,11 @@ async fn one(scheme: &Scheme, options: &PassOptions<'_>) -> Result<(), String> {
         let read = read(scheme, &handle, &stop).await;
         // What came in is worked off even where the reading failed; a pause leaves it for later.
         tokio::select! {
-            () = handle.idle() => {}
-            () = paused(scheme) => {}
-            () = stop.cancelled() => {}
+            () = handle.idle() => read,
+            () = paused(scheme) => read,
+            () = stop.cancelled() => read,
+            why = given_up(engine, scheme, &handle) => read.and(Err(why)),
         }
-        read
     };
     tokio::pin!(work);
     let mut ticks = tokio::time::interval(PROGRESS_INTERVAL);
@@ -117,6 +143,20 @@ async fn read(scheme: &Scheme, handle: &driver::Handle, stop: &CancellationToken
             }
             Err(poll::Error::Ledger(error)) => return Err(error.to_string()),
         }
+    }
+}
+
+/// Completes with the reasons when nothing is left but documents that wait for a reference table which does not come.
+async fn given_up(engine: &Engine, scheme: &Scheme, handle: &driver::Handle) -> String {
+    let Some(catalogue) = scheme.parts.transformer.catalogue() else { return std::future::pending().await };
+    let reasons = engine.library.despair(catalogue).await;
+    match handle.rests().await {
+        Rest::Waits => {
+            let waiting = scheme.watcher.seen().waiting;
+            format!("{waiting} documents wait for reference tables: {}", reasons.join("; "))
+        }
+        // All was done without the table; whoever waits for that sees it.
+        Rest::Idle | Rest::Busy => std::future::pending().await,
     }
 }
 

@@ -1,7 +1,5 @@
 //! One scheme, assembled: everything its driver and its reader need.
 
-use std::collections::HashMap;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,13 +12,14 @@ use crate::pipeline::driver::{Flow, Now, Parts};
 use crate::pipeline::gate::Gates;
 use crate::pipeline::ledger::Ledger;
 use crate::pipeline::poll::{Reading, Sweep};
+use crate::pipeline::reference::Catalogue;
 use crate::pipeline::round::Destination;
 use crate::pipeline::step::{OnChange, Rules, Sabotage};
 use crate::sandbox;
 use crate::state::Store;
 use crate::telemetry::{Alerts, Metrics, SchemeRef};
 
-use super::transformer::{SandboxTransformer, Tables};
+use super::transformer::SandboxTransformer;
 use super::watcher::{SchemeWatcher, Seen};
 
 /// A scheme that can be started.
@@ -54,7 +53,7 @@ impl Scheme {
         source: Arc<dyn Source>,
         target: Arc<dyn Target>,
         module: sandbox::Module,
-        tables: Tables,
+        catalogue: Catalogue,
     ) -> Self {
         let (tenant, scheme) = (config.tenant.clone(), config.name.clone());
         let ledger = Ledger::new(shared.store.clone(), tenant.clone(), scheme.clone());
@@ -81,7 +80,8 @@ impl Scheme {
             source: format!("{}:{}", systems.0, config.source.operation).into(),
             target: format!("{}:{}", systems.1, config.target.operation).into(),
             parameters: config.parameters.clone().into(),
-            references: Arc::new(tables),
+            catalogue,
+            now: shared.now.clone(),
         };
         let parts = Parts {
             tenant: tenant.clone(),
@@ -162,21 +162,4 @@ fn limits(settings: &sandbox::Settings, own: &config::Limits, document_limit_byt
 
 fn duration(signed: SignedDuration) -> Duration {
     Duration::try_from(signed).unwrap_or_default()
-}
-
-/// Reads a scheme's static tables.
-pub fn tables(files: &[config::ReferenceFile]) -> Result<Tables, String> {
-    let mut tables = HashMap::new();
-    for config::ReferenceFile { table, file } in files {
-        tables.insert(table.clone(), table_from(file)?);
-    }
-    Ok(Tables(tables))
-}
-
-fn table_from(file: &Path) -> Result<HashMap<String, String>, String> {
-    let fail = |problem: String| format!("{}: {problem}", file.display());
-    let text = std::fs::read_to_string(file).map_err(|error| fail(error.to_string()))?;
-    let entries: HashMap<String, Box<serde_json::value::RawValue>> =
-        serde_json::from_str(&text).map_err(|error| fail(error.to_string()))?;
-    Ok(entries.into_iter().map(|(key, value)| (key, value.get().to_owned())).collect())
 }

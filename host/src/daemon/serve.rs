@@ -60,6 +60,9 @@ pub async fn serve(
     let listener = TcpListener::bind(config.engine.listen)
         .await
         .map_err(|error| OpenError::Http(format!("cannot listen on {}: {error}", config.engine.listen)))?;
+    for hint in super::references::hints(&config) {
+        tracing::warn!("{hint}");
+    }
     let address = listener.local_addr().map_err(at)?;
     let socket = control::bind(&engine.data_dir).map_err(at)?;
 
@@ -67,6 +70,7 @@ pub async fn serve(
     let health = Arc::new(Health {
         schemes: engine.schemes.iter().map(|scheme| scheme.watcher.clone()).collect(),
         gates: engine.gates.clone(),
+        library: engine.library.clone(),
         metrics: engine.metrics.clone(),
         store: engine.store.clone(),
     });
@@ -77,11 +81,14 @@ pub async fn serve(
         axum::serve(listener, health::router(health)).with_graceful_shutdown(ended.cancelled_owned()).await
     });
     let ended = http_stop.clone();
-    let router = control::router(office.clone());
+    let router = control::router(office.clone(), engine.store.clone());
     servers.spawn(async move { axum::serve(socket, router).with_graceful_shutdown(ended.cancelled_owned()).await });
 
     let scheme_stop = stop.child_token();
     let mut drivers = JoinSet::new();
+    for keeper in engine.library.keepers(&|_| true, &scheme_stop) {
+        drivers.spawn(keeper);
+    }
     let runs: HashMap<_, _> = engine.schemes.iter().map(predecessor).collect();
     for scheme in engine.schemes {
         let Scheme { config: settings, parts, reading, watcher } = scheme;

@@ -1,11 +1,15 @@
 //! Runs a scheme's module for the pipeline.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use crate::model::{Digest, Outcome, SchemeId, TenantId};
+use crate::pipeline::driver::Now;
+use crate::pipeline::reference::{Catalogue, Opened};
+use crate::pipeline::subject::Missed;
 use crate::pipeline::transformer::{Ran, Task, Transformer};
-use crate::sandbox::{Call, Context, Isolation, Level, Limits, Lookup, Module, References, Run, Sandbox};
+use crate::sandbox::{Call, Context, Error, Isolation, Level, Limits, Lookup, Module, Run, Sandbox};
 
 /// A retry after a deadline gets this many times the wall clock: what a busy machine took is not the guest's fault.
 const PATIENCE: u64 = 5;
@@ -25,7 +29,8 @@ pub struct SandboxTransformer {
     pub source: Arc<str>,
     pub target: Arc<str>,
     pub parameters: Arc<str>,
-    pub references: Arc<Tables>,
+    pub catalogue: Catalogue,
+    pub now: Now,
 }
 
 impl Transformer for SandboxTransformer {
@@ -50,20 +55,38 @@ impl Transformer for SandboxTransformer {
                 deadline_ms: task.patient.then(|| self.limits.deadline_ms.saturating_mul(PATIENCE)),
             })
             .collect();
-        let references: &dyn References = &*self.references;
         let step = match self.isolation {
             Isolation::Document => 1,
             Isolation::Batch => BATCH_STEP,
         };
-        until_full(calls.chunks(step), |calls| {
-            let runs = self.sandbox.transform(&self.module, calls, self.isolation, &self.limits, references);
-            runs.into_iter().map(ran).collect()
+        // Opened once: what is fetched while they run is for the next ones.
+        let opened = self.catalogue.open((self.now)());
+        until_full(alike(tasks, step).into_iter(), |range| {
+            let view = opened.view(tasks[range.start].waits_since);
+            let runs = self.sandbox.transform(&self.module, &calls[range], self.isolation, &self.limits, &view);
+            runs.into_iter().map(|run| ran(run, &opened)).collect()
         })
+    }
+
+    fn catalogue(&self) -> Option<&Catalogue> {
+        Some(&self.catalogue)
     }
 
     fn module(&self) -> Digest {
         self.module.digest()
     }
+}
+
+/// Tasks in a row that see the reference tables alike, at most `step` together.
+fn alike(tasks: &[Task], step: usize) -> Vec<Range<usize>> {
+    let mut ranges = Vec::new();
+    let mut begin = 0;
+    for group in tasks.chunk_by(|one, next| one.waits_since == next.waits_since) {
+        let end = begin + group.len();
+        ranges.extend((begin..end).step_by(step).map(|at| at..end.min(at + step)));
+        begin = end;
+    }
+    ranges
 }
 
 /// Runs one chunk after another until what came of them is enough to hold.
@@ -87,13 +110,25 @@ fn emitted_bytes(ran: &Ran) -> usize {
     }
 }
 
-fn ran(run: Run) -> Ran {
+/// Characters kept of a key that was looked up: a module may ask for anything.
+const MISSED_LIMIT: usize = 200;
+
+fn ran(run: Run, opened: &Opened) -> Ran {
+    let clip = |text: &str| text.chars().take(MISSED_LIMIT).collect::<String>();
+    let missed = match &run.verdict {
+        Err(Error::ReferencePending { table, key }) => Some(Missed { table: clip(table), key: clip(key) }),
+        Ok(_) | Err(_) => None,
+    };
+    let known = run.lookups.iter().filter(|(_, _, answer)| *answer != Lookup::UnknownTable);
+    let tables: BTreeMap<_, _> =
+        known.filter_map(|(table, _, _)| Some((table.clone(), opened.revision(table)?.clone()))).collect();
     let mut logs: Vec<String> =
         run.logs.iter().map(|line| format!("{}: {}", level(line.level), line.message)).collect();
     if run.logs_dropped > 0 {
         logs.push(format!("({} more lines were over the cap)", run.logs_dropped));
     }
-    Ran { verdict: run.verdict.map_err(|error| error.fault()), fuel: run.fuel, memory_bytes: run.memory_bytes, logs }
+    let verdict = run.verdict.map_err(|error| error.fault());
+    Ran { verdict, fuel: run.fuel, memory_bytes: run.memory_bytes, logs, tables, missed }
 }
 
 fn level(level: Level) -> &'static str {
@@ -105,19 +140,6 @@ fn level(level: Level) -> &'static str {
     }
 }
 
-/// Static reference tables: the configuration's files, read once at start.
-#[derive(Debug, Clone, Default)]
-pub struct Tables(pub HashMap<String, HashMap<String, String>>);
-
-impl References for Tables {
-    fn lookup(&self, table: &str, key: &str) -> Lookup {
-        match self.0.get(table) {
-            None => Lookup::UnknownTable,
-            Some(entries) => entries.get(key).cloned().map_or(Lookup::KnownMissing, Lookup::Found),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -125,7 +147,8 @@ mod tests {
 
     fn emits(bytes: usize) -> Ran {
         let bill = TargetDocument { key: TargetKey::new("k").unwrap(), body: "x".repeat(bytes) };
-        Ran { verdict: Ok(Outcome::Emit(vec![bill])), fuel: 1, memory_bytes: 1, logs: Vec::new() }
+        let verdict = Ok(Outcome::Emit(vec![bill]));
+        Ran { verdict, fuel: 1, memory_bytes: 1, logs: Vec::new(), tables: BTreeMap::new(), missed: None }
     }
 
     #[test]

@@ -41,6 +41,8 @@ pub struct Seen {
     pub finished: u64,
     pub parked: u64,
     pub backlog: u64,
+    /// Documents that wait for a reference table.
+    pub waiting: u64,
 }
 
 /// Parked documents beyond which the webhook is told; told again only after the count fell below it.
@@ -144,6 +146,11 @@ impl Watcher for SchemeWatcher {
     fn backlog(&self, count: u64) {
         self.lock().backlog = count;
         self.metrics.set_backlog(&self.scheme, count);
+    }
+
+    fn waiting(&self, count: u64) {
+        self.lock().waiting = count;
+        self.metrics.set_waiting(&self.scheme, count);
     }
 
     fn fuel(&self, fuel: u64) {

@@ -28,6 +28,7 @@ use super::bisection::Bill;
 use super::gate::{Gates, Scope};
 use super::ledger::{BadPage, Cursor, Error, Ledger};
 use super::queues::{Bodies, Errand, Queues};
+use super::reference::Catalogue;
 use super::round::{Destination, Settled, Work, commit_round};
 use super::step::{Action, Event, Moment, Refusal, RetryMode, Rules};
 use super::subject::Phase;
@@ -129,7 +130,16 @@ pub enum CommandError {
 pub struct Handle {
     requests: mpsc::Sender<Request>,
     orders: mpsc::Sender<Order>,
-    idle: watch::Receiver<bool>,
+    rest: watch::Receiver<Rest>,
+}
+
+/// How much a driver has to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rest {
+    Busy,
+    /// Only documents that wait for a reference table.
+    Waits,
+    Idle,
 }
 
 impl Handle {
@@ -158,9 +168,15 @@ impl Handle {
 
     /// Completes when the driver has nothing to do, now or later.
     pub async fn idle(&self) {
-        let mut idle = self.idle.clone();
+        let mut rest = self.rest.clone();
         // An error means that the driver is gone, and with it everything it had to do.
-        let _ = idle.wait_for(|idle| *idle).await;
+        let _ = rest.wait_for(|rest| *rest == Rest::Idle).await;
+    }
+
+    /// Completes when the driver has nothing to do, or nothing but wait for a reference table.
+    pub async fn rests(&self) -> Rest {
+        let mut rest = self.rest.clone();
+        rest.wait_for(|rest| *rest != Rest::Busy).await.map_or(Rest::Idle, |rest| *rest)
     }
 
     async fn ask(&self, request: impl FnOnce(oneshot::Sender<()>) -> Request) -> Result<(), connectors::SinkClosed> {
@@ -176,7 +192,7 @@ pub fn start(parts: Parts, stop: CancellationToken) -> (Handle, impl Future<Outp
     // Few: a page waits here while a round commits, and each page may be large.
     let (requests, pages) = mpsc::channel(4);
     let (orders, commands) = mpsc::channel(16);
-    let (idle_sender, idle) = watch::channel(false);
+    let (rest_sender, rest) = watch::channel(Rest::Busy);
     let driver = Driver {
         bodies: Bodies::new(parts.flow.body_cache_bytes),
         at_work_since: (parts.now)(),
@@ -191,11 +207,11 @@ pub fn start(parts: Parts, stop: CancellationToken) -> (Handle, impl Future<Outp
         was_paused: false,
         parked_total: 0,
         rounds: 0,
-        idle: idle_sender,
+        rest: rest_sender,
         pages,
         commands,
     };
-    (Handle { requests, orders, idle }, driver.run(stop))
+    (Handle { requests, orders, rest }, driver.run(stop))
 }
 
 /// What a spawned task brings back.
@@ -205,6 +221,8 @@ enum Finished {
         results: Vec<(DocumentKey, u64, Ran)>,
         /// Not run: what came of those before them is to be put away first.
         left: Vec<(DocumentKey, u64)>,
+        /// Of the reference tables, when it began.
+        generation: u64,
     },
     Wrote {
         took: Duration,
@@ -252,7 +270,7 @@ struct Driver {
     parked_total: i64,
     /// Rounds so far; with the scheme's name and the clock, the seed of the dice.
     rounds: u64,
-    idle: watch::Sender<bool>,
+    rest: watch::Sender<Rest>,
     pages: mpsc::Receiver<Request>,
     commands: mpsc::Receiver<Order>,
 }
@@ -264,12 +282,15 @@ impl Driver {
     async fn run(mut self, stop: CancellationToken) -> Result<(), Error> {
         self.recover().await?;
         let gates = self.parts.gates.clone();
+        let transformer = self.parts.transformer.clone();
+        let mut tables = transformer.catalogue().and_then(Catalogue::changes);
         loop {
             let change = gates.change();
             tokio::pin!(change);
             change.as_mut().enable();
             let now = (self.parts.now)();
             self.queues.wake(now);
+            self.queues.wake_for_tables(self.generation());
             self.target_not_before = self.target_not_before.filter(|at| *at > now);
             let is_paused = self.is_paused();
             if self.was_paused && !is_paused {
@@ -284,9 +305,18 @@ impl Driver {
                 return Ok(());
             }
             self.parts.watcher.backlog(self.backlog() as u64);
-            let now_idle =
-                self.queues.is_empty() && self.running.is_empty() && self.pages.is_empty() && self.commands.is_empty();
-            self.idle.send_if_modified(|idle| std::mem::replace(idle, now_idle) != now_idle);
+            self.parts.watcher.waiting(self.queues.awaiting() as u64);
+            let busy = !self.queues.is_empty()
+                || !self.running.is_empty()
+                || !self.pages.is_empty()
+                || !self.commands.is_empty();
+            let rest = match self.queues.awaiting() {
+                _ if busy => Rest::Busy,
+                0 => Rest::Idle,
+                _ => Rest::Waits,
+            };
+            self.rest.send_if_modified(|now| std::mem::replace(now, rest) != rest);
+            let awaits = self.queues.awaiting() > 0;
             let wake = sleep_until(self.next_wake(), (self.parts.now)());
             let takes_pages = takes && self.backlog() < self.parts.flow.backlog_limit;
             tokio::select! {
@@ -295,10 +325,16 @@ impl Driver {
                 Some(finished) = self.running.join_next() => self.finished(finished).await?,
                 Some(request) = self.pages.recv(), if takes_pages => self.requested(request).await?,
                 () = wake => {}
+                () = next_fetch(&mut tables), if awaits => {}
                 () = &mut change => {}
                 () = stop.cancelled(), if takes => {}
             }
         }
+    }
+
+    /// Of the scheme's reference tables.
+    fn generation(&self) -> u64 {
+        self.parts.transformer.catalogue().map_or(0, Catalogue::generation)
     }
 
     fn backlog(&self) -> usize {
@@ -347,6 +383,7 @@ impl Driver {
                 Action::Transform { version, not_before, alone } => {
                     self.queues.push(Errand::Transform { key, version, alone }, not_before, now);
                 }
+                Action::Await { version } => self.queues.wait_for_table(key, version),
                 Action::Enqueue { version, target, not_before } => {
                     self.queues.push(Errand::Write { key, version, target }, not_before, now);
                 }
@@ -390,7 +427,7 @@ impl Driver {
 
     async fn requested(&mut self, first: Request) -> Result<(), Error> {
         // Before anybody is answered: who hands over a page and then waits for idle must not see the idle of before.
-        self.idle.send_replace(false);
+        self.rest.send_replace(Rest::Busy);
         let mut next = Some(first);
         let mut works = Vec::new();
         let mut dones = Vec::new();
@@ -458,7 +495,7 @@ impl Driver {
     }
 
     async fn commanded(&mut self, order: Order) -> Result<(), Error> {
-        self.idle.send_replace(false);
+        self.rest.send_replace(Rest::Busy);
         let Order { key, version, command, done } = order;
         let answer = self.carry_out(key, version, command).await?;
         // Whoever asked may have gone; the command is carried out all the same.
@@ -500,6 +537,19 @@ async fn sleep_until(at: Option<Timestamp>, now: Timestamp) {
     let Some(at) = at else { return std::future::pending().await };
     let wait = Duration::try_from(at.duration_since(now)).unwrap_or_default();
     tokio::time::sleep(wait.max(Duration::from_millis(1))).await;
+}
+
+/// Never, where no table is fetched.
+async fn next_fetch(tables: &mut Option<watch::Receiver<u64>>) {
+    match tables {
+        Some(tables) => {
+            if tables.changed().await.is_err() {
+                // The library is gone, and no table comes any more.
+                std::future::pending().await
+            }
+        }
+        None => std::future::pending().await,
+    }
 }
 
 /// The key of a document that has none: no vendor's key begins with an exclamation mark and has 64 hex digits.

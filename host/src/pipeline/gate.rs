@@ -97,6 +97,12 @@ impl Gates {
         scopes.iter().find_map(|scope| state.pauses.get(scope).cloned())
     }
 
+    /// The pause of exactly this scope, or of everything.
+    pub fn pause_of(&self, scope: &Scope) -> Option<Pause> {
+        let state = self.lock();
+        state.pauses.get(&Scope::All).or_else(|| state.pauses.get(scope)).cloned()
+    }
+
     /// Whether there is a pause of exactly this scope, or of everything.
     pub fn is_paused(&self, scope: &Scope) -> bool {
         let state = self.lock();
@@ -105,8 +111,17 @@ impl Gates {
 
     /// A permit, unless paused. Checking and counting are one act, so no exchange slips past a pause.
     pub fn enter(&self, tenant: &TenantId, connection: &ConnectionName, scheme: &SchemeId) -> Option<Permit> {
-        let uses =
-            (Scope::Connection(tenant.clone(), connection.clone()), Scope::Scheme(tenant.clone(), scheme.clone()));
+        let scheme = Scope::Scheme(tenant.clone(), scheme.clone());
+        self.enter_with((Scope::Connection(tenant.clone(), connection.clone()), scheme))
+    }
+
+    /// A permit for an exchange that is no scheme's own: what it brings serves all that use the connection.
+    pub fn enter_connection(&self, tenant: &TenantId, connection: &ConnectionName) -> Option<Permit> {
+        let connection = Scope::Connection(tenant.clone(), connection.clone());
+        self.enter_with((connection.clone(), connection))
+    }
+
+    fn enter_with(&self, uses: (Scope, Scope)) -> Option<Permit> {
         let mut state = self.lock();
         let paused = state.pauses.contains_key(&Scope::All)
             || state.pauses.contains_key(&uses.0)

@@ -1,5 +1,6 @@
 //! The ledger: typed rows over the store's seam. One [`Ledger`] is one scheme's view; it cannot reach another's rows.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -10,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::{Digest, DocumentKey, SchemeId, TargetKey, TenantId};
 use crate::state::{self, Batch, CommitError, Expect, Key, KeyBuilder, Revision, Store, Table};
 
+use super::reference::Revision as TableRevision;
 use super::round::Destination;
 use super::step::Event;
 use super::subject::Subject;
@@ -69,6 +71,9 @@ pub struct Line {
     /// What the guest logged, for [`Event::Transformed`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub logs: Vec<String>,
+    /// The revisions of the reference tables that the guest looked things up in, likewise.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tables: BTreeMap<String, TableRevision>,
 }
 
 /// A page that could not be read, kept for a person.

@@ -6,6 +6,7 @@ pub mod gate;
 pub mod ledger;
 pub mod poll;
 pub mod queues;
+pub mod reference;
 pub mod round;
 pub mod step;
 pub mod subject;

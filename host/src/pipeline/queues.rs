@@ -24,6 +24,10 @@ pub struct Queues {
     pub transforms: VecDeque<(DocumentKey, u64, bool)>,
     pub writes: VecDeque<Bill>,
     pub asks: VecDeque<Bill>,
+    /// Documents that wait for a reference table, and hold nothing else back.
+    awaiting: Vec<(DocumentKey, u64)>,
+    /// The oldest generation of the tables that one of them was run with.
+    awaiting_beyond: Option<u64>,
     waiting: BinaryHeap<Reverse<(Timestamp, u64, Errand)>>,
     /// Keeps errands of one instant in the order they came.
     sequence: u64,
@@ -47,6 +51,28 @@ impl Queues {
             Errand::Transform { key, version, alone } => self.transforms.push_back((key, version, alone)),
             Errand::Write { key, version, target } => self.writes.push_back((key, version, target)),
             Errand::Ask { key, version, target } => self.asks.push_back((key, version, target)),
+        }
+    }
+
+    /// A document run with this generation of the tables found one wanting.
+    pub fn ran_with(&mut self, generation: u64) {
+        self.awaiting_beyond = Some(self.awaiting_beyond.map_or(generation, |oldest| oldest.min(generation)));
+    }
+
+    pub fn wait_for_table(&mut self, key: DocumentKey, version: u64) {
+        self.awaiting.push((key, version));
+    }
+
+    pub fn awaiting(&self) -> usize {
+        self.awaiting.len()
+    }
+
+    /// Takes up what waits for a table, where one was fetched meanwhile. Tables may have been fetched between a run and
+    /// the commit of what came of it, so the generation of the run counts.
+    pub fn wake_for_tables(&mut self, generation: u64) {
+        if !self.awaiting.is_empty() && self.awaiting_beyond.is_none_or(|oldest| generation > oldest) {
+            self.awaiting_beyond = None;
+            self.transforms.extend(self.awaiting.drain(..).map(|(key, version)| (key, version, false)));
         }
     }
 

@@ -1,7 +1,7 @@
 //! What tests of the driver and the reader stand on: a target and a module that can be told to misbehave, a store in
 //! memory, and a clock that is tokio's, so that an hour passes at once and nothing sleeps.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -17,16 +17,18 @@ use crate::connectors::{
 };
 use crate::fault::{Code, Fault};
 use crate::model::{
-    ConnectionName, Digest, DocumentKey, OperationName, Outcome, SchemeId, TargetDocument, TargetKey, TenantId,
+    ConnectionName, Digest, DocumentKey, OperationName, Outcome, Reason, SchemeId, TargetDocument, TargetKey, TenantId,
 };
+use crate::sandbox::{Lookup, References};
 use crate::state::MemoryStore;
 
 use super::driver::{Flow, Handle, Now, Parts, start};
 use super::gate::{Gates, Pause, Scope};
 use super::ledger::{Error, Ledger};
+use super::reference::{Catalogue, Opened, Revision};
 use super::round::Destination;
 use super::step::{OnChange, Rules, Sabotage};
-use super::subject::{Phase, Subject};
+use super::subject::{Missed, Phase, Subject};
 use super::transformer::{Ran, Task, Transformer};
 use super::watch::Watcher;
 
@@ -219,24 +221,67 @@ pub struct FakeModule {
     pub panics: bool,
     /// Results that one run gives at most, where that is not 0.
     pub run_limit: usize,
+    /// What a body `needs:KEY` looks its key up in: the first fetched table, as it is at the clock's time.
+    pub looks_up: Option<(Catalogue, Now)>,
+}
+
+impl FakeModule {
+    /// What a look-up that finds nothing makes of the document.
+    fn look_up(&self, task: &Task, opened: &Opened) -> Option<Ran> {
+        let key = task.document.body.strip_prefix("needs:")?;
+        let (table, _) = self.catalogue()?.fetched().next()?;
+        let tables = self.tables(Some(opened));
+        let (verdict, missed) = match opened.view(task.waits_since).lookup(table, key) {
+            Lookup::Found(_) => return None,
+            Lookup::Pending => {
+                let missed = Missed { table: table.into(), key: key.into() };
+                (Err(Fault::retry(Code::ReferencePending, None, "wait")), Some(missed))
+            }
+            Lookup::KnownMissing | Lookup::UnknownTable => {
+                let reason = Reason { code: "missing".into(), message: "no such key".into(), field: None };
+                (Ok(Outcome::Reject(reason)), None)
+            }
+        };
+        Some(Ran { verdict, fuel: 1, memory_bytes: 1, logs: Vec::new(), tables, missed })
+    }
+
+    fn tables(&self, opened: Option<&Opened>) -> BTreeMap<String, Revision> {
+        let tables = self.catalogue().into_iter().flat_map(Catalogue::fetched);
+        let used = |(table, _): (&str, _)| Some((table.to_owned(), opened?.revision(table)?.clone()));
+        tables.filter_map(used).collect()
+    }
 }
 
 impl Transformer for FakeModule {
     fn run(&self, tasks: &[Task]) -> Vec<Ran> {
         assert!(!self.panics, "the module's host is broken");
+        let opened = self.looks_up.as_ref().map(|(catalogue, now)| catalogue.open(now()));
         let one = |task: &Task| {
+            if let Some(ran) = opened.as_ref().and_then(|opened| self.look_up(task, opened)) {
+                return ran;
+            }
             let fault = self.faults.lock().unwrap().pop_front();
             let name = if task.document.body.contains("same") { "same" } else { task.document.key.as_str() };
             let key = TargetKey::new(format!("T-{name}")).unwrap();
             let body = format!("{key}|{}", task.document.body);
             let verdict = fault.map_or(Ok(Outcome::Emit(vec![TargetDocument { key, body }])), Err);
-            Ran { verdict, fuel: 1, memory_bytes: 1, logs: Vec::new() }
+            Ran {
+                verdict,
+                fuel: 1,
+                memory_bytes: 1,
+                logs: Vec::new(),
+                tables: self.tables(opened.as_ref()),
+                missed: None,
+            }
         };
         let limit = if self.run_limit == 0 { tasks.len() } else { self.run_limit };
         tasks.iter().take(limit).map(one).collect()
     }
     fn module(&self) -> Digest {
         Digest::of("module")
+    }
+    fn catalogue(&self) -> Option<&Catalogue> {
+        self.looks_up.as_ref().map(|(catalogue, _)| catalogue)
     }
 }
 

@@ -1,12 +1,13 @@
 //! One round of the driver: some events in, one durable batch, then the actions that follow from it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use crate::model::{ConnectionName, Digest, DocumentKey, OperationName, TargetKey};
 use crate::state::Batch;
 
 use super::ledger::{Cursor, Error, Ledger, Line, Owner};
+use super::reference::Revision;
 use super::step::{Action, Event, Moment, Refusal, Rules, Verdict, step};
 use super::subject::{Phase, Subject};
 
@@ -17,13 +18,15 @@ pub struct Work {
     pub event: Event,
     /// What the guest logged.
     pub logs: Vec<String>,
+    /// The revisions of the reference tables that the guest looked things up in.
+    pub tables: BTreeMap<String, Revision>,
     /// Bodies that the event names.
     pub bodies: Vec<(Digest, Arc<str>)>,
 }
 
 impl Work {
     pub fn new(key: DocumentKey, event: Event) -> Self {
-        Self { key, event, logs: Vec::new(), bodies: Vec::new() }
+        Self { key, event, logs: Vec::new(), tables: BTreeMap::new(), bodies: Vec::new() }
     }
 }
 
@@ -136,7 +139,7 @@ impl Round<'_> {
         for (digest, body) in &work.bodies {
             self.ledger.put_body(&mut self.batch, *digest, body.as_bytes().to_vec());
         }
-        let line = Line { at: self.moment.now, event, logs: work.logs.clone() };
+        let line = Line { at: self.moment.now, event, logs: work.logs.clone(), tables: work.tables.clone() };
         self.ledger.put_line(&mut self.batch, &work.key, stepped.subject.events, &line);
         self.subjects.insert(work.key.clone(), (parked_before, stepped.subject));
         Ok(())

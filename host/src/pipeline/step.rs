@@ -114,6 +114,11 @@ pub enum Verdict {
     Skip(Reason),
     Reject(Reason),
     Fault(Fault),
+    /// The module asked for an entry of a reference table that is not known yet.
+    Waits {
+        table: String,
+        key: String,
+    },
 }
 
 /// One emitted bill: its body is in the ledger under its digest.
@@ -191,6 +196,10 @@ pub enum Action {
         version: u64,
         not_before: Option<Timestamp>,
         alone: bool,
+    },
+    /// To be transformed again once one of the scheme's reference tables was fetched.
+    Await {
+        version: u64,
     },
     /// The bill may be sent; the writer answers with [`Event::Dispatched`].
     Enqueue {

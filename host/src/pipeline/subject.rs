@@ -63,7 +63,27 @@ pub struct Version {
     pub fuel: u64,
     /// A person allowed this version to change what is written, whatever the scheme's `on_change` says.
     pub approved: bool,
+    /// What its next run is to believe of reference tables, where that is not its first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waits: Option<Waits>,
     pub phase: Phase,
+}
+
+/// Where a version stands with the scheme's reference tables.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Waits {
+    /// Only what was fetched since then proves that an entry is missing.
+    pub since: Timestamp,
+    /// The look-up that ended the last run. `None` where a person asked for the next one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub missed: Option<Missed>,
+}
+
+/// An entry that a module asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Missed {
+    pub table: String,
+    pub key: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,11 +1,15 @@
 //! What the driver needs of the sandbox, as a trait, so that the driver can be tested without compiling a component.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
 use crate::fault::Fault;
 use crate::model::{Digest, Document, Outcome};
+
+use super::reference::{Catalogue, Revision};
+use super::subject::Missed;
 
 /// One document to be transformed.
 #[derive(Debug, Clone)]
@@ -15,6 +19,8 @@ pub struct Task {
     pub received_at: Timestamp,
     /// Run with a longer wall clock: an earlier run ended at it.
     pub patient: bool,
+    /// Only a reference table that was fetched since then proves that an entry is missing.
+    pub waits_since: Option<Timestamp>,
 }
 
 /// What came of one task.
@@ -24,6 +30,18 @@ pub struct Ran {
     pub fuel: u64,
     pub memory_bytes: u64,
     pub logs: Vec<String>,
+    /// The revisions of the reference tables that it looked things up in.
+    pub tables: BTreeMap<String, Revision>,
+    /// The look-up that ended it, because its answer is not known yet.
+    pub missed: Option<Missed>,
+}
+
+impl Ran {
+    /// Where the module could not be run at all.
+    pub fn failed(fault: Fault) -> Self {
+        let (logs, tables) = (Vec::new(), BTreeMap::new());
+        Self { verdict: Err(fault), fuel: 0, memory_bytes: 0, logs, tables, missed: None }
+    }
 }
 
 /// Runs one scheme's module. Blocking; called on threads that may block.
@@ -33,4 +51,8 @@ pub trait Transformer: Send + Sync + 'static {
     fn run(&self, tasks: &[Task]) -> Vec<Ran>;
     /// The module's digest, stored with each outcome.
     fn module(&self) -> Digest;
+    /// The reference tables that the module looks things up in.
+    fn catalogue(&self) -> Option<&Catalogue> {
+        None
+    }
 }

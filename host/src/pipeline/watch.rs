@@ -26,6 +26,8 @@ pub trait Watcher: Send + Sync + 'static {
     fn parked_total(&self, _count: u64) {}
     /// Documents that the engine has still to work on.
     fn backlog(&self, _count: u64) {}
+    /// Documents that wait for a reference table, beside the backlog.
+    fn waiting(&self, _count: u64) {}
     fn fuel(&self, _fuel: u64) {}
     fn stage(&self, _stage: Stage, _took: Duration) {}
     fn faulted(&self, _fault: &Fault) {}

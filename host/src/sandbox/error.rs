@@ -37,7 +37,7 @@ pub enum Error {
     EmptyEmit,
     #[error("{problem}")]
     OutcomeInvalid { problem: String },
-    #[error("a look-up in {table:?} waits for the table")]
+    #[error("the look-up of {key:?} in {table:?} waits for the table")]
     ReferencePending { table: String, key: String },
     #[error("the document's body is larger than the scheme takes")]
     DocumentTooLarge { limit: u64, used: u64 },

@@ -28,10 +28,12 @@ pub enum Table {
     /// Pages that could not be read, kept for a person.
     BadPages = 8,
     // 9 was meant for totals and never written; it is not to be used again.
+    /// Reference tables that were fetched, by connection.
+    References = 10,
 }
 
 impl Table {
-    pub const ALL: [Table; 9] = [
+    pub const ALL: [Table; 10] = [
         Table::Meta,
         Table::Subjects,
         Table::Bodies,
@@ -41,6 +43,7 @@ impl Table {
         Table::Open,
         Table::History,
         Table::BadPages,
+        Table::References,
     ];
 }
 

@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use tokio::sync::oneshot;
 
+use super::backup::TreeChange;
 use super::batch::{CommitError, Error, Revision};
 use super::directory;
 use super::format::{self, REVISION_ROW, sled_failed};
@@ -53,7 +54,7 @@ fn commit(core: &Core, requests: Vec<Request>, last: &mut Revision) -> usize {
         }
         let reached = group.last();
         group.set(format::own_key(REVISION_ROW), format::number_value(reached.0), &ground)?;
-        write(core, group.into_tree_batch())?;
+        write(core, group.into_changes())?;
         Ok(reached)
     });
     match written {
@@ -76,12 +77,22 @@ fn commit(core: &Core, requests: Vec<Request>, last: &mut Revision) -> usize {
     }
 }
 
-/// Makes a group durable. The order of these four lines is what the store promises.
-fn write(core: &Core, batch: sled::Batch) -> Result<(), Error> {
+/// Makes a group durable. The order of apply, flush, sync and answer is what the store promises.
+fn write(core: &Core, changes: Vec<TreeChange>) -> Result<(), Error> {
     fail::fail_point!("state::before_apply", |_| Err(injected("before_apply")));
+    let mut batch = sled::Batch::default();
+    for (key, value) in &changes {
+        match value {
+            Some(value) => batch.insert(key.as_slice(), value.as_slice()),
+            None => batch.remove(key.as_slice()),
+        }
+    }
     let mut gate = core.db.write().unwrap_or_else(PoisonError::into_inner);
     let db = gate.as_mut().ok_or(Error::Closed)?.clone();
     let applied = db.apply_batch(batch);
+    if applied.is_ok() {
+        tell(core, changes);
+    }
     drop(gate);
     applied.map_err(|error| sled_failed(&error))?;
     fail::fail_point!("state::after_apply", |_| Err(injected("after_apply")));
@@ -90,6 +101,17 @@ fn write(core: &Core, batch: sled::Batch) -> Result<(), Error> {
     core.directory.sync().map_err(|error| directory::io_failed("syncing the store", &error))?;
     fail::fail_point!("state::after_sync", |_| Err(injected("after_sync")));
     Ok(())
+}
+
+/// A backup that is being taken hears of every change before anybody can read it.
+fn tell(core: &Core, changes: Vec<TreeChange>) {
+    let tap = core.tap.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(tap) = &*tap {
+        for change in changes {
+            // A backup that ended does not hear it, and need not.
+            let _ = tap.send(change);
+        }
+    }
 }
 
 #[cfg(feature = "failpoints")]

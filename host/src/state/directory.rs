@@ -2,6 +2,7 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
+use std::time::Duration;
 
 use cap_std::fs::Dir;
 use rustix::fs::{Mode, OFlags};
@@ -86,6 +87,20 @@ impl Directory {
             sync_folder(&self.dir, folder)?;
         }
         Ok(())
+    }
+
+    /// sled's threads hold its file, and with it the lock, a moment longer than its handle lives.
+    pub fn wait_until_unlocked(&self) -> Result<(), Error> {
+        let failed = |error: io::Error| io_failed("letting go of the store", &error);
+        let file = self.dir.open("store/db").map_err(failed)?;
+        for _ in 0..5_000 {
+            match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
+                Ok(()) => return Ok(()),
+                Err(rustix::io::Errno::WOULDBLOCK) => std::thread::sleep(Duration::from_millis(1)),
+                Err(error) => return Err(failed(error.into())),
+            }
+        }
+        Err(Error::Failed { detail: "sled did not let go of its file".into() })
     }
 
     /// Bytes in all files of the state.

@@ -23,7 +23,7 @@ pub(super) const STEPS: &[Step] = &[];
 /// read and opens empty.
 const LEASE_FILE: &str = "lease";
 
-const FORMAT_ROW: &str = "format";
+pub(super) const FORMAT_ROW: &str = "format";
 const LEASE_ROW: &str = "lease";
 pub(super) const REVISION_ROW: &str = "revision";
 

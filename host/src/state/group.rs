@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
+use super::backup::TreeChange;
 use super::batch::{Batch, Error, Expect, Key, Revision, Table};
 use super::row::{self, Digest, INLINE_LIMIT_BYTES, Payload, Row};
 
@@ -77,21 +78,17 @@ impl Group {
         self.change(tree_key, Some(row), ground)
     }
 
-    /// Everything as one atomic batch, with the rows that say which files are in use.
-    pub fn into_tree_batch(self) -> sled::Batch {
-        let mut out = sled::Batch::default();
+    /// Every row that changes, those among them that say which files are in use.
+    pub fn into_changes(self) -> Vec<TreeChange> {
+        let mut out = Vec::with_capacity(self.changes.len());
         for (tree_key, change) in self.changes {
-            if let Some(digest) = change.before.as_ref().and_then(file_of) {
-                out.remove(row::file_use_key(digest, &tree_key));
+            let before = change.before.as_ref().and_then(file_of);
+            let after = change.after.as_ref().and_then(file_of);
+            if before != after {
+                out.extend(before.map(|digest| (row::file_use_key(digest, &tree_key), None)));
+                out.extend(after.map(|digest| (row::file_use_key(digest, &tree_key), Some(Vec::new()))));
             }
-            // After the removal: the row may need the same file as before, and of two writes the last one counts.
-            if let Some(digest) = change.after.as_ref().and_then(file_of) {
-                out.insert(row::file_use_key(digest, &tree_key), &[]);
-            }
-            match change.after {
-                Some(row) => out.insert(tree_key, row.encode()),
-                None => out.remove(tree_key),
-            }
+            out.push((tree_key, change.after.map(|row| row.encode())));
         }
         out
     }

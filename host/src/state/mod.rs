@@ -17,6 +17,7 @@
 //! A read may see a batch an instant before it is durable. Nothing may act on the outside because of what it merely
 //! read: every effect follows a commit of its own, whose expectations fail if the row moved.
 
+mod backup;
 mod batch;
 mod blobs;
 mod committer;
@@ -36,6 +37,7 @@ mod twin;
 
 use async_trait::async_trait;
 
+pub use backup::{BackupError, Manifest, restore_backup, verify_backup};
 pub use batch::{Batch, CommitError, Error, Expect, Key, KeyBuilder, Revision, Stored, Table};
 pub use health::Health;
 pub use memory::MemoryStore;

@@ -95,6 +95,11 @@ pub(super) fn file_use_key(digest: &Digest, tree_key: &[u8]) -> Vec<u8> {
     out
 }
 
+/// Whether the row says which row needs a file, and is no row of a table.
+pub(super) fn is_file_use(tree_key: &[u8]) -> bool {
+    tree_key.first() == Some(&FILE_USE)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -8,7 +8,7 @@ use std::io;
 use std::ops::Bound;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, mpsc};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -16,6 +16,7 @@ use async_trait::async_trait;
 use cap_std::fs::Dir;
 
 use super::Store;
+use super::backup::TreeChange;
 use super::batch::{Batch, CommitError, Error, Key, Revision, Stored, Table};
 use super::blobs::Blobs;
 use super::committer::{self, panic_text};
@@ -59,6 +60,8 @@ pub(super) struct Core {
     pub queue: Queue,
     pub pulse: Arc<Pulse>,
     pub lease: u64,
+    /// Where a backup that is being taken hears of changes.
+    pub tap: Mutex<Option<mpsc::Sender<TreeChange>>>,
     failure: Mutex<Option<Error>>,
 }
 
@@ -82,6 +85,7 @@ impl SledStore {
             queue: Queue::new(),
             pulse: Arc::default(),
             lease: opened.lease,
+            tap: Mutex::new(None),
             failure: Mutex::new(None),
         });
         let stall_after = Duration::from_millis(settings.stall_after_ms);
@@ -109,7 +113,7 @@ impl SledStore {
             drop(db);
             Ok(())
         })?;
-        self.wait_until_unlocked()?;
+        self.core.directory.wait_until_unlocked()?;
         match self.core.failure() {
             Some(failure) => Err(failure),
             None => self.core.directory.sync().map_err(|error| directory::io_failed("the last sync", &error)),
@@ -132,18 +136,8 @@ impl SledStore {
         self.core.directory.failing.store(true, std::sync::atomic::Ordering::SeqCst);
     }
 
-    /// sled's threads hold its file, and with it the lock, a moment longer than its handle lives.
-    fn wait_until_unlocked(&self) -> Result<(), Error> {
-        let failed = |error: io::Error| directory::io_failed("letting go of the store", &error);
-        let file = self.core.directory.dir().open("store/db").map_err(failed)?;
-        for _ in 0..5_000 {
-            match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
-                Ok(()) => return Ok(()),
-                Err(rustix::io::Errno::WOULDBLOCK) => std::thread::sleep(Duration::from_millis(1)),
-                Err(error) => return Err(failed(error.into())),
-            }
-        }
-        Err(Error::Failed { detail: "sled did not let go of its file".into() })
+    pub(super) fn core(&self) -> &Core {
+        &self.core
     }
 }
 
@@ -217,7 +211,7 @@ impl Core {
     }
 
     /// Reads under the gate. A failure of sled's own closes the store, whoever met it.
-    fn read<T>(&self, read: impl FnOnce(&sled::Db) -> Result<T, Error>) -> Result<T, Error> {
+    pub fn read<T>(&self, read: impl FnOnce(&sled::Db) -> Result<T, Error>) -> Result<T, Error> {
         if self.failure().is_some() {
             return Err(Error::Closed);
         }
@@ -253,7 +247,7 @@ fn is_used(db: &sled::Db, digest: &row::Digest) -> Result<bool, Error> {
     }
 }
 
-fn open_sled(path: &Path, settings: &Settings, ever_opened: bool) -> Result<sled::Db, Error> {
+pub(super) fn open_sled(path: &Path, settings: &Settings, ever_opened: bool) -> Result<sled::Db, Error> {
     let config = sled::Config::new()
         .path(path.join(STORE))
         .cache_capacity(settings.cache_bytes)

@@ -107,6 +107,23 @@ struct ConnectionLabels {
     connection: Arc<str>,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct TableLabels {
+    tenant: Arc<str>,
+    connection: Arc<str>,
+    table: Arc<str>,
+}
+
+/// A reference table, in numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct TableNumbers {
+    pub entries: u64,
+    /// `None` where it was never fetched.
+    pub age: Option<Duration>,
+    /// Fetches in a row that failed.
+    pub failures: u64,
+}
+
 type Histograms<L> = Family<L, Histogram, fn() -> Histogram>;
 
 /// The engine's numbers. A clone is the same set.
@@ -120,6 +137,10 @@ struct Inner {
     documents: Family<OutcomeLabels, Counter>,
     backlog: Family<SchemeLabels, Gauge>,
     parked: Family<SchemeLabels, Gauge>,
+    waiting: Family<SchemeLabels, Gauge>,
+    table_entries: Family<TableLabels, Gauge>,
+    table_age: Family<TableLabels, Gauge>,
+    table_failures: Family<TableLabels, Gauge>,
     cursor_age: Family<SchemeLabels, Gauge>,
     scheme_paused: Family<SchemeLabels, Gauge>,
     connection_paused: Family<ConnectionLabels, Gauge>,
@@ -144,6 +165,10 @@ impl Metrics {
             documents: Family::default(),
             backlog: Family::default(),
             parked: Family::default(),
+            waiting: Family::default(),
+            table_entries: Family::default(),
+            table_age: Family::default(),
+            table_failures: Family::default(),
             cursor_age: Family::default(),
             scheme_paused: Family::default(),
             connection_paused: Family::default(),
@@ -158,6 +183,14 @@ impl Metrics {
         registry.register("documents", "Documents by what became of them", inner.documents.clone());
         registry.register("backlog_documents", "Documents committed and not done", inner.backlog.clone());
         registry.register("parked_documents", "Documents that need a person", inner.parked.clone());
+        registry.register("waiting_documents", "Documents that wait for a reference table", inner.waiting.clone());
+        registry.register("reference_entries", "Entries of a reference table", inner.table_entries.clone());
+        registry.register("reference_age_seconds", "How old a reference table is", inner.table_age.clone());
+        registry.register(
+            "reference_failures",
+            "Fetches of a reference table that failed since the last that did not",
+            inner.table_failures.clone(),
+        );
         registry.register("cursor_age_seconds", "How far reading is behind now", inner.cursor_age.clone());
         registry.register("scheme_paused", "1 while the scheme is paused", inner.scheme_paused.clone());
         registry.register("connection_paused", "1 while the connection is paused", inner.connection_paused.clone());
@@ -188,6 +221,23 @@ impl Metrics {
 
     pub fn set_parked(&self, scheme: &SchemeRef, documents: u64) {
         self.0.parked.get_or_create(&self.scheme(scheme)).set(gauge(documents));
+    }
+
+    pub fn set_waiting(&self, scheme: &SchemeRef, documents: u64) {
+        self.0.waiting.get_or_create(&self.scheme(scheme)).set(gauge(documents));
+    }
+
+    /// The tables come from the configuration, as the connections do.
+    pub fn set_table(&self, tenant: &TenantId, connection: &ConnectionName, table: &str, numbers: TableNumbers) {
+        let (tenant, connection) = bounded(&self.0.connections, tenant.as_str(), connection.as_str());
+        let table = if *connection == *OTHER { OTHER.into() } else { table.into() };
+        let labels = TableLabels { tenant, connection, table };
+        let TableNumbers { entries, age, failures } = numbers;
+        self.0.table_entries.get_or_create(&labels).set(gauge(entries));
+        self.0.table_failures.get_or_create(&labels).set(gauge(failures));
+        if let Some(age) = age {
+            self.0.table_age.get_or_create(&labels).set(gauge(age.as_secs()));
+        }
     }
 
     pub fn set_cursor_age(&self, scheme: &SchemeRef, age: Duration) {
@@ -267,6 +317,10 @@ mod tests {
         metrics.fuel(&saleout, 55_000);
         metrics.set_backlog(&saleout, 7);
         metrics.set_parked(&saleout, 3);
+        metrics.set_waiting(&saleout, 4);
+        let jdy = ConnectionName::new("jdy").unwrap();
+        let numbers = TableNumbers { entries: 136, age: Some(Duration::from_secs(90)), failures: 2 };
+        metrics.set_table(&saleout.tenant, &jdy, "kingdee_jdy.material", numbers);
         metrics.set_cursor_age(&saleout, Duration::from_secs(130));
         metrics.set_scheme_paused(&saleout, true);
         let jst = ConnectionName::new("jst").unwrap();
@@ -280,6 +334,10 @@ mod tests {
             r#"crossdock_fuel_sum{tenant="acme",scheme="saleout"} 55000.0"#,
             r#"crossdock_backlog_documents{tenant="acme",scheme="saleout"} 7"#,
             r#"crossdock_parked_documents{tenant="acme",scheme="saleout"} 3"#,
+            r#"crossdock_waiting_documents{tenant="acme",scheme="saleout"} 4"#,
+            r#"crossdock_reference_entries{tenant="acme",connection="jdy",table="kingdee_jdy.material"} 136"#,
+            r#"crossdock_reference_age_seconds{tenant="acme",connection="jdy",table="kingdee_jdy.material"} 90"#,
+            r#"crossdock_reference_failures{tenant="acme",connection="jdy",table="kingdee_jdy.material"} 2"#,
             r#"crossdock_cursor_age_seconds{tenant="acme",scheme="saleout"} 130"#,
             r#"crossdock_scheme_paused{tenant="acme",scheme="saleout"} 1"#,
             r#"crossdock_connection_paused{tenant="acme",connection="jst"} 0"#,

@@ -15,7 +15,7 @@ use crate::model::{SchemeId, TenantId};
 pub use alert::{Alert, AlertKind, AlertSettings, AlertWorker, Alerts, Post};
 pub use log::{InitError, LogFormat, check_level, init};
 pub use mask::{mask_json, mask_text};
-pub use metrics::{Metrics, Outcome, Stage};
+pub use metrics::{Metrics, Outcome, Stage, TableNumbers};
 
 /// A scheme by its full name: its own is unique only within its tenant.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]

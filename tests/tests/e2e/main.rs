@@ -4,6 +4,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod backups;
 mod balance;
 mod commands;
 mod guests;
@@ -11,6 +12,7 @@ mod hostile;
 mod operating;
 mod pages;
 mod parked;
+mod references;
 mod telling;
 
 use std::path::Path;

@@ -16,7 +16,7 @@ use super::super::gate::{Pause, Scope};
 use super::super::ledger::Error;
 use super::super::round::Work;
 use super::super::step::{Emitted, Event, Sabotage, Verdict};
-use super::super::subject::Held;
+use super::super::subject::{Held, Missed};
 use super::super::transformer::Ran;
 use super::super::watch::Stage;
 use super::{Driver, Finished, Parts, ROUND_LIMIT, Shipment};
@@ -62,8 +62,11 @@ impl Driver {
         pauses: &mut Vec<(Scope, Fault)>,
     ) -> Result<(), Error> {
         match finished {
-            Finished::Transformed { took, results, left } => {
+            Finished::Transformed { took, results, left, generation } => {
                 self.transforms_running -= 1;
+                if results.iter().any(|(_, _, ran)| ran.missed.is_some()) {
+                    self.queues.ran_with(generation);
+                }
                 for (key, version) in left.into_iter().rev() {
                     self.queues.transforms.push_front((key, version, false));
                 }
@@ -123,6 +126,7 @@ impl Driver {
         self.parts.watcher.fuel(ran.fuel);
         let mut bodies = Vec::new();
         let verdict = match ran.verdict {
+            Err(_) if let Some(Missed { table, key }) = ran.missed => Verdict::Waits { table, key },
             Ok(Outcome::Skip(reason)) => Verdict::Skip(reason),
             Ok(Outcome::Reject(reason)) => Verdict::Reject(reason),
             Ok(Outcome::Emit(documents)) => {
@@ -162,7 +166,7 @@ impl Driver {
         };
         let module = self.parts.transformer.module();
         let event = Event::Transformed { version, module, fuel: ran.fuel, verdict };
-        Ok(Work { key, event, logs: ran.logs, bodies })
+        Ok(Work { key, event, logs: ran.logs, tables: ran.tables, bodies })
     }
 
     /// What stands in the way of changing what stands under the key into `body`.

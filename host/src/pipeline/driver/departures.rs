@@ -64,7 +64,8 @@ impl Driver {
             let Some(found) = subject.version(version) else { continue };
             let Phase::Received { tries } = found.phase else { continue };
             let document = Arc::new(Document { key: key.clone(), body: self.body(&found.body)?.to_string() });
-            tasks.push(Task { document, received_at: found.received_at, patient: tries > 0 });
+            let waits_since = found.waits.as_ref().map(|waits| waits.since);
+            tasks.push(Task { document, received_at: found.received_at, patient: tries > 0, waits_since });
             keys.push((key, version));
             if alone || tasks.len() >= self.parts.flow.transform_batch {
                 break;
@@ -74,6 +75,7 @@ impl Driver {
             return Ok(false);
         }
         let transformer = self.parts.transformer.clone();
+        let generation = self.generation();
         self.transforms_running += 1;
         self.running.spawn_blocking(move || {
             let began = Instant::now();
@@ -83,7 +85,7 @@ impl Driver {
             }
             let left = keys.split_off(ran.len().min(keys.len()));
             let results = keys.into_iter().zip(ran).map(|((key, version), ran)| (key, version, ran)).collect();
-            Finished::Transformed { took: began.elapsed(), results, left }
+            Finished::Transformed { took: began.elapsed(), results, left, generation }
         });
         Ok(true)
     }
@@ -249,5 +251,5 @@ fn find_write<'a>(subject: &'a Subject, version: u64, target: &TargetKey) -> Opt
 /// What stands in for a result that the sandbox owes: a defect of ours, not the document's.
 fn no_result() -> Ran {
     let fault = Fault::new(Code::Internal, Disposition::StopScheme, "the sandbox gave no result for this document");
-    Ran { verdict: Err(fault), fuel: 0, memory_bytes: 0, logs: Vec::new() }
+    Ran::failed(fault)
 }

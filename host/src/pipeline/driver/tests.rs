@@ -37,7 +37,8 @@ async fn who_hands_over_a_page_never_sees_the_idle_of_before() {
     rig.handle.idle().await;
     // Between the commit and the answer: on another thread, whoever asked could go on at once.
     let handle = rig.handle.clone();
-    *rig.turns.on_received.lock().unwrap() = Some(Box::new(move || assert!(!*handle.idle.borrow(), "idle of before")));
+    *rig.turns.on_received.lock().unwrap() =
+        Some(Box::new(move || assert_eq!(*handle.rest.borrow(), Rest::Busy, "idle of before")));
     for round in 1..20 {
         rig.handle.page(vec![document(&format!("d{round}"), "one")]).await.unwrap();
         rig.handle.idle().await;

@@ -12,7 +12,7 @@ mod unknown;
 
 use std::collections::BTreeSet;
 
-use super::super::subject::{End, Existence, Fate, Held, Phase, TargetWrite, Version};
+use super::super::subject::{End, Existence, Fate, Held, Missed, Phase, TargetWrite, Version, Waits};
 use super::*;
 use crate::connectors::DUPLICATE_NUMBER;
 use crate::fault::Disposition;
@@ -314,4 +314,8 @@ fn saved(next: Step) -> Told {
 
 fn reason() -> Reason {
     Reason { code: "empty_order".into(), message: "nothing in it".into(), field: Some("/items".into()) }
+}
+
+fn missed(key: &str) -> Verdict {
+    Verdict::Waits { table: "material".into(), key: key.into() }
 }

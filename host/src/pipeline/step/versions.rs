@@ -7,7 +7,7 @@ use crate::connectors::{Resend, Step};
 use crate::fault::{Code, Disposition, Fault};
 use crate::model::{Digest, TargetKey};
 
-use super::super::subject::{End, Existence, Fate, Held, Phase, TargetWrite, Version};
+use super::super::subject::{End, Existence, Fate, Held, Missed, Phase, TargetWrite, Version, Waits};
 use super::{Action, Emitted, OnChange, Refusal, RetryMode, Run, Verdict, later};
 
 impl Run<'_> {
@@ -25,6 +25,7 @@ impl Run<'_> {
             module: None,
             fuel: 0,
             approved: false,
+            waits: None,
             phase: Phase::Held,
         };
         let held = self.subject.targets.clone();
@@ -50,6 +51,17 @@ impl Run<'_> {
         version.module = Some(module);
         version.fuel = fuel;
         let (cancelled, approved) = (version.cancelled, version.approved);
+        if let Verdict::Waits { table, key } = verdict {
+            // Kept from the first look-up that could not be answered: a table fetched since then answers for all of them.
+            let since = version.waits.as_ref().map_or(self.moment.now, |waits| waits.since);
+            version.waits = Some(Waits { since, missed: Some(Missed { table, key }) });
+            self.actions.push(Action::Await { version: number });
+            return;
+        }
+        // A run that a fault ended is made again, and still for the same reason.
+        if !matches!(verdict, Verdict::Fault(_)) {
+            version.waits = None;
+        }
         let standing = !self.subject.standing_keys().is_empty();
         match verdict {
             Verdict::Skip(reason) if standing => {
@@ -70,6 +82,7 @@ impl Run<'_> {
                 self.park(number, fault, Vec::new());
             }
             Verdict::Fault(fault) => self.transform_failed(number, tries, fault),
+            Verdict::Waits { .. } => {}
             Verdict::Emit(_) if cancelled && standing => self.park(number, source_cancelled(), Vec::new()),
             Verdict::Emit(emitted) => self.emitted(number, approved, emitted),
         }
@@ -237,6 +250,8 @@ impl Run<'_> {
         }
         if let Some(version) = self.subject.version_mut(number) {
             version.approved |= code == Code::ChangedAfterWrite;
+            // What was missing may have been added a moment ago: only a later look proves that it is not there.
+            version.waits = Some(Waits { since: self.moment.now, missed: None });
             version.phase = Phase::Held;
         }
         if !blocked {

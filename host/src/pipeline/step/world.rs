@@ -292,6 +292,8 @@ impl World {
                 | Action::Enqueue { not_before, .. }
                 | Action::Ask { not_before, .. } => not_before
                     .map_or(0, |time| u64::try_from(time.duration_since(at(self.now_ms)).as_millis()).unwrap_or(0)),
+                // The table is fetched some time.
+                Action::Await { .. } => 40,
                 Action::Send { .. } | Action::Parked { .. } | Action::Finished { .. } => 0,
             };
             let wait_ms = wait_ms + self.chance.below(3);
@@ -302,7 +304,7 @@ impl World {
 
     fn act(&mut self, document: usize, action: Action) -> Result<(), String> {
         match action {
-            Action::Transform { version, .. } => {
+            Action::Transform { version, .. } | Action::Await { version } => {
                 let event = self.transform(document, version);
                 let wait_ms = self.chance.below(20);
                 event.map_or(Ok(()), |event| {
@@ -331,6 +333,7 @@ impl World {
         let verdict = match self.chance.below(if self.trouble { 14 } else { 100 }) {
             0 => Verdict::Reject(reason()),
             1 => Verdict::Fault(Fault::retry(Code::GuestDeadline, None, "slow")),
+            2 => Verdict::Waits { table: "t".into(), key: "k".into() },
             _ if cancelled => Verdict::Skip(reason()),
             _ => Verdict::Emit(
                 (0..bills)

@@ -53,6 +53,7 @@ fn events(version: u64, target: &TargetKey, attempt: u32, now: Timestamp) -> Vec
         emit(&[]),
         Verdict::Skip(reason()),
         Verdict::Reject(reason()),
+        missed("M-1"),
     ];
     for verdict in verdicts.into_iter().chain(faults().map(Verdict::Fault)) {
         events.push(E::Transformed { version, module, fuel: 1, verdict });

@@ -1,0 +1,115 @@
+//! Joins the schemes' `reference` with the library: which tables the connections are to be asked for, and what of them each
+//! scheme sees.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::config::{self, Config, ReferenceFrom};
+use crate::connectors::{Connection, Http};
+use crate::fault::Fault;
+use crate::model::{ConnectionName, TenantId};
+use crate::pipeline::gate::Scope;
+use crate::pipeline::reference::{Catalogue, Entries, Library, Listener, Rhythm, TableId};
+use crate::telemetry::{Alert, Alerts, Metrics, SchemeRef, mask_text};
+
+use super::engine::Engine;
+use super::office::{Office, OfficeError};
+use super::reference_desk::{TableFilter, TableView};
+
+/// The fetched tables of a scheme, with how often each is to be fetched.
+pub(super) fn fetched(scheme: &config::Scheme) -> impl Iterator<Item = (TableId, Rhythm)> {
+    scheme.reference.iter().filter_map(|reference| match &reference.from {
+        ReferenceFrom::File { .. } => None,
+        ReferenceFrom::Connection { connection, refresh, miss_interval } => {
+            let id = table_id(&scheme.tenant, connection, &reference.table);
+            Some((id, Rhythm { refresh: *refresh, miss_interval: *miss_interval }))
+        }
+    })
+}
+
+/// What a scheme's module sees.
+pub(super) fn catalogue(scheme: &config::Scheme, library: &Library) -> Catalogue {
+    let (mut fixed, mut fetched) = (BTreeMap::new(), BTreeMap::new());
+    for config::Reference { table, from } in &scheme.reference {
+        match from {
+            ReferenceFrom::File { entries, .. } => {
+                fixed.insert(table.clone(), Arc::new(Entries::new((**entries).clone())));
+            }
+            ReferenceFrom::Connection { connection, .. } => {
+                let found = library.table(&table_id(&scheme.tenant, connection, table));
+                fetched.extend(found.map(|found| (table.clone(), found)));
+            }
+        }
+    }
+    Catalogue::new(fixed, fetched, library.changes())
+}
+
+fn table_id(tenant: &TenantId, connection: &ConnectionName, table: &str) -> TableId {
+    TableId { tenant: tenant.clone(), connection: connection.clone(), table: table.to_owned() }
+}
+
+/// What is most likely forgotten: a scheme whose connection serves tables, and that names none of them.
+pub fn hints(config: &Config) -> Vec<String> {
+    let Ok(http) = Http::new(None) else { return Vec::new() };
+    let mut hints = Vec::new();
+    for scheme in config.schemes.iter().filter(|scheme| scheme.enabled) {
+        let Some(target) = config.connection(&scheme.tenant, &scheme.target.connection) else { continue };
+        let Ok(connection) = Connection::parse(target.system, target.settings.clone()) else { continue };
+        let Some(source) = connection.references(&http) else { continue };
+        let served = source.tables();
+        if !scheme.reference.iter().any(|reference| served.contains(&reference.table.as_str())) {
+            let (name, tables) = (&scheme.name, served.join(", "));
+            hints.push(format!(
+                "scheme {name}: connection {} serves {tables}, and `reference` names none of them; a module that looks \
+                 something up there is told that there is no such table",
+                target.name
+            ));
+        }
+    }
+    hints
+}
+
+/// Fetches tables where no engine runs that would.
+pub async fn refresh_alone(
+    engine: &Engine,
+    office: &Office,
+    filter: &TableFilter,
+) -> Result<Vec<TableView>, OfficeError> {
+    let wanted = office.fetched_tables(filter)?;
+    let stop = CancellationToken::new();
+    let keepers = engine.library.keepers(&|id| wanted.contains(id), &stop);
+    tokio::select! {
+        // First, so that the fetch that a keeper begins with is the one that was asked for.
+        biased;
+        refreshed = office.refresh(filter) => refreshed,
+        _ = futures::future::join_all(keepers) => office.tables(filter),
+    }
+}
+
+/// Tells metrics and alerts what becomes of fetches.
+pub(super) struct Reporter {
+    pub metrics: Metrics,
+    pub alerts: Option<Alerts>,
+    /// Who uses a connection's tables.
+    pub users: Vec<(Scope, SchemeRef)>,
+}
+
+impl Listener for Reporter {
+    fn fetched(&self, table: &TableId, result: Result<(), &Fault>) {
+        self.metrics.request(&table.tenant, &table.connection, result.map_err(|fault| fault.code));
+    }
+
+    fn paused(&self, scope: &Scope, fault: &Fault) {
+        if let Scope::Connection(tenant, connection) = scope {
+            self.metrics.set_connection_paused(tenant, connection, true);
+        }
+        let Some(alerts) = &self.alerts else { return };
+        let reason = mask_text(&format!("{scope}: {}", fault.message));
+        for (_, scheme) in self.users.iter().filter(|(used, _)| used == scope) {
+            self.metrics.set_scheme_paused(scheme, true);
+            alerts.raise(Alert::SchemePaused { scheme: scheme.clone(), reason: reason.clone() });
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! All fetched tables of an engine, each once for all schemes that use it.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::sync::Arc;
+
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::connectors::ReferenceSource;
+use crate::fault::{Code, Disposition, Fault};
+use crate::state::Store;
+
+use super::super::driver::Now;
+use super::super::gate::{Gates, Pause, Scope};
+use super::super::ledger::Error;
+use super::Listener;
+use super::catalogue::Catalogue;
+use super::keeper;
+use super::shelf::Shelf;
+use super::table::{FetchedTable, Rhythm, Status, TableId};
+
+/// Fetches in a row that fail before whoever waits in the foreground gives up. The last comes some fifteen seconds after
+/// the first.
+const TRIES: u32 = 3;
+
+/// A table that some scheme uses.
+pub struct Wanted {
+    pub id: TableId,
+    pub rhythm: Rhythm,
+    pub source: Arc<dyn ReferenceSource>,
+}
+
+#[derive(Clone)]
+pub struct Library(Arc<Inner>);
+
+pub(super) struct Inner {
+    tables: BTreeMap<TableId, Arc<FetchedTable>>,
+    pub(super) shelf: Shelf,
+    pub(super) gates: Gates,
+    pub(super) now: Now,
+    pub(super) listener: Arc<dyn Listener>,
+    /// Fetches that ended, of all tables.
+    pub(super) changed: watch::Sender<u64>,
+}
+
+impl Library {
+    /// Takes up what an earlier run kept. Blocking.
+    pub fn open(
+        store: Arc<dyn Store>,
+        gates: Gates,
+        now: Now,
+        listener: Arc<dyn Listener>,
+        wanted: Vec<Wanted>,
+    ) -> Result<Self, Error> {
+        let shelf = Shelf { store };
+        let mut rhythms = BTreeMap::<TableId, Rhythm>::new();
+        for Wanted { id, rhythm, .. } in &wanted {
+            let shared = rhythms.get(id).map_or(*rhythm, |other| rhythm.shorter(*other));
+            rhythms.insert(id.clone(), shared);
+        }
+        let mut tables = BTreeMap::new();
+        for Wanted { id, source, .. } in wanted {
+            let Some(rhythm) = rhythms.remove(&id) else { continue };
+            let edition = shelf.load(&id)?;
+            tables.insert(id.clone(), Arc::new(FetchedTable::new(id, rhythm, source, edition, now())));
+        }
+        Ok(Self(Arc::new(Inner { tables, shelf, gates, now, listener, changed: watch::Sender::new(0) })))
+    }
+
+    pub fn table(&self, id: &TableId) -> Option<Arc<FetchedTable>> {
+        self.0.tables.get(id).cloned()
+    }
+
+    pub fn tables(&self) -> impl Iterator<Item = &Arc<FetchedTable>> {
+        self.0.tables.values()
+    }
+
+    /// Counts the fetches that ended, of all tables.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.0.changed.subscribe()
+    }
+
+    /// One task for each of these tables, until `stop`. Whoever starts them waits for them.
+    pub fn keepers(
+        &self,
+        which: &dyn Fn(&TableId) -> bool,
+        stop: &CancellationToken,
+    ) -> Vec<impl Future<Output = ()> + Send + use<>> {
+        let wanted = self.0.tables.values().filter(|table| which(&table.id));
+        wanted.map(|table| keeper::keep(self.0.clone(), table.clone(), stop.clone())).collect()
+    }
+
+    /// Fetches a table now, whatever its age, and answers how it stands then. A keeper must be at work.
+    pub async fn refresh(&self, id: &TableId) -> Result<Status, Fault> {
+        let unknown = || Fault::park(Code::ConfigurationInvalid, format!("no scheme uses {id}"));
+        let table = self.table(id).ok_or_else(unknown)?;
+        let order = table.order();
+        tokio::pin!(order);
+        loop {
+            let change = self.0.gates.change();
+            tokio::pin!(change);
+            change.as_mut().enable();
+            if let (Some(pause), false) = (self.pause(id), table.status().fetching) {
+                return Err(Fault::park(
+                    Code::VendorUnreachable,
+                    format!("{} is paused: {}", pause.scope, pause.reason),
+                ));
+            }
+            tokio::select! {
+                biased;
+                done = &mut order => return done.map(|()| table.status()),
+                () = change => {}
+            }
+        }
+    }
+
+    /// The pause that keeps a table from being fetched.
+    pub fn pause(&self, id: &TableId) -> Option<Pause> {
+        self.0.gates.pause_of(&Scope::Connection(id.tenant.clone(), id.connection.clone()))
+    }
+
+    /// Why a table that somebody waits for is not to be expected soon, where that is so.
+    pub fn hopeless(&self, table: &FetchedTable) -> Option<String> {
+        if !table.is_wanted() {
+            return None;
+        }
+        if let Some(pause) = self.pause(&table.id) {
+            return Some(format!("{}: {} is paused: {}", table.id, pause.scope, pause.reason));
+        }
+        let failure = table.failure()?;
+        let passes = matches!(failure.fault.disposition, Disposition::Retry { .. });
+        let given_up = failure.count >= TRIES || !passes;
+        given_up.then(|| format!("{}: {} (tried {} times)", table.id, failure.fault, failure.count))
+    }
+
+    /// Completes with the reasons once one of the tables is not to be expected soon.
+    pub async fn despair(&self, catalogue: &Catalogue) -> Vec<String> {
+        let mut changes = self.changes();
+        loop {
+            let gates = self.0.gates.change();
+            tokio::pin!(gates);
+            gates.as_mut().enable();
+            let hopeless: Vec<String> = catalogue.fetched().filter_map(|(_, table)| self.hopeless(table)).collect();
+            if !hopeless.is_empty() {
+                return hopeless;
+            }
+            tokio::select! {
+                // An error means that the library is gone; then nothing is to be expected of it, and nobody asks.
+                changed = changes.changed() => if changed.is_err() { std::future::pending().await },
+                () = gates => {}
+            }
+        }
+    }
+}
