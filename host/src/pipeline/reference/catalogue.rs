@@ -118,13 +118,12 @@ impl References for View<'_> {
             }
             Some(Held::Fetched(table, edition)) => (table, edition),
         };
-        match edition {
-            Some(edition) => match edition.entries.get(key) {
+        if let Some(edition) = edition {
+            match edition.entries.get(key) {
                 Some(value) => return Lookup::Found(value.to_owned()),
                 None if self.proves(table, edition, key) => return Lookup::KnownMissing,
                 None => {}
-            },
-            None => {}
+            }
         }
         table.miss(key);
         Lookup::Pending
