@@ -49,13 +49,13 @@ names! {
     AuditFails = "audit_fails",
     /// Every `=N`th bill of the batch is saved and mentioned nowhere in the answer.
     Unmentioned = "unmentioned",
-    /// Call limit; the answer asks to wait `=N` seconds where the vendor says so.
+    /// Call limit; the answer asks to wait `=N` seconds where the vendor says so, and for no time with `=0`.
     Throttle = "throttle",
     /// The answer for a lost session, with nothing carried out.
     SessionLost = "session_lost",
     /// All sessions end before this request is looked at.
     ExpireSession = "expire_session",
-    /// Before this request, the key that tokens are signed with is replaced by another.
+    /// Before this request, somebody replaces the secret (and the password) by another.
     RotateSecret = "rotate_secret",
     /// The record is locked by somebody else (MsgCode 13).
     RecordLocked = "record_locked",
@@ -69,6 +69,10 @@ names! {
     ControlCharacters = "control_characters",
     /// The connection closes in the middle of the answer, after carrying out.
     Truncate = "truncate",
+    /// The vendor's refusal of the whole request, with HTTP 200; nothing is carried out.
+    Refuse = "refuse",
+    /// A page that quotes the whole request, with HTTP `=N` (default 500); nothing is carried out.
+    Echo = "echo",
     /// HTTP 500 with a text, nothing carried out; `=after_commit` carries out first.
     Http500 = "http_500",
     /// HTTP 502 with a proxy's page, nothing carried out; `=after_commit` carries out first.
@@ -104,12 +108,12 @@ impl FaultName {
                     || (jdy && !matches!(operation, "push_app_authorize" | "kingdee_auth_token"))
             }
             Self::RecordLocked => k3cloud && !logs_in,
-            Self::RotateSecret => jdy,
-            Self::PageTwice | Self::MoveRows => {
+            Self::PageTwice => {
                 system == "jushuitan_qimen"
                     || operation == "wdt.stockin.order.query"
                     || operation == "saleoutlist/batch_get"
             }
+            Self::MoveRows => Self::PageTwice.concerns(system, operation) || (jdy && operation.ends_with("_list")),
             Self::Timeout
             | Self::TimeoutAfterCommit
             | Self::LateAnswer
@@ -119,6 +123,9 @@ impl FaultName {
             | Self::DropAfterCommit
             | Self::CommitAfterDrop
             | Self::Throttle
+            | Self::Refuse
+            | Self::Echo
+            | Self::RotateSecret
             | Self::Gbk
             | Self::ControlCharacters
             | Self::Truncate
@@ -277,6 +284,8 @@ impl Matched {
             | FaultName::AuditFails
             | FaultName::Unmentioned
             | FaultName::Throttle
+            | FaultName::Refuse
+            | FaultName::Echo
             | FaultName::SessionLost
             | FaultName::ExpireSession
             | FaultName::RotateSecret

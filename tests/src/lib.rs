@@ -9,6 +9,7 @@
 
 mod admin;
 mod clock;
+mod confidential;
 mod fault;
 mod journal;
 pub mod jushuitan_qimen;
@@ -28,14 +29,17 @@ mod wire;
 mod world;
 pub mod yonyou_u8;
 
+use std::collections::BTreeSet;
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+pub use axum::http::Method;
 pub use fault::{Fault, FaultName};
 pub use kingdee_jdy::{Envelope, FirstAuth, JdyOptions};
 pub use options::{Money, MoverTarget, Options, RateLimit};
@@ -59,6 +63,7 @@ pub struct Running {
     pub addr: SocketAddr,
     /// The line that the binary prints: addresses and invented credentials of every system.
     pub ready: Value,
+    server: Arc<server::Server>,
     stop: watch::Sender<bool>,
     serving: JoinHandle<()>,
 }
@@ -69,6 +74,23 @@ impl Running {
         // Nobody listens any more only if serving has ended already, which is what is wanted.
         let _ = self.stop.send(true);
         let _ = tokio::time::timeout(PATIENCE, self.serving).await;
+    }
+
+    /// The answer of an admin page, for a test in the same process: no connection is needed.
+    pub fn admin(&self, method: &Method, page: &str, order: &Value) -> Value {
+        let order = if order.is_null() { String::new() } else { order.to_string() };
+        let reply = admin::answer(&self.server, method, page, order.as_bytes());
+        serde_json::from_str(&reply.body).unwrap_or_default()
+    }
+
+    pub fn order(&self, fault: Fault) {
+        server::lock(&self.server.faults).add(fault);
+    }
+
+    /// Everything that a client must not print: credentials, and the tokens, sessions and signatures of the requests
+    /// that came so far.
+    pub fn secrets(&self) -> BTreeSet<String> {
+        self.server.secrets()
     }
 
     /// Where the admin pages are, with a slash at the end.

@@ -1,5 +1,6 @@
 //! Takes requests, lets the ordered faults strike, and asks the right system for its answer.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
 
 use crate::clock::Clock;
+use crate::confidential;
 use crate::fault::{FaultBook, FaultName, Matched};
 use crate::journal::{Entry, Journal};
 use crate::jushuitan_qimen::Jushuitan;
@@ -40,6 +42,8 @@ pub struct Server {
     pub faults: Mutex<FaultBook>,
     pub journal: Mutex<Journal>,
     pub clock: Clock,
+    /// What requests carried and nobody may print.
+    confidential: Mutex<BTreeSet<String>>,
     chance: Mutex<ChaCha8Rng>,
     /// Requests that are carried out after their connection is gone.
     late: Mutex<JoinSet<()>>,
@@ -86,11 +90,13 @@ pub async fn start(options: Options) -> Result<Running, Error> {
         faults: Mutex::new(FaultBook::new(options.faults, ChaCha8Rng::seed_from_u64(options.seed ^ 0xfa01))),
         journal: Mutex::default(),
         clock: Clock::default(),
+        confidential: Mutex::default(),
         chance: Mutex::new(ChaCha8Rng::seed_from_u64(options.seed ^ 0xc4a4)),
         late: Mutex::default(),
         stop: stopped.clone(),
     });
     let router = Router::new().fallback(handle).with_state(server.clone());
+    let running = server.clone();
     let serving = tokio::spawn(async move {
         let service = router.into_make_service_with_connect_info::<Link>();
         let ended = wait_for_stop(stopped);
@@ -99,7 +105,7 @@ pub async fn start(options: Options) -> Result<Running, Error> {
         let mut late = std::mem::take(&mut *lock(&server.late));
         late.shutdown().await;
     });
-    Ok(Running { addr: address, ready, stop, serving })
+    Ok(Running { addr: address, ready, server: running, stop, serving })
 }
 
 async fn wait_for_stop(mut stop: watch::Receiver<bool>) {
@@ -137,6 +143,7 @@ impl Server {
         let slot = &self.slots[index];
         let operation = lock(&slot.system).operation(&request);
         let faults = lock(&self.faults).take(slot.name, &operation);
+        lock(&self.confidential).extend(confidential::of(&request));
 
         if faults.get(FaultName::Timeout).is_some() {
             self.note(slot.name, &operation, &faults, "fault:timeout", Value::Null);
@@ -153,6 +160,11 @@ impl Server {
                 server.carry_out(index, &operation, &request, &faults);
             });
             return cut(&link);
+        }
+        if let Some(status) = faults.number(FaultName::Echo, 500) {
+            let status = u16::try_from(status).unwrap_or(500);
+            self.note(slot.name, &operation, &faults, "fault:echo", Value::Null);
+            return respond(Reply::text(status, confidential::quote(&request), "fault:echo"));
         }
         if let Some(reply) = instead(&faults, false) {
             self.note(slot.name, &operation, &faults, &reply.outcome, Value::Null);
@@ -203,16 +215,26 @@ impl Server {
         let slot = &self.slots[index];
         let now = self.clock.now();
         let skew = SignedDuration::from_secs(faults.number(FaultName::ClockSkew, 3600).unwrap_or(0));
-        let reply = if let Some(wait_seconds) = faults.number(FaultName::Throttle, 1) {
+        let judged_by = now.checked_add(skew).unwrap_or(now);
+        let mut reply = if let Some(wait_seconds) = faults.number(FaultName::Throttle, 1) {
             lock(&slot.system).throttled(request, wait_seconds)
+        } else if faults.get(FaultName::Refuse).is_some() {
+            lock(&slot.system).refused(request)
         } else {
             let mut chance = lock(&self.chance);
-            let judged_by = now.checked_add(skew).unwrap_or(now);
             let mut turn = Turn { now, judged_by, faults, chance: &mut chance };
             lock(&slot.system).answer(request, &mut turn)
         };
+        // The clock that judged is the one that the answer shows; else a client that compares would be told a lie.
+        reply.headers.push(("date", judged_by.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()));
         self.note(slot.name, operation, faults, &reply.outcome, reply.note.clone());
         reply
+    }
+
+    pub fn secrets(&self) -> BTreeSet<String> {
+        let mut secrets = lock(&self.confidential).clone();
+        secrets.extend(self.slots.iter().flat_map(|slot| lock(&slot.system).secrets()));
+        secrets
     }
 
     fn note(&self, system: &str, operation: &str, faults: &Matched, outcome: &str, note: Value) {

@@ -34,8 +34,14 @@ pub trait System: Send {
 
     fn answer(&mut self, request: &Request, turn: &mut Turn<'_>) -> Reply;
 
-    /// The vendor's way of saying "too many calls, wait".
+    /// The vendor's way of saying "too many calls, wait"; for how long, it does not say where `wait_seconds` is 0.
     fn throttled(&self, request: &Request, wait_seconds: i64) -> Reply;
+
+    /// The vendor's way of refusing a request as a whole, with HTTP 200.
+    fn refused(&self, request: &Request) -> Reply;
+
+    /// Credentials and tokens, as far as they do not come in with requests.
+    fn secrets(&self) -> Vec<String>;
 
     /// Address and credentials, for the line that tells of readiness.
     fn ready(&self, origin: &str) -> Value;

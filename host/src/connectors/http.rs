@@ -20,6 +20,7 @@ use tracing::Instrument as _;
 use super::clock::{Clock, SystemClock};
 use super::limits::{Gate, Limits};
 use super::{Error, text};
+use crate::config::Secret;
 
 /// A connection is worth waiting for only shortly: a site that does not even accept one is down, and the pipeline has
 /// better things to do than to hold a worker for it.
@@ -107,6 +108,8 @@ pub struct Request {
     pub operation: String,
     pub headers: HeaderMap,
     pub body: Bytes,
+    /// What of it proves who asks. Should the answer quote it, it is blanked before anybody sees the answer.
+    pub private: Vec<Secret>,
 }
 
 /// One answer, whatever its status.
@@ -194,6 +197,7 @@ impl Line {
 
     async fn exchange(&self, host: String, request: Request) -> Result<Reply, Error> {
         let timeout = self.limits.timeout();
+        let private = request.private;
         let lost = |error: reqwest::Error| {
             let (host, detail) = (host.clone(), chain(&error.without_url()));
             Error::AnswerLost { host, after: timeout, detail }
@@ -232,7 +236,7 @@ impl Line {
             host,
             status: response.status().as_u16(),
             headers: response.headers().clone(),
-            body: body.freeze(),
+            body: text::without(body.freeze(), &private),
             date,
             received_at,
         })

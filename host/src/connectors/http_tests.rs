@@ -18,6 +18,7 @@ fn request(url: &str) -> Request {
         operation: "sample".into(),
         headers: HeaderMap::new(),
         body: Bytes::from_static(b"password=topsecret"),
+        private: Vec::new(),
     }
 }
 

@@ -7,6 +7,7 @@ use rust_decimal::Decimal;
 use serde_json::Value;
 
 use super::Error;
+use crate::config::Secret;
 
 /// The answer as text: strictly UTF-8, with what is known of vendors' slips repaired (see [`repair`]).
 pub fn decode(bytes: &Bytes) -> Result<Cow<'_, str>, Error> {
@@ -50,6 +51,36 @@ fn repair(text: &str) -> Cow<'_, str> {
     }
     repaired.push_str(&text[copied..]);
     Cow::Owned(repaired)
+}
+
+/// The answer with every secret in it blanked: error pages like to quote the request that they are the answer to.
+pub fn without(bytes: Bytes, secrets: &[Secret]) -> Bytes {
+    // Shorter than every signature and token, and longer than a word of a record, whose bytes must stay as they are.
+    const SHORTEST_BYTES: usize = 16;
+    secrets.iter().map(|secret| secret.expose().as_bytes()).filter(|secret| secret.len() >= SHORTEST_BYTES).fold(
+        bytes,
+        |bytes, secret| {
+            let mut blanked = Vec::new();
+            let mut rest = &bytes[..];
+            while let Some(at) = find(rest, secret) {
+                blanked.extend_from_slice(&rest[..at]);
+                blanked.extend_from_slice(b"***");
+                rest = &rest[at + secret.len()..];
+            }
+            if rest.len() == bytes.len() {
+                return bytes;
+            }
+            blanked.extend_from_slice(rest);
+            blanked.into()
+        },
+    )
+}
+
+fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
+    match (std::str::from_utf8(bytes), std::str::from_utf8(wanted)) {
+        (Ok(text), Ok(wanted)) => text.find(wanted),
+        _ => bytes.windows(wanted.len()).position(|window| window == wanted),
+    }
 }
 
 /// A number that a vendor or a module wrote, exactly, as a number or as a text.
@@ -104,6 +135,19 @@ mod tests {
         assert!(matches!(error, Error::Unreadable { bytes, .. } if bytes == gbk));
         let neither = decode(&Bytes::from_static(b"{\"a\":\"\xff\xff\"}")).unwrap_err();
         assert!(!neither.to_string().contains("GBK"), "{neither}");
+    }
+
+    #[test]
+    fn a_quoted_secret_is_blanked_in_text_and_in_bytes_that_are_none() {
+        let secrets = [Secret::new("0123456789abcdef"), Secret::new("张三")];
+        for (page, blanked) in [
+            (&b"sign=0123456789abcdef&again=0123456789abcdef"[..], &b"sign=***&again=***"[..]),
+            (b"\xd5\xc5 0123456789abcdef", b"\xd5\xc5 ***"),
+            ("{\"name\":\"张三\"}".as_bytes(), "{\"name\":\"张三\"}".as_bytes()),
+            (b"", b""),
+        ] {
+            assert_eq!(without(Bytes::copy_from_slice(page), &secrets), blanked);
+        }
     }
 
     #[test]

@@ -102,6 +102,15 @@ impl System for Jushuitan {
         Reply::json(failure.json("16qzthrottled"), "refused:7", Parameters::merge(request).note(SCENARIO.shown))
     }
 
+    fn refused(&self, request: &Request) -> Reply {
+        let failure = self.rules.refuse("业务处理失败");
+        Reply::json(failure.json("16qzrefused"), "refused:15", Parameters::merge(request).note(SCENARIO.shown))
+    }
+
+    fn secrets(&self) -> Vec<String> {
+        vec![self.gateway.secret().to_owned(), qimen::APP_SECRET.to_owned()]
+    }
+
     fn ready(&self, origin: &str) -> Value {
         json!({
             "base_url": format!("{origin}/router/qm"),

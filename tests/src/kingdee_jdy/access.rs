@@ -48,6 +48,13 @@ pub fn parameter(request: &Request, name: &str) -> String {
     pairs(request).into_iter().find(|(key, _)| key == name).map_or_else(String::new, |(_, value)| value)
 }
 
+fn secret(turn: u64) -> String {
+    match turn {
+        0 => FIRST_APP_SECRET.to_owned(),
+        turn => hex::encode(Sha256::digest(format!("app secret {turn}")))[..40].to_owned(),
+    }
+}
+
 impl Access {
     pub fn new(options: &Options) -> Self {
         Self { plain: options.plain, options: options.jdy.clone(), replaced: 0, first_seen: None, open: HashMap::new() }
@@ -57,15 +64,18 @@ impl Access {
         self.replaced += 1;
     }
 
+    pub fn secrets(&self) -> Vec<String> {
+        let tokens = self.open.keys().filter_map(|token| token.split_once(' ')).map(|(_, token)| token.to_owned());
+        let secrets = (0..=self.replaced).map(secret);
+        secrets.chain(tokens).chain([CLIENT_SECRET.to_owned()]).collect()
+    }
+
     fn app_secret(&mut self, now: Timestamp) -> String {
         let first_seen = *self.first_seen.get_or_insert(now);
         let by_time = self.options.secret_lifetime_seconds.map_or(0, |lifetime| {
             u64::try_from(now.duration_since(first_seen).as_secs() / lifetime.max(1)).unwrap_or(0)
         });
-        match self.replaced + by_time {
-            0 => FIRST_APP_SECRET.to_owned(),
-            turn => hex::encode(Sha256::digest(format!("app secret {turn}")))[..40].to_owned(),
-        }
+        secret(self.replaced + by_time)
     }
 
     /// What the gateway checks of every request.

@@ -259,6 +259,26 @@ impl Ledger {
         Ok((id, number))
     }
 
+    /// Somebody else saves a bill by hand, on the day of the newest one.
+    pub fn add_foreign(&mut self, now: Timestamp) {
+        let date = self.bills.last().map_or_else(|| time::date(now), |bill| bill.date);
+        let count = self.bills.len();
+        self.bills.push(Bill {
+            id: (FIRST_ID + count as u64).to_string(),
+            number: format!("HAND-{count:05}"),
+            date,
+            remark: String::new(),
+            created_at: now,
+            modified_at: now,
+            visible_at: now,
+            accepted_saves: 0,
+            ignored_fields: Vec::new(),
+            first: true,
+            model: Value::Null,
+            kept: json!({"material_entity": []}),
+        });
+    }
+
     /// The fields that the form has and keeps, and the names of the others.
     fn kept(&self, model: &Value, first: bool) -> (Value, Vec<String>) {
         let names = names(first);

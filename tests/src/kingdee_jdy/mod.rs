@@ -97,7 +97,7 @@ impl Jdy {
             options: options.jdy.clone(),
             access: Access::new(options),
             ledger: Ledger::new(&options.jdy, options.quantity_limit),
-            tables: Tables::default(),
+            tables: if options.jdy.empty_tables { Tables::empty() } else { Tables::default() },
         }
     }
 
@@ -130,6 +130,13 @@ impl Jdy {
         let asked = |first_name: &str, second_name: &str| {
             if route.first { text(&body, first_name) } else { parameter(request, second_name) }
         };
+        if turn.has(FaultName::MoveRows) {
+            match route.operation {
+                Operation::Bills => self.ledger.add_foreign(turn.now),
+                Operation::List(table) => self.tables.add_first(table),
+                Operation::Authorize | Operation::Token | Operation::Save | Operation::Bill => {}
+            }
+        }
         match route.operation {
             Operation::Save => {
                 *note = json!({"billno": body["billno"], "remark": body["remark"]});
@@ -248,6 +255,15 @@ impl System for Jdy {
         let english = format!("Too many requests, retry after {wait_seconds}s[GW]");
         let failure = Failure::gateway(4029, &english, "请求过于频繁，请稍后再试[网关]");
         self.reply(Err(failure), find_route(request), Value::Null)
+    }
+
+    fn refused(&self, request: &Request) -> Reply {
+        let failure = Failure::business(self.options.business_code, "业务处理失败");
+        self.reply(Err(failure), find_route(request), Value::Null)
+    }
+
+    fn secrets(&self) -> Vec<String> {
+        self.access.secrets()
     }
 
     fn ready(&self, origin: &str) -> Value {

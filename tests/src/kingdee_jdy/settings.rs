@@ -59,6 +59,8 @@ pub struct JdyOptions {
     pub ids_as_numbers: bool,
     /// Rows of a page; more are not given, without a word.
     pub page_size_limit: usize,
+    /// A new account: no material, no stock, no unit.
+    pub empty_tables: bool,
 }
 
 impl Default for JdyOptions {
@@ -83,6 +85,7 @@ impl Default for JdyOptions {
             quantity_as_text: false,
             ids_as_numbers: false,
             page_size_limit: 100,
+            empty_tables: false,
         }
     }
 }

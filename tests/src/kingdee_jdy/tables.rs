@@ -54,7 +54,7 @@ impl Table {
 
 impl Default for Tables {
     fn default() -> Self {
-        let mut tables = Self { materials: Vec::new(), stocks: Vec::new(), units: Vec::new() };
+        let mut tables = Self::empty();
         for (position, name) in UNITS.iter().enumerate() {
             tables.add(Table::Unit, &format!("DW{:04}", position + 1), name);
         }
@@ -77,6 +77,17 @@ impl Default for Tables {
 }
 
 impl Tables {
+    pub fn empty() -> Self {
+        Self { materials: Vec::new(), stocks: Vec::new(), units: Vec::new() }
+    }
+
+    /// Somebody adds an entry in front of all others, which move on by one.
+    pub fn add_first(&mut self, table: Table) {
+        let count = self.list(table).len();
+        self.add(table, &format!("AAA-{count}"), &format!("新增{count}"));
+        self.list_mut(table).rotate_right(1);
+    }
+
     fn list_mut(&mut self, table: Table) -> &mut Vec<Entry> {
         match table {
             Table::Material => &mut self.materials,

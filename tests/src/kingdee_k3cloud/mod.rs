@@ -163,6 +163,9 @@ impl System for K3Cloud {
             Ok(call) => call,
             Err(text) => return Reply::text(500, text, "unreadable_request"),
         };
+        if turn.has(FaultName::RotateSecret) {
+            self.sessions.rotate();
+        }
         if logs_in {
             return self.sessions.log_in(&operation, &call, turn);
         }
@@ -191,6 +194,16 @@ impl System for K3Cloud {
         let operation = self.operation(request);
         let answer = Errors::one(MsgCode::CallLimit, "", "接口调用超过次数限制，请稍后再试", 0).json();
         Reply::json(wrap(&operation, answer).to_string(), "refused:14", Value::Null)
+    }
+
+    fn refused(&self, request: &Request) -> Reply {
+        let operation = self.operation(request);
+        let answer = Errors::one(MsgCode::BadParameter, "", "数据包不合法", 0).json();
+        Reply::json(wrap(&operation, answer).to_string(), "refused:8", Value::Null)
+    }
+
+    fn secrets(&self) -> Vec<String> {
+        self.sessions.secrets()
     }
 
     fn ready(&self, origin: &str) -> Value {

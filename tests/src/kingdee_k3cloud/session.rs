@@ -39,8 +39,13 @@ pub struct Sessions {
     plain: bool,
     tolerance: SignedDuration,
     lifetime: Option<SignedDuration>,
+    /// What `APP_SECRET` and `PASSWORD` are now.
+    app_secret: String,
+    password: String,
     /// Session and its last use.
     open: HashMap<String, Timestamp>,
+    /// All that were ever given out, and the signatures that they were asked for with.
+    given: Vec<String>,
 }
 
 impl Sessions {
@@ -49,8 +54,25 @@ impl Sessions {
             plain: options.plain,
             tolerance: SignedDuration::from_secs(options.signature_tolerance_seconds),
             lifetime: options.session_lifetime_seconds.map(SignedDuration::from_secs),
+            app_secret: APP_SECRET.to_owned(),
+            password: PASSWORD.to_owned(),
             open: HashMap::new(),
+            given: Vec::new(),
         }
+    }
+
+    pub fn rotate(&mut self) {
+        for secret in [&mut self.app_secret, &mut self.password] {
+            *secret = secret.chars().rev().collect();
+        }
+    }
+
+    pub fn secrets(&self) -> Vec<String> {
+        let mut secrets = self.given.clone();
+        secrets.retain(|secret| !secret.is_empty());
+        secrets.extend([APP_SECRET, PASSWORD, &self.app_secret, &self.password].map(str::to_owned));
+        secrets.extend(sign::client_secret(APP_ID));
+        secrets
     }
 
     pub fn end_all(&mut self) {
@@ -62,13 +84,13 @@ impl Sessions {
             "validateuser" => {
                 call.argument(0, "acctid") == ACCT_ID
                     && call.argument(1, "username") == USER_NAME
-                    && call.argument(2, "password") == PASSWORD
+                    && call.argument(2, "password") == self.password
             }
             "loginbyappsecret" => {
                 call.argument(0, "acctid") == ACCT_ID
                     && call.argument(1, "username") == USER_NAME
                     && call.argument(2, "appid") == APP_ID
-                    && call.argument(3, "appsecret") == APP_SECRET
+                    && call.argument(3, "appsecret") == self.app_secret
             }
             "loginbysign" => self.is_signed_login(call, turn.judged_by),
             "logout" => {
@@ -99,16 +121,17 @@ impl Sessions {
         Reply { headers: headers(&session), ..Reply::json(answer.to_string(), "ok", Value::Null) }
     }
 
-    fn is_signed_login(&self, call: &Call, now: Timestamp) -> bool {
+    fn is_signed_login(&mut self, call: &Call, now: Timestamp) -> bool {
         let [acct_id, user_name, app_id, timestamp, signature] =
             [(0, "acctid"), (1, "username"), (2, "appid"), (3, "timestamp"), (4, "sign")]
                 .map(|(position, name)| call.argument(position, name));
+        self.given.push(signature.clone());
         let timely = timestamp.parse().is_ok_and(|seconds| self.is_timely(Timestamp::from_second(seconds).ok(), now));
         timely
             && acct_id == ACCT_ID
             && user_name == USER_NAME
             && app_id == APP_ID
-            && signature == sign::login(ACCT_ID, USER_NAME, APP_ID, APP_SECRET, &timestamp)
+            && sign::logins(ACCT_ID, USER_NAME, APP_ID, &self.app_secret, &timestamp).contains(&signature)
     }
 
     /// Credentials in the headers are looked at only when there is no valid session.
@@ -152,7 +175,7 @@ impl Sessions {
             && !nonce.is_empty()
             && request.header("X-Api-ClientID") == APP_ID.split('_').next().unwrap_or_default()
             && expected.as_deref() == Some(request.header("X-Api-Signature"))
-            && sign::identity(APP_ID, app_data, APP_SECRET) == request.header("X-Kd-Signature")
+            && sign::identity(APP_ID, app_data, &self.app_secret) == request.header("X-Kd-Signature")
     }
 
     fn is_timely(&self, at: Option<Timestamp>, now: Timestamp) -> bool {
@@ -164,6 +187,7 @@ impl Sessions {
         let session =
             format!("{}-{}-{}-{}-{}", &digits[..8], &digits[8..12], &digits[12..16], &digits[16..20], &digits[20..]);
         self.open.insert(session.clone(), turn.now);
+        self.given.push(session.clone());
         session
     }
 }

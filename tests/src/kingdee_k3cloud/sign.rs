@@ -4,6 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use hmac::{Hmac, Mac as _};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use sha1::Sha1;
 use sha2::{Digest as _, Sha256};
 
 /// Published inside every SDK of the vendor; its first 24 bytes are used.
@@ -11,11 +12,13 @@ const MASK: &[u8] = b"0054f397c6234378b09ca7d3e5debce7";
 /// What a path keeps; a percent sign on the wire is there already and stays.
 const PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'%');
 
-/// SHA-256 over the five texts in ordinal order, for `LoginBySign`.
-pub fn login(acct_id: &str, user_name: &str, app_id: &str, app_secret: &str, timestamp: &str) -> String {
+/// SHA-256 and SHA-1 over the five texts in ordinal order, for `LoginBySign`. Newer sites are sent the first, older ones
+/// the second.
+pub fn logins(acct_id: &str, user_name: &str, app_id: &str, app_secret: &str, timestamp: &str) -> [String; 2] {
     let mut parts = [acct_id, user_name, app_id, app_secret, timestamp];
     parts.sort_unstable();
-    hex::encode(Sha256::digest(parts.concat()))
+    let text = parts.concat();
+    [hex::encode(Sha256::digest(&text)), hex::encode(Sha1::digest(&text))]
 }
 
 /// The key of `X-Api-Signature`, hidden in the application's id. `None` where the id is not of that form.
@@ -100,11 +103,10 @@ mod tests {
 
     #[test]
     fn logins_are_signed_as_in_the_notes() {
-        for (user, signature) in [
-            ("demo", "9484221a2f6c7b65368f293c7ccf7c40c6baeb4c61599c39da66f253a1fed5e1"),
-            ("Administrator", "b78b0cffef1a3e678c34fe9cb999d9a102e256cbbe0c562ae2fac784f6f17201"),
-        ] {
-            assert_eq!(login("60aa00bb00cc00", user, APP_ID, SECRET, "1700000000"), signature);
-        }
+        let of = |user| logins("60aa00bb00cc00", user, APP_ID, SECRET, "1700000000");
+        let [demo, sha1] = of("demo");
+        assert_eq!(demo, "9484221a2f6c7b65368f293c7ccf7c40c6baeb4c61599c39da66f253a1fed5e1");
+        assert_eq!(sha1, "bac84f3d76e53a9c03b4b55d2ff59c1b572a182a");
+        assert_eq!(of("Administrator")[0], "b78b0cffef1a3e678c34fe9cb999d9a102e256cbbe0c562ae2fac784f6f17201");
     }
 }

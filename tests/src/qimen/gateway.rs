@@ -8,6 +8,7 @@ use rand_chacha::ChaCha8Rng;
 use serde_json::json;
 
 use crate::Options;
+use crate::fault::FaultName;
 use crate::options::RateLimit;
 use crate::system::Turn;
 use crate::time;
@@ -55,6 +56,9 @@ impl Failure {
     }
 
     pub fn throttled(wait_seconds: i64) -> Self {
+        if wait_seconds == 0 {
+            return Self::provider("isp.call-limited", "This interface is limited by its provider");
+        }
         let sub = (
             "accesscontrol.limited-by-app-api-access-count".to_owned(),
             format!("This ban will last for {wait_seconds} more seconds"),
@@ -78,16 +82,25 @@ pub struct Gateway {
     scenario: Scenario,
     plain: bool,
     limit: Option<RateLimit>,
+    secret: String,
     /// One for each method.
     buckets: HashMap<String, Bucket>,
 }
 
 impl Gateway {
     pub fn new(options: &Options, scenario: Scenario) -> Self {
-        Self { scenario, plain: options.plain, limit: options.rate_limit, buckets: HashMap::new() }
+        let secret = APP_SECRET.to_owned();
+        Self { scenario, plain: options.plain, limit: options.rate_limit, secret, buckets: HashMap::new() }
+    }
+
+    pub fn secret(&self) -> &str {
+        &self.secret
     }
 
     pub fn check(&mut self, parameters: &Parameters, turn: &Turn<'_>) -> Result<(), Failure> {
+        if turn.has(FaultName::RotateSecret) {
+            self.secret = self.secret.chars().rev().collect();
+        }
         let fail = |code, message: &str| Err(Failure::platform(code, message));
         let method = bare_method(parameters.get("method"));
         match method {
@@ -138,7 +151,7 @@ impl Gateway {
             return Err(Failure::platform(40, "Missing Required Arguments:sign_method"));
         }
         // What the gateway does with a method it does not know was never seen; no signature can be right, so 25.
-        let expected = sign::expected(&parameters.0, parameters.get("sign_method"), APP_SECRET);
+        let expected = sign::expected(&parameters.0, parameters.get("sign_method"), &self.secret);
         if expected.as_deref() != Some(parameters.get("sign")) {
             return Err(Failure::platform(25, "Invalid signature"));
         }

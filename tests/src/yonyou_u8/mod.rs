@@ -65,6 +65,7 @@ const SYSTEM: &[&str] =
 pub struct U8 {
     options: Options,
     tokens: Tokens,
+    app_secret: String,
     /// Made when first asked for: most runs are about other systems.
     store: OnceCell<Store>,
 }
@@ -111,7 +112,12 @@ fn operation(path: &str) -> Option<&'static str> {
 
 impl U8 {
     pub fn new(options: &Options) -> Self {
-        Self { options: options.clone(), tokens: Tokens::new(&options.u8), store: OnceCell::new() }
+        Self {
+            options: options.clone(),
+            tokens: Tokens::new(&options.u8),
+            app_secret: APP_SECRET.to_owned(),
+            store: OnceCell::new(),
+        }
     }
 
     fn store(&self) -> &Store {
@@ -124,6 +130,9 @@ impl U8 {
     }
 
     fn ask(&mut self, request: &Request, parameters: &Parameters, turn: &mut Turn<'_>) -> Result<String, Refusal> {
+        if turn.has(FaultName::RotateSecret) {
+            self.app_secret = self.app_secret.chars().rev().collect();
+        }
         let Some(operation) = operation(&request.path) else {
             return Err(Refusal::new(PLATFORM_CODE, "请求的接口不存在"));
         };
@@ -158,7 +167,7 @@ impl U8 {
     }
 
     fn give_token(&mut self, parameters: &Parameters, turn: &mut Turn<'_>) -> Result<String, Refusal> {
-        if get(parameters, "app_secret") != APP_SECRET && !self.options.plain {
+        if get(parameters, "app_secret") != self.app_secret && !self.options.plain {
             return Err(Refusal::new(PLATFORM_CODE, "app_secret不正确"));
         }
         let id = self.tokens.give(turn.now, turn.chance);
@@ -266,6 +275,17 @@ impl System for U8 {
         let code = &self.options.u8.call_limit_code;
         let refusal = Refusal::new(code, "调用次数超过限制");
         Reply::json(refusal.json(), format!("refused:{code}"), note(&parameters(request)))
+    }
+
+    fn refused(&self, request: &Request) -> Reply {
+        let refusal = Refusal::new(SERVICE_CODE, "调用U8服务失败：业务处理失败");
+        Reply::json(refusal.json(), format!("refused:{SERVICE_CODE}"), note(&parameters(request)))
+    }
+
+    fn secrets(&self) -> Vec<String> {
+        let mut secrets = vec![self.app_secret.clone(), APP_SECRET.to_owned()];
+        secrets.extend(self.tokens.ids());
+        secrets
     }
 
     fn ready(&self, origin: &str) -> Value {

@@ -50,6 +50,10 @@ impl Tokens {
         id
     }
 
+    pub fn ids(&self) -> impl Iterator<Item = String> {
+        self.open.keys().cloned()
+    }
+
     pub fn end_all(&mut self) {
         self.open.values_mut().for_each(|grant| grant.ended = true);
     }

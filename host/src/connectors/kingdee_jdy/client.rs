@@ -208,6 +208,8 @@ impl Client {
         let nonce = rand::random_range(1_000_000..10_000_000_u32);
         let method = call.method.as_str();
         let signature = api_signature(&account.client_secret, method, url.path(), &query, nonce, timestamp_ms);
+        let mut private = session.map(Session::secrets).unwrap_or_default();
+        private.push(Secret::new(&signature));
         own.extend([
             ("x-api-clientid", account.client_id.clone()),
             ("x-api-auth-version", "2.0".into()),
@@ -224,7 +226,7 @@ impl Client {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         let operation = call.path.rsplit('/').next().unwrap_or(&call.path).to_owned();
         let body = call.body.clone().into();
-        self.line.send(Request { method: call.method.clone(), url, operation, headers, body }).await
+        self.line.send(Request { method: call.method.clone(), url, operation, headers, body, private }).await
     }
 
     fn blank(&self, text: &str, secrets: &[Secret]) -> String {

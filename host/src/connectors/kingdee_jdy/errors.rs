@@ -70,7 +70,9 @@ impl Envelope {
             return Some(false);
         }
         match generation {
-            Generation::V1 => flag.or(error_code),
+            // Whether the first generation's paths answer an application in their own envelope or in the gateway's is
+            // not known, and either is plain enough.
+            Generation::V1 => flag.or(error_code).or(errcode),
             Generation::V2 => errcode,
         }
     }
@@ -116,6 +118,9 @@ pub fn judge(
             return other(Error::Throttled { wait: None, detail });
         }
         (429, _) => return other(Error::Throttled { wait: None, detail }),
+        // No code for it is documented. A limit mistaken for a refused application would stop everything over a matter
+        // of seconds, so its words are looked at.
+        (519, _) if is_about_frequency(&message) => return other(Error::Throttled { wait: None, detail }),
         // The gateway's own refusals: nothing has reached the application.
         (519, "5001") => return other(Error::Unknown { code, message }),
         (519, "4012") => return other(credentials()),
@@ -130,6 +135,10 @@ pub fn judge(
         Some(false) => Err(Rejection::Refused { code, message }),
         None => other(unreadable(reply, "the answer does not say whether it is a success".into(), blank)),
     }
+}
+
+fn is_about_frequency(message: &str) -> bool {
+    ["频繁", "频率", "Too many requests"].iter().any(|words| message.contains(words))
 }
 
 /// The page is kept for a person to look at, and so without the token that an error page may quote.

@@ -68,7 +68,7 @@ impl Client {
         let mut repeated = false;
         loop {
             let ticket = self.ticket().await?;
-            let reply = self.post(&service, &body, ticket.as_ref()).await?;
+            let reply = self.post(&service, &body, ticket.as_ref(), None).await?;
             let blank = |text: &str| {
                 let text = self.account.blank(text);
                 ticket.as_ref().map_or(text.clone(), |ticket| ticket.value.blank_in(&text))
@@ -113,10 +113,12 @@ impl Client {
         let account = &self.account;
         let (acct, user, lcid) = (&account.acct_id, &account.user_name, account.lcid);
         let now = self.line.now().as_second();
+        let mut signature = None;
         let (method, body) = match &account.proof {
-            Proof::LoginBySign { app_id, app_secret } => {
+            Proof::LoginBySign { app_id, app_secret, hash } => {
                 let timestamp = now.to_string();
-                let sign = login_sign(acct, user, app_id, app_secret, &timestamp);
+                let sign = login_sign(*hash, acct, user, app_id, app_secret, &timestamp);
+                signature = Some(Secret::new(&sign));
                 // The list is text inside the JSON: so the vendor's positional calls are written.
                 let parameters = json!([acct, user, app_id, timestamp, sign, lcid]).to_string();
                 ("LoginBySign", json!({ "parameters": parameters }))
@@ -131,7 +133,7 @@ impl Client {
             ),
             Proof::Signature { .. } => return Err(Error::Stopped),
         };
-        let reply = self.post(&format!("{AUTH}{method}"), &body.to_string(), None).await?;
+        let reply = self.post(&format!("{AUTH}{method}"), &body.to_string(), None, signature).await?;
         self.read_login(&reply)
     }
 
@@ -172,7 +174,13 @@ impl Client {
         })
     }
 
-    async fn post(&self, service: &str, body: &str, ticket: Option<&Fetched<Secret>>) -> Result<Reply, Error> {
+    async fn post(
+        &self,
+        service: &str,
+        body: &str,
+        ticket: Option<&Fetched<Secret>>,
+        signature: Option<Secret>,
+    ) -> Result<Reply, Error> {
         let host = || self.account.base_url.host_str().unwrap_or("").to_owned();
         let unsent = |detail: &str| Error::Unreachable { host: host(), detail: detail.into() };
         let url = self.account.base_url.join(&path_of(service)).map_err(|_| unsent("not an address"))?;
@@ -188,25 +196,29 @@ impl Client {
                 headers.insert(name, value);
             }
         }
-        self.sign(&mut headers, url.path());
+        let mut private: Vec<_> = signature.into_iter().chain(ticket.map(|ticket| ticket.value.clone())).collect();
+        private.extend(self.sign(&mut headers, url.path()));
         let operation = service.rsplit('.').next().unwrap_or(service).to_owned();
         let body = body.to_owned().into();
-        self.line.send(Request { method: Method::POST, url, operation, headers, body }).await
+        self.line.send(Request { method: Method::POST, url, operation, headers, body, private }).await
     }
 
-    fn sign(&self, headers: &mut HeaderMap, path: &str) {
+    /// Signs, where no log-in does; hands back what was signed with.
+    fn sign(&self, headers: &mut HeaderMap, path: &str) -> Vec<Secret> {
         let account = &self.account;
-        let Proof::Signature { app_id, app_secret, key } = &account.proof else { return };
+        let Proof::Signature { app_id, app_secret, key } = &account.proof else { return Vec::new() };
         let timestamp = self.line.now().as_second().to_string();
         let (data, signature) =
             app_signature(&account.acct_id, &account.user_name, account.lcid, &account.org_num, app_id, app_secret);
+        let request_signature = api_signature(key, path, &timestamp);
+        let private = [&request_signature, &signature].map(Secret::new);
         let values = [
             ("x-api-clientid", key.client_id.clone()),
             ("x-api-auth-version", "2.0".into()),
             ("x-api-timestamp", timestamp.clone()),
             ("x-api-nonce", timestamp.clone()),
             ("x-api-signheaders", "x-api-timestamp,x-api-nonce".into()),
-            ("x-api-signature", api_signature(key, path, &timestamp)),
+            ("x-api-signature", request_signature),
             ("x-kd-appkey", app_id.clone()),
             ("x-kd-appdata", data),
             ("x-kd-signature", signature),
@@ -218,6 +230,7 @@ impl Client {
                 headers.insert(HeaderName::from_static(name), value);
             }
         }
+        private.into()
     }
 }
 

@@ -11,7 +11,7 @@ use crate::connectors::limits::{Gate, Limits};
 use crate::connectors::settings::{SettingProblem, check_base_url, read};
 
 use super::client::{Client, Session};
-use super::sign::AppKey;
+use super::sign::{AppKey, SignHash};
 
 /// The one operation this connector knows.
 pub const OPERATION: &str = "BatchSave";
@@ -43,6 +43,8 @@ struct Table {
     org_num: String,
     #[serde(default)]
     auth: Auth,
+    #[serde(default)]
+    sign_hash: SignHash,
     app_id: Option<String>,
     app_secret: Option<Secret>,
     password: Option<Secret>,
@@ -71,7 +73,7 @@ pub struct Account {
 
 #[derive(Debug, Clone)]
 pub enum Proof {
-    LoginBySign { app_id: String, app_secret: Secret },
+    LoginBySign { app_id: String, app_secret: Secret, hash: SignHash },
     LoginByAppSecret { app_id: String, app_secret: Secret },
     ValidateUser { password: Secret },
     Signature { app_id: String, app_secret: Secret, key: AppKey },
@@ -150,7 +152,7 @@ fn proof(table: &Table, problems: &mut Vec<SettingProblem>) -> Option<Proof> {
     }
     let (app_id, app_secret) = (app_id?, app_secret?);
     match table.auth {
-        Auth::LoginBySign => Some(Proof::LoginBySign { app_id, app_secret }),
+        Auth::LoginBySign => Some(Proof::LoginBySign { app_id, app_secret, hash: table.sign_hash }),
         Auth::LoginByAppSecret => Some(Proof::LoginByAppSecret { app_id, app_secret }),
         Auth::ValidateUser | Auth::Signature => match AppKey::parse(&app_id) {
             Ok(key) => Some(Proof::Signature { app_id, app_secret, key }),

@@ -3,19 +3,38 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use hmac::{Hmac, Mac};
+use serde::Deserialize;
+use sha1::Sha1;
 use sha2::{Digest as _, Sha256};
+use zeroize::Zeroizing;
 
 use crate::config::Secret;
 
-/// The `sign` of LoginBySign: SHA-256 over the five texts, sorted by their bytes and joined with nothing between.
-pub fn login_sign(acct_id: &str, user_name: &str, app_id: &str, app_secret: &Secret, timestamp: &str) -> String {
+/// The digest of LoginBySign. Sites of older versions know the second only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SignHash {
+    #[default]
+    Sha256,
+    Sha1,
+}
+
+/// The `sign` of LoginBySign: a digest over the five texts, sorted by their bytes and joined with nothing between.
+pub fn login_sign(
+    hash: SignHash,
+    acct_id: &str,
+    user_name: &str,
+    app_id: &str,
+    app_secret: &Secret,
+    timestamp: &str,
+) -> String {
     let mut parts = [acct_id, user_name, app_id, app_secret.expose(), timestamp];
     parts.sort_unstable();
-    let mut digest = Sha256::new();
-    for part in parts {
-        digest.update(part);
+    let text = Zeroizing::new(parts.concat());
+    match hash {
+        SignHash::Sha256 => hex::encode(Sha256::digest(text.as_bytes())),
+        SignHash::Sha1 => hex::encode(Sha1::digest(text.as_bytes())),
     }
-    hex::encode(digest.finalize())
 }
 
 /// An application id of the form `<client>_<32 characters>`, taken apart.
@@ -134,11 +153,12 @@ mod tests {
 
     #[test]
     fn signs_a_log_in_as_the_vectors_say() {
-        for (user, sign) in [
-            ("demo", "9484221a2f6c7b65368f293c7ccf7c40c6baeb4c61599c39da66f253a1fed5e1"),
-            ("Administrator", "b78b0cffef1a3e678c34fe9cb999d9a102e256cbbe0c562ae2fac784f6f17201"),
+        for (hash, user, sign) in [
+            (SignHash::Sha256, "demo", "9484221a2f6c7b65368f293c7ccf7c40c6baeb4c61599c39da66f253a1fed5e1"),
+            (SignHash::Sha256, "Administrator", "b78b0cffef1a3e678c34fe9cb999d9a102e256cbbe0c562ae2fac784f6f17201"),
+            (SignHash::Sha1, "demo", "bac84f3d76e53a9c03b4b55d2ff59c1b572a182a"),
         ] {
-            assert_eq!(login_sign(ACCT, user, APP_ID, &secret(), "1700000000"), sign);
+            assert_eq!(login_sign(hash, ACCT, user, APP_ID, &secret(), "1700000000"), sign);
         }
     }
 }

@@ -46,7 +46,8 @@ impl Gateway {
     }
 
     async fn exchange(&self, method: &str, business: &[(&str, String)]) -> Result<Reply, Error> {
-        let body = form(&self.parameters(method, business));
+        let parameters = self.parameters(method, business);
+        let private = parameters.get("sign").map(Secret::new).into_iter().collect();
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded;charset=UTF-8"));
         // All parameters travel in the body: what stands in an address ends up in the access logs of every proxy.
@@ -55,7 +56,8 @@ impl Gateway {
             url: self.credentials.base_url.clone(),
             operation: method.to_owned(),
             headers,
-            body: body.into(),
+            body: form(&parameters).into(),
+            private,
         };
         self.line.send(request).await
     }

@@ -102,6 +102,19 @@ mod tests {
         check(SignMethod::Md5, &empty, "DD41A9CBE39401055D9A3ED9CA0E5D28");
         let more = [a, vec![("is_get_total", "true"), ("so_ids", "1001,1002")]].concat();
         check(SignMethod::Md5, &more, "F67FE3124A5A742A7C62329D1127360F");
+        // An older interface of the same gateway, with a signature of its own among the parameters and no version.
+        let older = [
+            ("target_app_key", "23060081"),
+            ("v", ""),
+            ("method", "jst.orders.query"),
+            ("jstsign", "8c902199103b35ce01150366d013d4b3"),
+            ("page_index", "1"),
+            ("page_size", "25"),
+            ("partnerid", "partner-id"),
+            ("token", "tok123"),
+            ("ts", "1768444200"),
+        ];
+        check(SignMethod::Md5, &older, "3BBC15DE34E895DEB11544BFFB7186B3");
     }
 
     #[test]

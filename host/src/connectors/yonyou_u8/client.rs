@@ -121,6 +121,8 @@ impl Client {
             Err(Rejection::Other(Error::Refused { code, message })) => {
                 return Err(refused(format!("{message} (errcode {code})")));
             }
+            // The platform's word for all that it does not like, a wrong secret among it.
+            Err(Rejection::Other(Error::Server { status: 200..300, detail, .. })) => return Err(refused(detail)),
             Err(Rejection::Other(Error::Unreadable { .. })) => return Err(not_a_token()),
             Err(Rejection::Other(error)) => return Err(error),
         };
@@ -164,8 +166,10 @@ impl Client {
             }
         }
         let operation = path.trim_start_matches("api/").to_owned();
+        let private = token.into_iter().chain([&account.app_secret]).cloned().collect();
         let headers = HeaderMap::new();
-        self.line.send(Request { method: Method::GET, url, operation, headers, body: Default::default() }).await
+        let body = Default::default();
+        self.line.send(Request { method: Method::GET, url, operation, headers, body, private }).await
     }
 
     fn blank(&self, text: &str, token: Option<&Secret>) -> String {
