@@ -49,7 +49,7 @@ pub fn generate(options: &Options) -> (Vec<Document>, Vec<Movement>) {
         id += chance.random_range(1..4);
         let mut document = document(&mut chance, options, id, modified);
         // A second stock-in of the stock-take before: one bill's number, demanded twice.
-        if let Some(before) = documents.last().filter(|_| chance.random_bool(0.01)) {
+        if let Some(before) = documents.last().filter(|_| chance.random_bool(0.03)) {
             let set = Map::from_iter([("src_order_no".to_owned(), json!(before.text("src_order_no")))]);
             document.change(&set, &[], modified);
             document.version = 1;
