@@ -22,7 +22,7 @@ use crate::telemetry::{Alerts, Metrics, SchemeRef};
 use super::advice;
 use super::office::Office;
 use super::references;
-use super::scheme::{Scheme, Shared};
+use super::scheme::{FreshSource, Scheme, Shared};
 
 /// Why an engine could not be assembled. Everything that can be found is found before the first task starts.
 #[derive(Debug, thiserror::Error)]
@@ -220,7 +220,7 @@ impl Engine {
     }
 }
 
-fn fresh_source(http: Http, connection: Arc<Connection>, endpoint: config::Endpoint) -> scheme::FreshSource {
+fn fresh_source(http: Http, connection: Arc<Connection>, endpoint: config::Endpoint) -> FreshSource {
     Arc::new(move || {
         let made = connection.source(&http, &endpoint.operation, endpoint.options.clone());
         made.map_err(|problems| problems.iter().map(|one| one.message.clone()).collect::<Vec<_>>().join("; "))
