@@ -79,7 +79,7 @@ impl Running {
     /// The answer of an admin page, for a test in the same process: no connection is needed.
     pub fn admin(&self, method: &Method, page: &str, order: &Value) -> Value {
         let order = if order.is_null() { String::new() } else { order.to_string() };
-        let reply = admin::answer(&self.server, method, page, order.as_bytes());
+        let reply = admin::answer(&self.server, method, page, "", order.as_bytes());
         serde_json::from_str(&reply.body).unwrap_or_default()
     }
 
