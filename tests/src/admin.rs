@@ -46,12 +46,12 @@ use axum::http::Method;
 use serde_json::{Map, Value, json};
 
 use crate::fault::{Fault, FaultName};
-use crate::request::{Reply, Request};
+use crate::request::Reply;
 use crate::server::{Server, Slot, lock};
 use crate::system::System;
 
-pub fn answer(server: &Server, method: &Method, page: &str, request: &Request) -> Reply {
-    match answer_or_refuse(server, method, page, request) {
+pub fn answer(server: &Server, method: &Method, page: &str, query: &str, body: &[u8]) -> Reply {
+    match answer_or_refuse(server, method, page, query, body) {
         Ok(value) => Reply::json(value.to_string(), "ok", Value::Null),
         Err(refusal) => {
             let text = json!({"error": refusal.text}).to_string();
@@ -71,9 +71,8 @@ impl Refusal {
     }
 }
 
-fn answer_or_refuse(server: &Server, method: &Method, page: &str, request: &Request) -> Result<Value, Refusal> {
-    let body = &request.body[..];
-    let wanted = request.query.strip_prefix("system=");
+fn answer_or_refuse(server: &Server, method: &Method, page: &str, query: &str, body: &[u8]) -> Result<Value, Refusal> {
+    let wanted = query.strip_prefix("system=");
     match (method.as_str(), page) {
         ("GET", "served") => Ok(of_each(server, wanted, |system| system.served())),
         ("GET", "held") => Ok(of_each(server, wanted, |system| system.held())),

@@ -35,8 +35,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::http::HeaderMap;
-use bytes::Bytes;
 use serde_json::Value;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -47,8 +45,6 @@ pub use kingdee_jdy::{Envelope, FirstAuth, JdyOptions};
 pub use options::{Money, MoverTarget, Options, RateLimit};
 pub use wangdiantong_qimen::WangdiantongOptions;
 pub use yonyou_u8::U8Options;
-
-use request::Request;
 
 /// A client that sends half a request and then nothing would otherwise hold a shutdown up for ever.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -93,15 +89,8 @@ impl Running {
 
     /// The answer of an admin page, for a test in the same process: no connection is needed.
     pub fn admin(&self, method: &Method, page: &str, order: &Value) -> Value {
-        let body = if order.is_null() { Bytes::new() } else { order.to_string().into() };
-        let request = Request {
-            method: method.as_str().to_owned(),
-            path: format!("/admin/{page}"),
-            query: String::new(),
-            headers: HeaderMap::new(),
-            body,
-        };
-        let reply = admin::answer(&self.server, method, page, &request);
+        let order = if order.is_null() { String::new() } else { order.to_string() };
+        let reply = admin::answer(&self.server, method, page, "", order.as_bytes());
         serde_json::from_str(&reply.body).unwrap_or_default()
     }
 

@@ -126,7 +126,7 @@ async fn handle(State(server): State<Arc<Server>>, request: HttpRequest) -> Resp
         body,
     };
     if let Some(page) = request.path.strip_prefix("/admin/") {
-        return respond(admin::answer(&server, &parts.method, page, &request));
+        return respond(admin::answer(&server, &parts.method, page, &request.query, &request.body));
     }
     let Some(index) = server.slots.iter().position(|slot| lock(&slot.system).claims(&request)) else {
         return respond(Reply::text(404, "no system lives here", "no_system"));
