@@ -185,7 +185,8 @@ start_at = "2026-11-01T00:00:00+08:00"
     fn to_jdy(options: &str, rest: &str) -> String {
         let connection = "system = \"kingdee_jdy\"\nbase_url = \"https://jdy.example/\"\nclient_id = \"1\"\n\
                           client_secret = \"s\"\nouter_instance_id = \"2\"";
-        scheme(connection, &format!("operation = \"jdy/inv/inv_check_gain_bill_save\"{options}"), rest)
+        let rest = format!("{rest}\nreference = {{ \"kingdee_jdy.unit\" = {{ connection = \"to\" }} }}");
+        scheme(connection, &format!("operation = \"jdy/inv/inv_check_gain_bill_save\"{options}"), &rest)
     }
 
     fn to_trades(rest: &str) -> String {

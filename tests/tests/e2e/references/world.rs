@@ -1,11 +1,12 @@
 //! Scheme B on a small scale: stock-take surpluses of 旺店通 become gain bills of 星辰, whose ids the engine looks up.
 
 use std::path::Path;
+use std::process::Output;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use vendor_sim::proof::connections::SOURCE_SECRET;
-use vendor_sim::proof::engine::{Engine, Product};
+use vendor_sim::proof::engine::{Engine, Product, said};
 use vendor_sim::proof::http;
 use vendor_sim::proof::schemes::STOCKIN;
 use vendor_sim::proof::simulator::Simulator;
@@ -131,6 +132,15 @@ impl World {
             code: entry.code.clone().unwrap_or_default(),
             message: entry.message.clone().unwrap_or_default(),
         })
+    }
+
+    /// Runs passes until one has read the document, and answers how that one ended.
+    #[track_caller]
+    pub fn pass_until_read(&self, key: &str) -> Output {
+        told(until(PATIENCE, &format!("a pass that reads {key}"), || {
+            let pass = self.product.run(&["run", SCHEME])?;
+            if self.story(key).is_some() { Ok(pass) } else { Err(Waiting::on(said(&pass))) }
+        }))
     }
 
     /// Waits until the document is in this state, with this code where one is given.
