@@ -4,6 +4,7 @@
 //! Each layer uses only those below it:
 //! `cli` · `daemon` · `api` · `pipeline` · {`sandbox` | `connectors` | `state`} · `fault`, `config`, `telemetry` · `model`.
 
+pub mod bench;
 pub mod build;
 pub mod cli;
 pub mod config;

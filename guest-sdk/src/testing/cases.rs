@@ -1,215 +1,148 @@
-//! A folder of cases, run natively.
+//! A folder of cases, and running them natively.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
+use super::case::{Defaults, EXAMPLE};
+use super::{Case, Host, with_host};
+use crate::{Context, Outcome, Transform, run};
 
-use super::{Host, difference, with_host};
-use crate::{Context, Document, Outcome, Reason, Text, Transform, from_str, run, to_string};
+/// The most of an outcome that a failure quotes: the differences say what matters.
+const QUOTE_LIMIT_BYTES: usize = 2 << 10;
+/// The most differences that a failure lists.
+const DIFFERENCES_LIMIT: usize = 20;
+/// Names another folder of cases, for what was captured elsewhere.
+const CASES_VARIABLE: &str = "CROSSDOCK_CASES";
 
 /// A folder with one folder a case:
 ///
 /// | file | holds |
 /// |---|---|
 /// | `input.json` | the source document, byte for byte as the vendor wrote it |
-/// | `expected.json` | `{"emit":[{"key":…,"body":{…}}]}`, `{"skip":{"code":…,"field":…}}` or `{"reject":{"code":…,"field":…}}`; a `message` too, where it is worth pinning |
+/// | `expected.json` | `{"emit":[{"key":…,"body":{…}}]}`, `{"skip":{"code":…,"field":…}}` or `{"reject":{"code":…,"field":…}}`; a `message` too, where it is worth pinning; `text` instead of `body` for the very bytes |
 /// | `parameters.json` | the parameters, where they are not those of the module's `parameters.example.json` |
-/// | `case.json` | what else deviates: `key` of the document, `received_at`, `tables` (name → key → entry) |
+/// | `case.json` | what else deviates: `key` of the document, `received_at`, `tables` (name → key → entry), `fuel` (the most it may take in the sandbox) |
 ///
-/// The document's key is read from the field that [`Cases::key_field`] names, unless `case.json` has one. Bodies are
-/// compared by value with exact decimals ([`difference`]).
+/// A case may also be one file, `NAME.json`, with the members `input`, `expected`, `parameters`, `key`, `received_at`,
+/// `tables` and `fuel`.
+///
+/// The document's key is read from the field that [`Cases::key_field`] names, unless the case has one. Bodies are
+/// compared by value with exact decimals ([`differences`](super::differences)). `crossdock test` runs the same cases in
+/// the sandbox, and counts their fuel.
 #[derive(Debug)]
 pub struct Cases {
     folder: PathBuf,
-    parameters: PathBuf,
-    key_field: String,
+    defaults: Defaults,
 }
 
-/// When a case's document was received, where `case.json` does not say.
-const RECEIVED_AT: &str = "2026-11-01T00:00:00Z";
-
-#[derive(Deserialize, Default)]
-#[serde(deny_unknown_fields)]
-struct Deviations {
-    key: Option<String>,
-    received_at: Option<String>,
-    #[serde(default)]
-    tables: BTreeMap<String, BTreeMap<String, Box<RawValue>>>,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-enum Expected {
-    Emit(Vec<Bill>),
-    Skip(Why),
-    Reject(Why),
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Bill {
-    key: String,
-    body: Box<RawValue>,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Why {
-    code: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    field: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    message: Option<String>,
+/// A case that cannot be run as it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unreadable {
+    /// The case's name.
+    pub name: String,
+    /// What is wrong, in which of its files, with line and column where it is no JSON.
+    pub problem: String,
 }
 
 impl Cases {
     /// The folder `cases` and the file `parameters.example.json` of a crate: `Cases::of(env!("CARGO_MANIFEST_DIR"))`.
     pub fn of(crate_folder: impl AsRef<Path>) -> Self {
         let folder = crate_folder.as_ref();
-        Self {
-            folder: folder.join("cases"),
-            parameters: folder.join("parameters.example.json"),
-            key_field: "key".into(),
-        }
+        let parameters = folder.join("parameters.example.json");
+        Self { folder: folder.join("cases"), defaults: Defaults { parameters, key_field: "key".into() } }
     }
 
     /// The field at the top of the source document that is its key in the source system: `io_id`.
     pub fn key_field(mut self, name: &str) -> Self {
-        self.key_field = name.into();
+        self.defaults.key_field = name.into();
         self
     }
 
-    /// Runs every case and says how many there were.
+    /// The folder of the cases, where it is not `cases`.
+    pub fn folder(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.folder = folder.into();
+        self
+    }
+
+    /// Every case, in the order of their names. The error says why there is none.
+    pub fn read(&self) -> Result<Vec<Result<Case, Unreadable>>, String> {
+        let entries = fs::read_dir(&self.folder).map_err(|error| format!("{}: {error}", self.folder.display()))?;
+        let mut places: Vec<PathBuf> =
+            entries.filter_map(|entry| Some(entry.ok()?.path())).filter(|place| Case::is_one(place)).collect();
+        places.sort();
+        if places.is_empty() {
+            let folder = self.folder.display();
+            return Err(format!("{folder} holds no case: a case is a folder with an input.json, or a file NAME.json"));
+        }
+        let read = |place: &PathBuf| {
+            Case::read(place, &self.defaults).map_err(|problem| Unreadable { name: Case::name_of(place), problem })
+        };
+        Ok(places.iter().map(read).collect())
+    }
+
+    /// Runs every case and says how many there were. Where the variable `CROSSDOCK_CASES` names a folder, the cases are
+    /// those of that folder.
     ///
     /// # Panics
     /// Where a case fails or cannot be read, with all of them and the story of each; and where there is no case at all.
-    pub fn run<T: Transform>(&self) -> usize {
-        let mut folders: Vec<PathBuf> = fs::read_dir(&self.folder)
-            .unwrap_or_else(|error| panic!("{}: {error}", self.folder.display()))
-            .filter_map(|entry| entry.ok().map(|entry| entry.path()).filter(|path| path.is_dir()))
-            .collect();
-        folders.sort();
-        assert!(!folders.is_empty(), "{} holds no case", self.folder.display());
-        let failures: Vec<String> = folders
+    pub fn run<T: Transform>(self) -> usize {
+        let cases = match std::env::var_os(CASES_VARIABLE) {
+            Some(folder) => self.folder(folder),
+            None => self,
+        };
+        let cases = cases.read().unwrap_or_else(|problem| panic!("{problem}"));
+        let failures: Vec<String> = cases
             .iter()
-            .filter_map(|folder| {
-                let problem = self.run_one::<T>(folder).err()?;
-                Some(format!("case {}: {problem}", folder.file_name().unwrap_or_default().display()))
+            .filter_map(|case| match case {
+                Ok(case) => Some(format!("case {}: {}", case.name, run_one::<T>(case).err()?)),
+                Err(unreadable) => Some(format!("case {}: {}", unreadable.name, unreadable.problem)),
             })
             .collect();
-        assert!(
-            failures.is_empty(),
-            "{} of {} cases failed\n\n{}",
-            failures.len(),
-            folders.len(),
-            failures.join("\n\n")
-        );
-        folders.len()
-    }
-
-    fn run_one<T: Transform>(&self, folder: &Path) -> Result<(), String> {
-        let input = read(&folder.join("input.json"))?;
-        let expected = read(&folder.join("expected.json"))?;
-        let own = folder.join("parameters.json");
-        let parameters = read(if own.exists() { &own } else { &self.parameters })?;
-        let deviations = folder.join("case.json");
-        let deviations: Deviations = if deviations.exists() {
-            from_str(&read(&deviations)?).map_err(|why| format!("case.json: {why}"))?
-        } else {
-            Deviations::default()
-        };
-
-        let key = match deviations.key {
-            Some(key) => key,
-            None => self.key_of(&input)?,
-        };
-        let context = Context {
-            tenant: "example".into(),
-            scheme: "example".into(),
-            source: T::SOURCE.into(),
-            target: T::TARGET.into(),
-            parameters,
-            received_at: deviations.received_at.unwrap_or_else(|| RECEIVED_AT.into()),
-        };
-        let mut host = Host::default();
-        for (table, entries) in &deviations.tables {
-            host = entries
-                .iter()
-                .fold(host.with_table(table), |host, (key, entry)| host.with_entry(table, key, entry.get()));
-        }
-        let (outcome, lines) = with_host(host, || run::<T>(&context, &Document { key, body: input }));
-        check(&expected, outcome).map_err(|problem| match lines.is_empty() {
-            true => problem,
-            false => format!("{problem}\nthe log said {lines:?}"),
-        })
-    }
-
-    fn key_of(&self, input: &str) -> Result<String, String> {
-        let hint = "give the document's key in case.json";
-        let fields: BTreeMap<String, &RawValue> =
-            from_str(input).map_err(|why| format!("input.json: {why}; {hint}"))?;
-        let raw = fields.get(&self.key_field).ok_or_else(|| format!("input.json has no {}; {hint}", self.key_field))?;
-        let key: Text<'_> = from_str(raw.get()).map_err(|why| format!("input.json: {why}; {hint}"))?;
-        Ok(key.as_str().into())
+        assert!(failures.is_empty(), "{} of {} cases failed\n\n{}", failures.len(), cases.len(), failures.join("\n\n"));
+        cases.len()
     }
 }
 
-fn read(path: &Path) -> Result<String, String> {
-    fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))
-}
-
-fn check(expected: &str, outcome: Outcome) -> Result<(), String> {
-    let wanted: Expected = from_str(expected).map_err(|why| format!("expected.json: {why}"))?;
-    let pin_message = matches!(&wanted, Expected::Skip(why) | Expected::Reject(why) if why.message.is_some());
-    let story = format!("{outcome:?}");
-    let why =
-        |reason: Reason| Why { code: reason.code, field: reason.field, message: pin_message.then_some(reason.message) };
-    let found = match outcome {
-        Outcome::Emit(bills) => Expected::Emit(
-            bills
-                .into_iter()
-                .map(|bill| {
-                    let body =
-                        RawValue::from_string(bill.body).map_err(|error| format!("a body is not JSON: {error}"))?;
-                    Ok(Bill { key: bill.key, body })
-                })
-                .collect::<Result<_, String>>()?,
-        ),
-        Outcome::Skip(reason) => Expected::Skip(why(reason)),
-        Outcome::Reject(reason) => Expected::Reject(why(reason)),
+fn run_one<T: Transform>(case: &Case) -> Result<(), String> {
+    let Some(expected) = &case.expected else {
+        return Err("it says nowhere what is expected: write expected.json, or let `crossdock test --update` do it, \
+                    and read what it wrote"
+            .into());
     };
-    let [wanted, found] = [wanted, found].map(|side| to_string(&side).map_err(|why| why.to_string()));
-    match difference(&wanted?, &found?) {
-        None => Ok(()),
-        Some(difference) => Err(format!("{difference}\nthe outcome was {story}")),
+    let context = Context {
+        tenant: EXAMPLE.into(),
+        scheme: EXAMPLE.into(),
+        source: T::SOURCE.into(),
+        target: T::TARGET.into(),
+        parameters: case.parameters.clone(),
+        received_at: case.received_at.clone(),
+    };
+    let mut host = Host::default();
+    for (table, entries) in &case.tables {
+        host = entries.iter().fold(host.with_table(table), |host, (key, entry)| host.with_entry(table, key, entry));
     }
+    let (outcome, lines) = with_host(host, || run::<T>(&context, &case.document));
+    let differences = expected.differences(&outcome);
+    if differences.is_empty() {
+        return Ok(());
+    }
+    let mut story: Vec<String> =
+        differences.iter().take(DIFFERENCES_LIMIT).map(|difference| difference.to_string()).collect();
+    if differences.len() > DIFFERENCES_LIMIT {
+        story.push(format!("and {} differences more", differences.len() - DIFFERENCES_LIMIT));
+    }
+    story.push(format!("the outcome was {}", quoted(&outcome)));
+    if !lines.is_empty() {
+        story.push(format!("the log said {lines:?}"));
+    }
+    Err(story.join("\n"))
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn outcome(body: &str) -> Outcome {
-        Outcome::Emit(vec![crate::TargetDocument { key: "1".into(), body: body.into() }])
+fn quoted(outcome: &Outcome) -> String {
+    let mut text = format!("{outcome:?}");
+    if text.len() > QUOTE_LIMIT_BYTES {
+        text.truncate(text.floor_char_boundary(QUOTE_LIMIT_BYTES));
+        text.push('…');
     }
-
-    #[test]
-    fn a_case_passes_by_value_and_fails_by_the_last_digit() {
-        let expected = r#"{"emit":[{"key":"1","body":{"price":0.10,"no":"1"}}]}"#;
-        assert_eq!(check(expected, outcome(r#"{"no":"1","price":0.1}"#)), Ok(()));
-        assert!(check(expected, outcome(r#"{"no":"1","price":0.1000000000000000000000001}"#)).is_err());
-        assert!(check(expected, Outcome::skip("x", "", None)).is_err());
-    }
-
-    #[test]
-    fn a_reason_is_compared_by_code_and_field_and_by_message_where_one_is_given() {
-        let skip = || Outcome::skip("status_cancelled", "void", Some("/status"));
-        assert_eq!(check(r#"{"skip":{"code":"status_cancelled","field":"/status"}}"#, skip()), Ok(()));
-        assert!(check(r#"{"skip":{"code":"status_cancelled"}}"#, skip()).is_err());
-        assert!(check(r#"{"skip":{"code":"status_cancelled","field":"/status","message":"x"}}"#, skip()).is_err());
-        assert!(check(r#"{"reject":{"code":"status_cancelled","field":"/status"}}"#, skip()).is_err());
-    }
+    text
 }

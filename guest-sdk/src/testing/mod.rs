@@ -1,15 +1,20 @@
 //! The host's side of the contract, in process, for `cargo test` off WebAssembly: look-ups answer from a map, log lines
-//! are gathered, and [`Cases`] runs a folder of cases. It has no limits and counts no fuel; the sandbox does that.
+//! are gathered, and [`Cases`] runs a folder of cases. It has no limits but that of the log and counts no fuel; the
+//! sandbox does that.
 
+mod case;
 mod cases;
 mod exact;
+mod expected;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 pub use crate::log::Level;
-pub use cases::Cases;
-pub use exact::{Difference, difference};
+pub use case::{Case, EXAMPLE};
+pub use cases::{Cases, Unreadable};
+pub use exact::{Difference, differences};
+pub use expected::{Bill, Expected, Why};
 
 /// What the host would answer: tables by name, each a map from key to JSON text. A table that is not there is unknown.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -45,8 +50,17 @@ pub fn with_host<T>(host: Host, body: impl FnOnce() -> T) -> (T, Vec<(Level, Str
     (result, LINES.take())
 }
 
+/// What the host keeps of one call's log; more is dropped.
+const LOG_LINES_LIMIT: usize = 100;
+const LOG_LIMIT_BYTES: usize = 16 << 10;
+
 pub(crate) fn record(level: Level, message: String) {
-    LINES.with_borrow_mut(|lines| lines.push((level, message)));
+    LINES.with_borrow_mut(|lines| {
+        let bytes: usize = lines.iter().map(|(_, line)| line.len()).sum();
+        if lines.len() < LOG_LINES_LIMIT && bytes + message.len() <= LOG_LIMIT_BYTES {
+            lines.push((level, message));
+        }
+    });
 }
 
 pub(crate) fn answer(table: &str, key: &str) -> Option<Option<String>> {
@@ -63,5 +77,14 @@ mod tests {
         assert_eq!(lines, [(Level::Warn, "one".to_owned())]);
         let (_, lines) = with_host(Host::default(), || ());
         assert_eq!(lines, []);
+    }
+
+    #[test]
+    fn keeps_as_much_of_a_flood_of_lines_as_the_host_does() {
+        let (_, lines) = with_host(Host::default(), || {
+            crate::log::info("x".repeat(1 << 20));
+            (0..1_000).for_each(crate::log::info);
+        });
+        assert_eq!((lines.len(), lines[0].1.as_str()), (100, "0"));
     }
 }

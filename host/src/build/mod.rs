@@ -1,19 +1,23 @@
 //! Turns a transform's source folder into the component that is uploaded.
 //!
-//! [`build_rust`] finds a compiler that can make WebAssembly, runs cargo, wraps the core module as a component, and
-//! refuses one that imports more than the contract offers. It never skips a step silently, and the report says which
-//! toolchain did the work. It does not run the component: that is the sandbox's business.
+//! [`build`] tells the project's language and leaves the rest to that language's file, each of which finds its
+//! toolchain, makes a component, and refuses one that imports more than the contract offers. It never skips a step
+//! silently, and the report says which toolchain did the work. It does not run the component: that is the sandbox's
+//! business.
 
 mod component;
 mod error;
+mod language;
+mod optimise;
 mod rust;
 mod toolchain;
 
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 
 pub use component::wrap;
 pub use error::Error;
-pub use rust::build_rust;
+pub use language::Language;
 pub use toolchain::{Toolchain, find_toolchain, install_toolchain};
 
 use crate::model::Digest;
@@ -21,11 +25,11 @@ use crate::model::Digest;
 /// What to build, and where to put it.
 #[derive(Debug, Clone)]
 pub struct BuildRequest {
-    /// The folder of the transform's `Cargo.toml`.
+    /// The folder of the transform's project.
     pub project_dir: PathBuf,
-    /// Where to write the component. By default `components/NAME.wasm` in the target folder, NAME being the package.
+    /// Where to write the component. By default `components/NAME.wasm` in the target folder, NAME being the project's.
     pub output: Option<PathBuf>,
-    /// The target folder. By default the one that cargo would use for this project.
+    /// The target folder. By default the one that the language's own tools would use for this project.
     pub target_dir: Option<PathBuf>,
 }
 
@@ -35,5 +39,41 @@ pub struct BuildReport {
     pub component: PathBuf,
     pub digest: Digest,
     pub size_bytes: u64,
-    pub toolchain: Toolchain,
+    pub language: Language,
+    /// What did the work, for people: one line.
+    pub toolchain: String,
+}
+
+/// Builds the transform in the request's folder and writes its component. Nothing is written unless every step succeeded.
+pub fn build(request: &BuildRequest) -> Result<BuildReport, Error> {
+    let language = Language::of(&request.project_dir)?;
+    let built = match language {
+        Language::Rust => rust::build(request)?,
+    };
+    write(&built.output, &built.component)?;
+    Ok(BuildReport {
+        digest: Digest::of(&built.component),
+        size_bytes: built.component.len() as u64,
+        component: built.output,
+        language,
+        toolchain: built.toolchain,
+    })
+}
+
+/// What a language's file hands back.
+struct Built {
+    component: Vec<u8>,
+    output: PathBuf,
+    toolchain: String,
+}
+
+/// Whole or not at all: whoever watches the file never sees half a component.
+fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    let failed = |source| Error::File { path: path.into(), source };
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder).map_err(failed)?;
+    }
+    let partial = path.with_extension(format!("{}.partial", std::process::id()));
+    fs::write(&partial, bytes).map_err(failed)?;
+    fs::rename(&partial, path).map_err(failed)
 }

@@ -1,30 +1,38 @@
 //! Building a Rust transform: cargo, then the component.
 
 use std::ffi::OsString;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use serde::Deserialize;
 
-use super::{BuildReport, BuildRequest, Error, Toolchain, find_toolchain, wrap};
-use crate::model::Digest;
+use super::optimise::optimise;
+use super::{BuildRequest, Built, Error, Toolchain, find_toolchain, wrap};
 
-/// Builds the transform in `project_dir` and writes its component. Cargo's output goes to stderr; nothing is written
-/// unless every step succeeded.
+/// How every transform is compiled, whatever its own profile says: small, because it is uploaded, scanned and compiled;
+/// without unwinding, because a panic ends the call anyway; in one unit, so that the bytes do not hang on how many cores
+/// there were.
+const PROFILE: [&str; 4] = [
+    "profile.release.lto=\"fat\"",
+    "profile.release.codegen-units=1",
+    "profile.release.panic=\"abort\"",
+    "profile.release.strip=true",
+];
+
+/// Builds a Rust transform. Cargo's output goes to stderr.
 ///
 /// Where the project has a `Cargo.lock`, the build is `--locked`: the same source gives the same dependencies.
-pub fn build_rust(request: &BuildRequest) -> Result<BuildReport, Error> {
+pub(super) fn build(request: &BuildRequest) -> Result<Built, Error> {
     let project = Project::read(request)?;
     let toolchain = find_toolchain(&project.dir)?;
     let core_path = project.compile(&toolchain, request.target_dir.as_deref())?;
-    let component = wrap(&read(&core_path)?)?;
+    let (core_module, optimiser) = optimise(&core_path)?;
     let output = match &request.output {
         Some(output) => output.clone(),
         None => project.target_dir.join("components").join(format!("{}.wasm", project.package)),
     };
-    write(&output, &component)?;
-    Ok(BuildReport { component: output, digest: Digest::of(&component), size_bytes: component.len() as u64, toolchain })
+    let toolchain = format!("{}: {toolchain}; {optimiser}", toolchain.version());
+    Ok(Built { component: wrap(&core_module)?, output, toolchain })
 }
 
 /// What cargo says of the project.
@@ -109,6 +117,9 @@ impl Project {
         if let Some(target_dir) = target_dir {
             cargo.arg("--target-dir").arg(target_dir);
         }
+        for setting in PROFILE {
+            cargo.arg("--config").arg(setting);
+        }
         cargo.arg("--config").arg(nameless_paths(&self.workspace_root, cargo_home().as_deref()));
         toolchain.apply(&mut cargo);
 
@@ -156,24 +167,13 @@ fn nameless_paths(workspace_root: &Path, cargo_home: Option<&Path>) -> String {
     format!("target.{}.rustflags={}", super::toolchain::TARGET, serde_json::json!(flags))
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, Error> {
-    fs::read(path).map_err(|source| Error::File { path: path.into(), source })
-}
-
-/// Whole or not at all: whoever watches the file never sees half a component.
-fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {
-    let failed = |source| Error::File { path: path.into(), source };
-    if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder).map_err(failed)?;
-    }
-    let partial = path.with_extension(format!("{}.partial", std::process::id()));
-    fs::write(&partial, bytes).map_err(failed)?;
-    fs::rename(&partial, path).map_err(failed)
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
+    use super::super::build as build_project;
     use super::*;
+    use crate::model::Digest;
 
     /// The smallest project that makes a component: it has no dependencies, so the test needs no registry, and carries
     /// the interface as bytes, the way that the bindings would.
@@ -214,14 +214,14 @@ mod tests {
     #[test]
     fn builds_a_project_and_leaves_its_component_under_the_packages_name() {
         let dir = project("cdylib", EXPORTS);
-        let report = build_rust(&request(&dir)).expect("a component");
+        let report = build_project(&request(&dir)).expect("a component");
         assert_eq!(report.component, dir.path().join("elsewhere/components/tiny-transform.wasm"));
         let bytes = fs::read(&report.component).expect("the component");
         assert_eq!((report.digest, report.size_bytes), (Digest::of(&bytes), bytes.len() as u64));
         assert!(wasmparser::Parser::is_component(&bytes));
 
         let output = Some(dir.path().join("deep/er/mine.wasm"));
-        let again = build_rust(&BuildRequest { output: output.clone(), ..request(&dir) }).expect("a component");
+        let again = build_project(&BuildRequest { output: output.clone(), ..request(&dir) }).expect("a component");
         assert_eq!((Some(again.component), again.digest), (output, report.digest));
     }
 
@@ -240,7 +240,7 @@ mod tests {
         let dependency = format!("[dependencies]\nhelper = {{ path = {:?} }}\n", helper.path());
         fs::write(dir.path().join("Cargo.toml"), manifest + &dependency).expect("a file");
 
-        let report = build_rust(&request(&dir)).expect("a component");
+        let report = build_project(&request(&dir)).expect("a component");
         let bytes = fs::read(&report.component).expect("the component");
         let holds = |text: &str| bytes.windows(text.len()).any(|window| window == text.as_bytes());
         assert!(holds("src/lib.rs"), "the helper's panic names its file");
@@ -253,7 +253,7 @@ mod tests {
     #[test]
     fn a_project_that_does_not_compile_fails_with_the_command_and_writes_nothing() {
         let dir = project("cdylib", "compile_error!(\"broken\");");
-        let why = build_rust(&request(&dir)).expect_err("broken source");
+        let why = build_project(&request(&dir)).expect_err("broken source");
         assert!(matches!(&why, Error::Failed { command, .. } if command.contains("tiny-transform")), "{why}");
         assert!(!dir.path().join("elsewhere/components").exists());
     }
@@ -262,12 +262,12 @@ mod tests {
     fn refuses_what_is_not_a_transforms_project() {
         let dir = project("rlib", EXPORTS);
         assert!(
-            matches!(build_rust(&request(&dir)), Err(Error::NotACdylib { package }) if package == "tiny-transform")
+            matches!(build_project(&request(&dir)), Err(Error::NotACdylib { package }) if package == "tiny-transform")
         );
         fs::remove_file(dir.path().join("Cargo.toml")).expect("removed");
-        assert!(matches!(build_rust(&request(&dir)), Err(Error::NotAProject { .. })));
+        assert!(matches!(build_project(&request(&dir)), Err(Error::NotAProject { .. })));
         fs::remove_dir_all(dir.path().join("src")).expect("removed");
         let nowhere = BuildRequest { project_dir: dir.path().join("nowhere"), ..request(&dir) };
-        assert!(matches!(build_rust(&nowhere), Err(Error::NotAProject { .. })));
+        assert!(matches!(build_project(&nowhere), Err(Error::NotAProject { .. })));
     }
 }

@@ -39,6 +39,14 @@ impl fmt::Display for Toolchain {
 }
 
 impl Toolchain {
+    /// What the compiler says of itself: `rustc 1.95.0 (59807616e 2026-04-14)`. Part of what decides a component's bytes.
+    pub(super) fn version(&self) -> String {
+        let (Toolchain::Rustup { rustc } | Toolchain::DebianBuildStd { rustc, .. }) = self;
+        let said = Command::new(rustc).arg("--version").stdin(Stdio::null()).output();
+        let said = said.ok().and_then(|output| String::from_utf8(output.stdout).ok()).unwrap_or_default();
+        if said.trim().is_empty() { "a compiler that does not tell its version".into() } else { said.trim().into() }
+    }
+
     /// Makes a `cargo build` use this toolchain.
     pub(super) fn apply(&self, cargo: &mut Command) {
         cargo.arg("--target").arg(TARGET);

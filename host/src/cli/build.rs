@@ -42,7 +42,7 @@ pub fn run(arguments: &Arguments) -> ExitCode {
         output: arguments.output.clone(),
         target_dir: arguments.target_dir.clone(),
     };
-    match build::build_rust(&request) {
+    match build::build(&request) {
         Ok(report) => {
             eprintln!("built with {}", report.toolchain);
             println!("{} {} bytes sha256:{}", report.component.display(), report.size_bytes, report.digest);

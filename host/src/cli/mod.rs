@@ -6,9 +6,11 @@ mod check;
 mod compile_child;
 mod document;
 mod exit;
+mod new;
 mod pause;
 mod run;
 mod serve;
+mod test;
 mod transform;
 
 use std::path::PathBuf;
@@ -43,8 +45,12 @@ enum Command {
     Check(check::Arguments),
     /// Run a component over documents, offline, in the sandbox that production uses
     Transform(Box<transform::Transform>),
+    /// Begin a transform: a project that builds and passes its tests as it is
+    New(new::Arguments),
     /// Build a transform into a component
     Build(build::Arguments),
+    /// Run a transform's cases in the sandbox that production uses
+    Test(Box<test::Test>),
     /// List, show, retry or discard documents
     #[command(subcommand)]
     Document(document::Command),
@@ -85,7 +91,9 @@ pub fn main() -> ExitCode {
         Command::Run(arguments) => run::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
         Command::Transform(command) => command.run(),
+        Command::New(arguments) => new::run(&arguments),
         Command::Build(arguments) => build::run(&arguments),
+        Command::Test(command) => command.run(),
         Command::Document(command) => document::run(&command),
         Command::Pause(arguments) => pause::pause(&arguments),
         Command::Resume(arguments) => pause::resume(&arguments),

@@ -20,7 +20,8 @@ use clap::{Args, ValueEnum};
 use jiff::Timestamp;
 use serde_json::value::RawValue;
 
-use crate::model::{Outcome, SchemeId, System, TenantId};
+use crate::bench::operations;
+use crate::model::{Outcome, SchemeId, TenantId};
 use crate::sandbox::{
     Call, Compiler, Context, Error, Isolation, Limits, Lookup, Module, ModuleClass, References, Sandbox, Settings,
 };
@@ -77,13 +78,13 @@ pub struct Transform {
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
-enum IsolationArg {
+pub(super) enum IsolationArg {
     Document,
     Batch,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
-enum ClassArg {
+pub(super) enum ClassArg {
     Standard,
     Interpreter,
 }
@@ -195,14 +196,7 @@ impl Transform {
         if let Some(named) = &self.key_field {
             return Ok(Some(named.clone()));
         }
-        let system = module.description().source.split(':').next().unwrap_or_default();
-        let known = serde_json::from_value::<System>(system.into()).ok();
-        Ok(match known {
-            Some(System::JushuitanQimen) => Some("io_id".into()),
-            Some(System::WangdiantongQimen) => Some("stockin_no".into()),
-            Some(System::YonyouU8) => Some("code".into()),
-            Some(System::KingdeeK3cloud | System::KingdeeJdy) | None => None,
-        })
+        Ok(operations::key_field(&module.description().source).map(Into::into))
     }
 }
 

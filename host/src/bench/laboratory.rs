@@ -1,0 +1,108 @@
+//! A sandbox for one developer: production's settings, compiled modules kept between two runs.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use cap_std::ambient_authority;
+use cap_std::fs::Dir;
+
+use crate::sandbox::{
+    Call, Compiler, Context, Error as SandboxError, Isolation, Limits, Lookup, Module, ModuleClass, References, Run,
+    Sandbox, Settings,
+};
+
+/// Where compiled modules are kept below the user's cache directory.
+const CACHE: &str = "crossdock/artefacts";
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("{}: {source}", path.display())]
+    File { path: PathBuf, source: std::io::Error },
+    #[error("this program's own path is not known: {0}")]
+    NoProgram(std::io::Error),
+    #[error("{}", .0.fault())]
+    Sandbox(SandboxError),
+}
+
+pub struct Laboratory {
+    sandbox: Sandbox,
+    /// Goes away with it where nothing is to be kept.
+    _scratch: Option<tempfile::TempDir>,
+}
+
+impl Laboratory {
+    /// Keeps compiled modules in `artefacts`, or where it is `None` in the user's cache.
+    pub fn open(artefacts: Option<&Path>) -> Result<Self, Error> {
+        let kept = artefacts.map(Path::to_path_buf).or_else(cache);
+        let scratch = match &kept {
+            Some(_) => None,
+            None => Some(tempfile::tempdir().map_err(|source| Error::File { path: std::env::temp_dir(), source })?),
+        };
+        let path = kept.unwrap_or_else(|| scratch.as_ref().map(|dir| dir.path().into()).unwrap_or_default());
+        let failed = |source| Error::File { path: path.clone(), source };
+        fs::create_dir_all(&path).map_err(failed)?;
+        let dir = Dir::open_ambient_dir(&path, ambient_authority()).map_err(failed)?;
+        let program = std::env::current_exe().map_err(Error::NoProgram)?;
+        // One document after another: a laptop needs one slot, not a pool. What a document may use is production's.
+        let settings = Settings { concurrency: 1, interpreter_concurrency: 1, ..Settings::default() };
+        let sandbox = Sandbox::new(settings, dir, Compiler::Child { program }).map_err(Error::Sandbox)?;
+        Ok(Self { sandbox, _scratch: scratch })
+    }
+
+    pub fn load(&self, component: &Path, class: ModuleClass) -> Result<Module, Error> {
+        let bytes = fs::read(component).map_err(|source| Error::File { path: component.into(), source })?;
+        self.sandbox.load(&bytes, class).map_err(Error::Sandbox)
+    }
+
+    /// What a scheme's document may use where the scheme says nothing else.
+    pub fn limits(&self) -> Limits {
+        Limits::from(self.sandbox.settings())
+    }
+
+    /// One document in a fresh instance.
+    pub fn run(
+        &self,
+        module: &Module,
+        context: &Context,
+        document: &crate::model::Document,
+        limits: &Limits,
+        references: &dyn References,
+    ) -> Run {
+        let call = Call { context, document, deadline_ms: None };
+        let mut runs = self.sandbox.transform(module, &[call], Isolation::Document, limits, references);
+        runs.remove(0)
+    }
+
+    /// Many documents, in order.
+    pub fn run_all(
+        &self,
+        module: &Module,
+        calls: &[Call<'_>],
+        isolation: Isolation,
+        limits: &Limits,
+        references: &dyn References,
+    ) -> Vec<Run> {
+        self.sandbox.transform(module, calls, isolation, limits, references)
+    }
+}
+
+fn cache() -> Option<PathBuf> {
+    let named = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+    let cache = named.or_else(|| std::env::home_dir().map(|home| home.join(".cache")))?;
+    Some(cache.join(CACHE))
+}
+
+/// Reference tables, complete: name → key → entry as JSON text. A key that is not there does not exist.
+#[derive(Debug, Clone, Default)]
+pub struct Tables(pub BTreeMap<String, BTreeMap<String, String>>);
+
+impl References for Tables {
+    fn lookup(&self, table: &str, key: &str) -> Lookup {
+        match self.0.get(table).map(|table| table.get(key)) {
+            Some(Some(entry)) => Lookup::Found(entry.clone()),
+            Some(None) => Lookup::KnownMissing,
+            None => Lookup::UnknownTable,
+        }
+    }
+}
