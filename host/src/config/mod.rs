@@ -5,6 +5,8 @@
 //! their objections come back with the line they are about. It fetches secrets from where they are kept; it never
 //! prints one, never opens a connection, and never writes.
 
+mod calendar;
+mod conditions;
 mod connection;
 mod duration;
 mod engine;
@@ -24,6 +26,8 @@ use std::path::{Path, PathBuf};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+pub use calendar::Calendar;
+pub use conditions::{Conditions, DayTime};
 pub use connection::Connection;
 pub use engine::Engine;
 pub use json::ReferenceFile;
@@ -172,6 +176,7 @@ fn read<'a>(
         }
         schemes.push(found);
     }
+    conditions::check(&schemes, report);
     root.finish();
     Some(Config {
         engine: engine?,

@@ -1,5 +1,6 @@
 //! `[[scheme]]`: a source, a module, a target, and the rules between them.
 
+use std::ops::Range;
 use std::path::Path;
 
 use jiff::{SignedDuration, Timestamp};
@@ -7,6 +8,7 @@ use toml::de::DeValue;
 
 use crate::model::{ConnectionName, OperationName, SchemeId, TenantId};
 
+use super::conditions::{self, Conditions};
 use super::json::{self, ReferenceFile};
 use super::limits::{self, Limits};
 use super::module::{self, ModuleSource};
@@ -34,6 +36,10 @@ pub struct Scheme {
     pub reference: Vec<ReferenceFile>,
     pub target: Endpoint,
     pub schedule: Schedule,
+    /// Runs begin up to this much later than they are due, so that not everybody asks a vendor at the full hour.
+    pub jitter: SignedDuration,
+    /// What must hold before a run that is due may begin.
+    pub when: Conditions,
     /// Nothing older is read, ever.
     pub start_at: Timestamp,
     /// Windows end this long before now.
@@ -125,6 +131,8 @@ pub(super) struct Found {
     pub(super) tenant: TenantId,
     pub(super) name: SchemeId,
     pub(super) scheme: Option<Scheme>,
+    /// The scheme it waits for, and where that is written.
+    pub(super) after: Option<(SchemeId, Range<usize>)>,
 }
 
 pub(super) fn read(
@@ -145,7 +153,9 @@ pub(super) fn read(
     let module = module::read(&section, directory, known.module_dir);
     let parameters = json::parameters(&section, directory);
     let reference = json::reference(&section, directory);
-    let schedule = section.require("schedule", "write schedule = \"every 5m\", from 1s to 31d", str::parse::<Schedule>);
+    let schedule = section.require("schedule", SCHEDULE_REMEDY, str::parse::<Schedule>);
+    let jitter = jitter(&section, schedule.as_ref());
+    let (when, after) = conditions::read(&section);
     let start_at = start_at(&section);
     let lag = section.duration("lag", ZERO..=DAY).unwrap_or(LAG);
     let sweep = sweep(&section);
@@ -170,7 +180,9 @@ pub(super) fn read(
             parameters: parameters?,
             reference,
             target,
-            schedule: schedule?,
+            schedule: schedule.clone()?,
+            jitter,
+            when: when.clone(),
             start_at: start_at?,
             lag,
             sweep,
@@ -191,7 +203,21 @@ pub(super) fn read(
     };
     let scheme = complete();
     section.finish();
-    Some(Found { tenant: tenant?, name: name?, scheme })
+    Some(Found { tenant: tenant?, name: name?, scheme, after })
+}
+
+const SCHEDULE_REMEDY: &str = "write schedule = \"every 5m\", from 1s to 31d, or the five fields of cron and a zone: \
+                               \"cron 30 2 * * * Asia/Shanghai\"";
+
+fn jitter(section: &Section<'_>, schedule: Option<&Schedule>) -> SignedDuration {
+    let jitter = section.duration("jitter", ZERO..=SignedDuration::from_hours(1)).unwrap_or(ZERO);
+    let interval = schedule.and_then(Schedule::interval);
+    if let Some(interval) = interval.filter(|interval| jitter > *interval) {
+        let span = section.table.get("jitter").map_or(section.span.clone(), |value| value.span());
+        let message = format!("`jitter` of {} is longer than its schedule's interval", section.name);
+        section.report.add(span, message, format!("make it at most {}", super::duration::print(interval)));
+    }
+    jitter
 }
 
 /// The endpoint, and its connection where that one is usable.

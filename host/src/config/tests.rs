@@ -122,7 +122,7 @@ fn the_defaults_that_the_example_shows_are_the_defaults() {
     let example = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/crossdock.example.toml");
     let text = std::fs::read_to_string(example).unwrap();
     let is_default = |line: &&str| line.starts_with("# ") && line.contains(" = ") && !line.starts_with("# Param");
-    let not_default = ["# webhook", "# batch_size", "# limits", "# reference"];
+    let not_default = ["# webhook", "# when", "# batch_size", "# limits", "# reference"];
     let mut spelt_out = String::new();
     let mut count = 0;
     for line in text.lines() {
@@ -448,4 +448,27 @@ fn every_code_has_a_page_and_every_page_a_code() {
         let stem = name.strip_suffix(".md").unwrap_or(&name);
         assert!(stem == "README" || codes.contains(&stem), "{name} explains no code");
     }
+}
+
+#[test]
+fn a_scheme_that_waits_for_one_that_never_runs_is_refused() {
+    let other = |name: &str, keys: &str| {
+        let block = &GOOD[GOOD.find("[[scheme]]").unwrap()..];
+        format!("{}\n{keys}\n", block.replace("\"saleout\"", &format!("{name:?}")))
+    };
+    let with = |keys: &str, others: &str| format!("{GOOD}{keys}\n{others}");
+    let said = |toml: &str| Folder::new().problems(toml, &LoadOptions::new(&env)).join("\n");
+    for (toml, expected) in [
+        (with("when = { after = \"saleout\" }", ""), "waits, by way of \"saleout\", for itself"),
+        (with("when = { after = \"customers\" }", ""), "waits for the scheme \"customers\", which its tenant does not"),
+        (with("when = { after = \"b\" }", &other("b", "enabled = false")), "\"b\", which is switched off"),
+        (with("when = { after = \"b\" }", &other("b", "when = { after = \"saleout\" }")), "waits, by way of"),
+        (with("when = { between = \"22:00\" }", ""), "not a time of day with its zone"),
+        (with("jitter = \"10m\"", ""), "`jitter` of scheme \"saleout\" is longer than its schedule's interval"),
+    ] {
+        assert!(said(&toml).contains(expected), "{}", said(&toml));
+    }
+    let fine = with("when = { after = \"b\", between = \"22:00-06:00 UTC\" }\njitter = \"1m\"", &other("b", ""));
+    let config = Folder::new().load(&fine, &LoadOptions::new(&env)).unwrap_or_else(|problems| panic!("{problems}"));
+    assert_eq!(config.schemes[0].when.after.as_ref().map(SchemeId::as_str), Some("b"));
 }

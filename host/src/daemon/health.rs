@@ -9,6 +9,7 @@ use axum::routing::get;
 use jiff::Timestamp;
 use serde_json::json;
 
+use crate::model::SchemeId;
 use crate::pipeline::gate::Gates;
 use crate::state::SledStore;
 use crate::telemetry::{Metrics, mask_text};
@@ -42,6 +43,8 @@ async fn healthz(State(health): State<Arc<Health>>) -> Response {
                 "tenant": watcher.tenant.as_str(), "scheme": watcher.scheme.scheme.as_str(),
                 "cursor_age_seconds": age, "backlog": seen.backlog, "parked": seen.parked,
                 "received": seen.received, "last_fault": seen.last_fault,
+                "next_run": seen.next_run.map(|at| at.to_string()),
+                "waits_for": seen.waits_for.as_ref().map(SchemeId::as_str),
             })
         })
         .collect();

@@ -9,6 +9,7 @@ mod engine;
 mod health;
 mod office;
 mod pass;
+mod reader;
 mod scheme;
 mod serve;
 mod tls;

@@ -1,5 +1,6 @@
 //! `crossdock serve`: every scheme on its schedule until told to stop.
 
+use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,17 +12,17 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
-use crate::fault::{Code, Disposition, Fault};
+use crate::model::{SchemeId, TenantId};
 use crate::pipeline::driver;
 use crate::pipeline::gate::Gates;
-use crate::pipeline::poll;
 use crate::pipeline::step::Sabotage;
-use crate::telemetry::{Alert, AlertKind, AlertSettings, Alerts, mask_text};
+use crate::telemetry::{Alert, AlertKind, AlertSettings, Alerts};
 
 use super::alerts::Webhook;
 use super::control;
 use super::engine::{Engine, OpenError};
 use super::health::{self, Health};
+use super::reader::{LowDisk, Predecessor, Reader};
 use super::scheme::Scheme;
 use super::watcher::SchemeWatcher;
 
@@ -30,8 +31,6 @@ use super::watcher::SchemeWatcher;
 const GRACE: Duration = Duration::from_secs(20);
 /// How often stale cursors and pauses are looked for.
 const WATCH_INTERVAL: Duration = Duration::from_secs(5);
-/// After a fault that passes, the next read comes no later than this even where the schedule is slower.
-const RETRY_CAP: Duration = Duration::from_secs(60);
 
 /// Serves until `stop` is cancelled. `ready` is called with the listening address once everything runs.
 pub async fn serve(
@@ -83,8 +82,11 @@ pub async fn serve(
 
     let scheme_stop = stop.child_token();
     let mut drivers = JoinSet::new();
+    let runs: HashMap<_, _> = engine.schemes.iter().map(predecessor).collect();
     for scheme in engine.schemes {
         let Scheme { config: settings, parts, reading, watcher } = scheme;
+        let after = settings.when.after.as_ref();
+        let after = after.and_then(|name| runs.get(&(settings.tenant.clone(), name.clone()))).cloned();
         let (handle, driver) = driver::start(parts, scheme_stop.clone());
         office.attach(&settings.tenant, &settings.name, handle.clone());
         let stale_after = Duration::try_from(config.engine.stale_after).unwrap_or(Duration::MAX);
@@ -100,10 +102,8 @@ pub async fn serve(
         });
         let data_dir = engine.data_dir.clone();
         let low_disk = LowDisk { data_dir, limit_bytes: config.engine.low_disk_bytes };
-        drivers.spawn(async move {
-            let reader = read_on_schedule(settings, reading, handle, low_disk, ended);
-            to_its_end(&watcher, reader).await;
-        });
+        let reader = Reader { settings, reading, handle, watcher: watcher.clone(), low_disk, after };
+        drivers.spawn(async move { to_its_end(&watcher, reader.run(ended)).await });
     }
     tracing::info!(%address, control = %control::socket_path(&engine.data_dir).display(), "serving");
     ready(address);
@@ -128,6 +128,18 @@ pub async fn serve(
     Ok(())
 }
 
+/// The scheme, for those whose runs wait for its.
+fn predecessor(scheme: &Scheme) -> ((TenantId, SchemeId), Predecessor) {
+    let Scheme { config, reading, watcher, .. } = scheme;
+    let predecessor = Predecessor {
+        name: config.name.clone(),
+        lag: reading.lag,
+        ledger: reading.ledger.clone(),
+        watcher: watcher.clone(),
+    };
+    ((config.tenant.clone(), config.name.clone()), predecessor)
+}
+
 /// Runs a task of a scheme. Where it fails or panics, whoever looks at the engine can see that the scheme stopped.
 async fn to_its_end(watcher: &SchemeWatcher, task: impl Future<Output = Result<(), String>>) {
     match AssertUnwindSafe(task).catch_unwind().await {
@@ -135,96 +147,6 @@ async fn to_its_end(watcher: &SchemeWatcher, task: impl Future<Output = Result<(
         Ok(Err(error)) => watcher.stopped(&error),
         // What it said stands in the log; a panic's words are for no page that strangers may read.
         Err(_) => watcher.stopped("internal: a task of the scheme panicked, a defect of Crossdock's"),
-    }
-}
-
-struct LowDisk {
-    data_dir: std::path::PathBuf,
-    limit_bytes: u64,
-}
-
-impl LowDisk {
-    /// The bytes left, where they are too few to read more.
-    fn too_few(&self) -> Option<u64> {
-        let stat = rustix::fs::statvfs(&self.data_dir).ok()?;
-        let left = stat.f_bavail.saturating_mul(stat.f_frsize);
-        (left < self.limit_bytes).then_some(left)
-    }
-}
-
-async fn read_on_schedule(
-    settings: crate::config::Scheme,
-    reading: poll::Reading,
-    handle: driver::Handle,
-    low_disk: LowDisk,
-    stop: CancellationToken,
-) -> Result<(), String> {
-    let mut last = None;
-    let mut failures: u32 = 0;
-    loop {
-        let now = (reading.now)();
-        let mut due = settings.schedule.next_after(now, last);
-        if failures > 0 {
-            let wait = RETRY_CAP.min(Duration::from_secs(1) * 2_u32.saturating_pow(failures.min(6)));
-            let wait = jiff::SignedDuration::try_from(wait).unwrap_or(jiff::SignedDuration::ZERO);
-            due = due.min(now.checked_add(wait).unwrap_or(due)).max(now);
-        }
-        let wait = Duration::try_from(due.duration_since(now)).unwrap_or_default();
-        tokio::select! {
-            () = tokio::time::sleep(wait) => {}
-            () = stop.cancelled() => return Ok(()),
-        }
-        if !open_gate(&reading, &stop).await {
-            return Ok(());
-        }
-        if let Some(left) = low_disk.too_few() {
-            let name = settings.name.as_str();
-            tracing::error!(scheme = name, left, limit = low_disk.limit_bytes, "too little disk left: nothing is read");
-            let fault = Fault::retry(Code::DiskFull, None, "too little disk left: nothing is read").with_limit(
-                "low_disk_bytes",
-                low_disk.limit_bytes,
-                left,
-            );
-            reading.watcher.polled(Err(&fault));
-            last = Some((reading.now)());
-            failures = failures.saturating_add(1);
-            continue;
-        }
-        last = Some((reading.now)());
-        match reading.pass(&handle, &stop).await {
-            Ok(()) => failures = 0,
-            Err(poll::Error::Stopped) if stop.is_cancelled() => return Ok(()),
-            Err(poll::Error::Stopped) => failures = 0,
-            Err(poll::Error::Fault(fault)) => {
-                failures = failures.saturating_add(1);
-                tracing::warn!(scheme = %settings.name, failures, "reading failed: {}", mask_text(&fault.to_string()));
-                if let Disposition::Retry { after_ms: Some(wait) } = fault.disposition {
-                    tokio::select! {
-                        () = tokio::time::sleep(Duration::from_millis(wait)) => {}
-                        () = stop.cancelled() => return Ok(()),
-                    }
-                }
-            }
-            Err(poll::Error::Ledger(error)) => {
-                return Err(format!("reading stopped: {error}"));
-            }
-        }
-    }
-}
-
-/// Waits while the source is paused. `false` where the engine is stopping.
-async fn open_gate(reading: &poll::Reading, stop: &CancellationToken) -> bool {
-    loop {
-        let change = reading.gates.change();
-        tokio::pin!(change);
-        change.as_mut().enable();
-        if reading.gates.blocked_by(&reading.tenant, &reading.connection, &reading.scheme).is_none() {
-            return true;
-        }
-        tokio::select! {
-            () = change => {}
-            () = stop.cancelled() => return false,
-        }
     }
 }
 
@@ -246,7 +168,9 @@ async fn watch(
         watcher.look_at(&gates);
         let Some(alerts) = &alerts else { continue };
         let scheme = &watcher.scheme;
-        let moved = watcher.seen().read_to.unwrap_or(began);
+        // A cursor is not late before its next run is due: a nightly one stands still all day.
+        let seen = watcher.seen();
+        let moved = seen.read_to.unwrap_or(began).max(seen.due.unwrap_or(began));
         let age = Duration::try_from(Timestamp::now().duration_since(moved)).unwrap_or_default();
         if age > stale_after {
             alerts.raise(Alert::CursorStale { scheme: scheme.clone(), age });

@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::fault::{Code, Fault};
-use crate::model::{ConnectionName, TenantId};
+use crate::model::{ConnectionName, SchemeId, TenantId};
 use crate::pipeline::gate::{Gates, Scope};
 use crate::pipeline::subject::End;
 use crate::pipeline::watch::{Stage, Watcher};
@@ -27,6 +27,12 @@ pub struct SchemeWatcher {
 pub struct Seen {
     pub read_to: Option<Timestamp>,
     pub polled_at: Option<Timestamp>,
+    /// When the next run begins, while it is waited for.
+    pub next_run: Option<Timestamp>,
+    /// The scheme whose run must come before the next one of this.
+    pub waits_for: Option<SchemeId>,
+    /// When the run after the last completed one is due by its schedule.
+    pub due: Option<Timestamp>,
     /// Masked: the health page shows it to whoever asks.
     pub last_fault: Option<String>,
     /// Why the scheme does nothing any more until a restart.
@@ -53,6 +59,34 @@ impl SchemeWatcher {
         // The first reason: what follows it is mostly its echo.
         self.lock().stopped.get_or_insert_with(|| why.clone());
         self.paused(&Scope::Scheme(self.tenant.clone(), self.scheme.scheme.clone()), &why);
+    }
+
+    /// The next run begins then.
+    pub fn next_run(&self, at: Timestamp) {
+        let mut seen = self.lock();
+        (seen.next_run, seen.waits_for) = (Some(at), None);
+        // Before the first run, the schedule's first time is what there is to be late for.
+        seen.due.get_or_insert(at);
+    }
+
+    /// The next run is due, and another scheme's must come first.
+    pub fn waits_for(&self, scheme: &SchemeId) {
+        let mut seen = self.lock();
+        if seen.waits_for.as_ref() != Some(scheme) {
+            tracing::info!(scheme = %self.scheme.scheme, "the next run waits for that of {scheme}");
+            (seen.next_run, seen.waits_for) = (None, Some(scheme.clone()));
+        }
+    }
+
+    /// A run has begun.
+    pub fn running(&self) {
+        let mut seen = self.lock();
+        (seen.next_run, seen.waits_for) = (None, None);
+    }
+
+    /// A run was completed, and the next one is due then.
+    pub fn due(&self, at: Timestamp) {
+        self.lock().due = Some(at);
     }
 
     /// Brings the pauses' numbers and alert up to date; they also end, or were there before a restart.

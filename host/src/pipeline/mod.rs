@@ -12,4 +12,4 @@ pub mod transformer;
 pub mod watch;
 
 #[cfg(test)]
-mod rig;
+pub(crate) mod rig;
