@@ -15,7 +15,10 @@ const EMBEDDED: [(&str, &str); 8] = [
     ("SDK_PYTHON_TYPES", "../guest-sdk/python/types"),
     ("CONTRACT", "../wit"),
     // The SDK's manifest, what it inherits, and the exact versions of what it depends on.
-    ("MANIFESTS", "../guest-sdk/Cargo.toml ../guest-sdk/javascript/package.json ../Cargo.toml ../transforms/Cargo.lock"),
+    (
+        "MANIFESTS",
+        "../guest-sdk/Cargo.toml ../guest-sdk/javascript/package.json ../Cargo.toml ../transforms/Cargo.lock",
+    ),
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {

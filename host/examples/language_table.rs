@@ -25,7 +25,9 @@ const ROUNDS: usize = 9;
 fn main() {
     let mut arguments = std::env::args().skip(1);
     let (program, cases) = (arguments.next().unwrap(), arguments.next().unwrap());
-    println!("| language | component | compiled | compiling | loading | fuel | memory | a fresh instance each | in a batch |");
+    println!(
+        "| language | component | compiled | compiling | loading | fuel | memory | a fresh instance each | in a batch |"
+    );
     println!("|---|---|---|---|---|---|---|---|---|");
     for argument in arguments {
         let (name, component) = argument.split_once('=').unwrap();

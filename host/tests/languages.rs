@@ -16,7 +16,8 @@ use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 use crossdock::model::{Digest, Document, DocumentKey, Outcome, SchemeId, TenantId};
 use crossdock::sandbox::{
-    Call, Compiler, Context, Error, Isolation, Limits, Lookup, Module, ModuleClass, References, Run, Sandbox, Settings,
+    Call, ClassLimits, Compiler, Context, Error, Isolation, Limits, Lookup, Module, ModuleClass, References, Run,
+    Sandbox, Settings,
 };
 use crossdock_guest::testing::{Case, Cases};
 
@@ -54,7 +55,9 @@ fn sources(project: &str) -> Digest {
     for folder in [project, "guest-sdk", "wit", "host/toolchains", "host/src/build"] {
         gather(&in_repository(folder), &mut files);
     }
-    Digest::of(files.into_iter().flat_map(|(path, bytes)| [path.into_bytes(), bytes].concat()).collect::<Vec<_>>().as_slice())
+    Digest::of(
+        files.into_iter().flat_map(|(path, bytes)| [path.into_bytes(), bytes].concat()).collect::<Vec<_>>().as_slice(),
+    )
 }
 
 fn gather(path: &Path, files: &mut BTreeMap<String, Vec<u8>>) {
@@ -87,8 +90,15 @@ static SANDBOX: LazyLock<Sandbox> = LazyLock::new(|| {
     let artefacts = kept("artefacts");
     fs::create_dir_all(&artefacts).unwrap();
     let artefacts = Dir::open_ambient_dir(artefacts, ambient_authority()).unwrap();
-    let settings =
-        Settings { concurrency: 1, interpreter_concurrency: 1, interpreter_modules: true, ..Settings::default() };
+    // A machine that builds and tests other things meanwhile may take minutes for what takes half of one.
+    let interpreter = ClassLimits { child_wall_ms: 1_800_000, ..ClassLimits::interpreter() };
+    let settings = Settings {
+        concurrency: 1,
+        interpreter_concurrency: 1,
+        interpreter_modules: true,
+        interpreter,
+        ..Settings::default()
+    };
     Sandbox::new(settings, artefacts, Compiler::Child { program: PROGRAM.into() }).unwrap()
 });
 
@@ -210,8 +220,11 @@ fn check_three_commands(language: &str, from: &str, to: &str) {
     let said = succeed(&crossdock(["build".as_ref(), project]), "build");
     assert!(said.contains("first-steps.wasm"), "{said}");
     let component = Path::new(project).join("target/components/first-steps.wasm");
-    let test = ["test", "--class", "interpreter", "--module"].map(OsStr::new);
-    let said = succeed(&crossdock(test.into_iter().chain([component.as_os_str(), project])), "test");
+    let artefacts = dir.path().join("artefacts");
+    let test = ["test".as_ref(), project, "--artefacts".as_ref(), artefacts.as_os_str()];
+    // What was just built; on its own, `crossdock test` would build it again.
+    let module = ["--class".as_ref(), "interpreter".as_ref(), "--module".as_ref(), component.as_os_str()];
+    let said = succeed(&crossdock(test.into_iter().chain(module)), "test");
     assert!(said.contains("quantity-missing"), "{said}");
 }
 
@@ -262,7 +275,9 @@ fn the_types_are_those_of_the_contract() {
     built(PYTHON);
     let tools = |language: &str| {
         let folders = fs::read_dir(kept("tools")).unwrap().map(|entry| entry.unwrap().path());
-        let is_it = |path: &PathBuf| path.join("complete").is_file() && path.file_name().unwrap().to_str().unwrap().starts_with(language);
+        let is_it = |path: &PathBuf| {
+            path.join("complete").is_file() && path.file_name().unwrap().to_str().unwrap().starts_with(language)
+        };
         folders.into_iter().find(is_it).unwrap()
     };
     let contract = in_repository("wit/transform.wit");

@@ -37,9 +37,7 @@ pub fn check(component: &[u8], hint: &str) -> Result<(), Error> {
     let exports: Vec<String> = resolve.worlds[world].exports.keys().map(|key| resolve.name_world_key(key)).collect();
     for export in ["describe", "transform"] {
         if !exports.iter().any(|name| name == export) {
-            return Err(Error::NotWrappable {
-                problem: format!("it does not export {export}; {hint}"),
-            });
+            return Err(Error::NotWrappable { problem: format!("it does not export {export}; {hint}") });
         }
     }
     Ok(())

@@ -18,7 +18,8 @@ const FILES: [(&str, &str); 4] = [
 ];
 /// What the packages are tested with.
 const NODE: u32 = 20;
-const REMEDY: &str = "Install Node.js 20 or newer with npm (nodejs.org; Debian: apt-get install nodejs npm), then build again.";
+const REMEDY: &str =
+    "Install Node.js 20 or newer with npm (nodejs.org; Debian: apt-get install nodejs npm), then build again.";
 const ENTRY: &str = "src/index.js";
 
 /// What matters here of a project's `package.json`.
