@@ -154,7 +154,7 @@ impl Side {
 /// unknown operation of a known system is more likely a slip.
 fn find(asked: &str, operations: &[&'static str], side: &'static str) -> Result<Option<usize>, Error> {
     let is_it = |known: &&str| *known == asked || known.split_once(':').is_some_and(|(_, name)| name == asked);
-    if let Some(index) = operations.iter().position(|known| is_it(known)) {
+    if let Some(index) = operations.iter().position(is_it) {
         return Ok(Some(index));
     }
     let own = asked.split_once(':').is_some_and(|(system, operation)| !system.is_empty() && !operation.is_empty());
