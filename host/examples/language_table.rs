@@ -61,7 +61,7 @@ fn row(name: &str, component: &[u8], program: &str, cases: &Path) {
         received_at: "2026-01-01T00:00:00Z".parse().unwrap(),
     };
     let body = std::fs::read_to_string(cases.join("cases/special-shop/input.json")).unwrap();
-    let document = Document { key: DocumentKey::new("166001".to_owned()).unwrap(), body };
+    let document = Document { key: DocumentKey::new("166001").unwrap(), body };
     let calls: Vec<Call<'_>> =
         (0..DOCUMENTS).map(|_| Call { context: &context, document: &document, deadline_ms: Some(60_000) }).collect();
     let limits = Limits::from(warm.settings());
