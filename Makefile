@@ -10,7 +10,7 @@ COMPONENTS := $(TARGET)/components
 TRANSFORMS := $(notdir $(patsubst %/Cargo.toml,%,$(wildcard transforms/*/Cargo.toml)))
 BUILD := $(CARGO) build --locked --workspace --bins --examples
 
-.PHONY: help build components demo test unit lint failpoints crash sabotage power-cut
+.PHONY: help build components demo test unit lint failpoints crash sabotage power-cut languages
 
 help: ## Show what can be typed
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,6 +49,13 @@ sabotage: components ## Break each promise on purpose and see the crash test tur
 	mkdir -p $(TARGET)/sabotage && cp $(BIN)/crossdock $(TARGET)/sabotage/crossdock
 	$(BUILD)
 	$(BIN)/crash --expect-red --engine $(TARGET)/sabotage/crossdock
+
+languages: components ## Print what a mapping costs in Rust, JavaScript and Python (docs/guides/languages.md)
+	$(BIN)/crossdock build guest-sdk/javascript/examples/jushuitan-saleout-to-k3cloud --output $(TARGET)/languages/javascript.wasm
+	$(BIN)/crossdock build guest-sdk/python/examples/jushuitan_saleout_to_k3cloud --output $(TARGET)/languages/python.wasm
+	$(BIN)/examples/language_table $(BIN)/crossdock transforms/jushuitan-saleout-to-k3cloud \
+	  Rust=$(COMPONENTS)/jushuitan-saleout-to-k3cloud.wasm JavaScript=$(TARGET)/languages/javascript.wasm \
+	  Python=$(TARGET)/languages/python.wasm
 
 power-cut: build ## 20 simulated power cuts (as root; says so loudly where it cannot run)
 	$(BIN)/examples/power_cut --cuts 20

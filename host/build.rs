@@ -6,12 +6,19 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
-const EMBEDDED: [(&str, &str); 4] = [
+const EMBEDDED: [(&str, &str); 8] = [
     ("TEMPLATES", "templates"),
     ("SDK", "../guest-sdk/src"),
+    ("SDK_JAVASCRIPT", "../guest-sdk/javascript/src"),
+    ("SDK_JAVASCRIPT_TYPES", "../guest-sdk/javascript/types"),
+    ("SDK_PYTHON", "../guest-sdk/python/crossdock_guest"),
+    ("SDK_PYTHON_TYPES", "../guest-sdk/python/types"),
     ("CONTRACT", "../wit"),
     // The SDK's manifest, what it inherits, and the exact versions of what it depends on.
-    ("MANIFESTS", "../guest-sdk/Cargo.toml ../Cargo.toml ../transforms/Cargo.lock"),
+    (
+        "MANIFESTS",
+        "../guest-sdk/Cargo.toml ../guest-sdk/javascript/package.json ../Cargo.toml ../transforms/Cargo.lock",
+    ),
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -39,6 +46,8 @@ fn files(place: &Path) -> Result<Vec<PathBuf>, Box<dyn Error>> {
         return Ok(vec![place.into()]);
     }
     let mut entries = fs::read_dir(place)?.map(|entry| Ok(entry?.path())).collect::<std::io::Result<Vec<_>>>()?;
+    // What Python leaves behind is not ours to hand on.
+    entries.retain(|entry| !entry.ends_with("__pycache__"));
     entries.sort();
     let mut found = Vec::new();
     for entry in entries {

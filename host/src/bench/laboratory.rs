@@ -8,14 +8,16 @@ use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 
 use crate::sandbox::{
-    Call, Compiler, Context, Error as SandboxError, Isolation, Limits, Lookup, Module, ModuleClass, References, Run,
-    Sandbox, Settings,
+    Call, ClassLimits, Compiler, Context, Error as SandboxError, Isolation, Limits, Lookup, Module, ModuleClass,
+    References, Run, Sandbox, Settings,
 };
 
 /// Where compiled modules are kept below the user's cache directory.
 const CACHE: &str = "crossdock/artefacts";
 /// Compiled modules kept there; a Rust mapping's is a megabyte, an interpreter's some tens.
 const ARTEFACTS_KEPT: usize = 40;
+/// Half an hour: the processor time runs out long before, on any machine that is not stuck.
+const COMPILING_WALL_MS: u64 = 1_800_000;
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -50,7 +52,13 @@ impl Laboratory {
         let dir = Dir::open_ambient_dir(&path, ambient_authority()).map_err(failed)?;
         let program = std::env::current_exe().map_err(Error::NoProgram)?;
         // One document after another: a laptop needs one slot, not a pool. What a document may use is production's.
-        let settings = Settings { concurrency: 1, interpreter_concurrency: 1, ..Settings::default() };
+        let settings = Settings {
+            concurrency: 1,
+            interpreter_concurrency: 1,
+            standard: unhurried(ClassLimits::standard()),
+            interpreter: unhurried(ClassLimits::interpreter()),
+            ..Settings::default()
+        };
         let sandbox = Sandbox::new(settings, dir, Compiler::Child { program }).map_err(Error::Sandbox)?;
         Ok(Self { sandbox, _scratch: scratch })
     }
@@ -104,6 +112,12 @@ fn prune(path: &Path) {
         // Another run may have been faster; what stays is compiled anew or pruned the next time.
         let _ = fs::remove_file(file);
     }
+}
+
+/// The compiler may use as much processor time as in production, and take as long over it as a laptop that does other things
+/// meanwhile needs.
+fn unhurried(limits: ClassLimits) -> ClassLimits {
+    ClassLimits { child_wall_ms: COMPILING_WALL_MS, ..limits }
 }
 
 fn cache() -> Option<PathBuf> {

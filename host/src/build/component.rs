@@ -12,11 +12,13 @@ pub fn wrap(core_module: &[u8]) -> Result<Vec<u8>, Error> {
     let mut encoder = ComponentEncoder::default();
     encoder.validate(true).module(core_module).map_err(unwrappable)?;
     let component = encoder.encode().map_err(unwrappable)?;
-    check_imports(&component)?;
+    check(&component, "is crossdock_guest::export! called?")?;
     Ok(component)
 }
 
-fn check_imports(component: &[u8]) -> Result<(), Error> {
+/// Refuses a component whose imports or exports are not those of a transform. `hint` asks what the language's developer may
+/// have forgotten.
+pub fn check(component: &[u8], hint: &str) -> Result<(), Error> {
     let decoded =
         wit_component::decode(component).map_err(|error| Error::NotWrappable { problem: format!("{error:#}") })?;
     let DecodedWasm::Component(resolve, world) = decoded else {
@@ -35,9 +37,7 @@ fn check_imports(component: &[u8]) -> Result<(), Error> {
     let exports: Vec<String> = resolve.worlds[world].exports.keys().map(|key| resolve.name_world_key(key)).collect();
     for export in ["describe", "transform"] {
         if !exports.iter().any(|name| name == export) {
-            return Err(Error::NotWrappable {
-                problem: format!("it does not export {export}; is crossdock_guest::export! called?"),
-            });
+            return Err(Error::NotWrappable { problem: format!("it does not export {export}; {hint}") });
         }
     }
     Ok(())
@@ -49,7 +49,7 @@ mod tests {
 
     /// A component of nothing but its imports and exports, as text.
     fn check(text: &str) -> Result<(), Error> {
-        check_imports(&wat::parse_str(text).expect("component text"))
+        super::check(&wat::parse_str(text).expect("component text"), "is it exported with export!?")
     }
 
     const EXPORTS: &str = r#"

@@ -7,7 +7,7 @@ use crate::fault::{Code, Disposition, Fault};
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error("{path} is not a Rust project: {problem}")]
+    #[error("{path} is not a project that can be built: {problem}")]
     NotAProject { path: PathBuf, problem: String },
 
     #[error(
@@ -17,6 +17,9 @@ pub enum Error {
 
     #[error("{0}")]
     NoToolchain(NoToolchain),
+
+    #[error("what {language} needs is not here: {tried}\n{remedy}")]
+    NoTool { language: &'static str, tried: String, remedy: &'static str },
 
     #[error("cannot run `{command}`: {source}")]
     CannotRun { command: String, source: std::io::Error },
@@ -31,7 +34,7 @@ pub enum Error {
     NotWrappable { problem: String },
 
     #[error(
-        "the component imports {import}, which the world crossdock:transform does not offer; a crate that it uses wants more than a transform has"
+        "the component imports {import}, which the world crossdock:transform does not offer; a package that it uses wants more than a transform has"
     )]
     ForeignImport { import: String },
 }
@@ -69,7 +72,7 @@ impl From<Error> for Fault {
     fn from(error: Error) -> Fault {
         let code = match &error {
             Error::NotAProject { .. } | Error::NotACdylib { .. } => Code::ConfigurationInvalid,
-            Error::NoToolchain(_) => Code::ConfigurationInvalid,
+            Error::NoToolchain(_) | Error::NoTool { .. } => Code::ConfigurationInvalid,
             Error::CannotRun { .. } | Error::File { .. } => Code::Internal,
             Error::Failed { .. } | Error::NotWrappable { .. } | Error::ForeignImport { .. } => Code::ModuleRefused,
         };

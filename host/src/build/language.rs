@@ -8,10 +8,12 @@ use crate::sandbox::ModuleClass;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Language {
     Rust,
+    Javascript,
+    Python,
 }
 
 impl Language {
-    pub const ALL: &[Language] = &[Language::Rust];
+    pub const ALL: &[Language] = &[Language::Rust, Language::Javascript, Language::Python];
 
     /// The language of the project in `dir`, by the one file that each language's projects have.
     pub fn of(dir: &Path) -> Result<Self, Error> {
@@ -28,6 +30,8 @@ impl Language {
     pub fn manifest(self) -> &'static str {
         match self {
             Language::Rust => "Cargo.toml",
+            Language::Javascript => "package.json",
+            Language::Python => "pyproject.toml",
         }
     }
 
@@ -35,6 +39,7 @@ impl Language {
     pub fn class(self) -> ModuleClass {
         match self {
             Language::Rust => ModuleClass::Standard,
+            Language::Javascript | Language::Python => ModuleClass::Interpreter,
         }
     }
 
@@ -42,6 +47,8 @@ impl Language {
     pub fn as_str(self) -> &'static str {
         match self {
             Language::Rust => "rust",
+            Language::Javascript => "javascript",
+            Language::Python => "python",
         }
     }
 }

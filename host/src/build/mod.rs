@@ -7,10 +7,13 @@
 
 mod component;
 mod error;
+mod javascript;
 mod language;
 mod optimise;
+mod python;
 mod rust;
 mod toolchain;
+mod tools;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -33,6 +36,17 @@ pub struct BuildRequest {
     pub target_dir: Option<PathBuf>,
 }
 
+impl BuildRequest {
+    /// Where the component of `name` goes, of a language whose own tools have no target folder.
+    fn output(&self, project: &Path, name: &str) -> PathBuf {
+        let in_target = || {
+            let target = self.target_dir.clone().unwrap_or_else(|| project.join("target"));
+            target.join("components").join(format!("{name}.wasm"))
+        };
+        self.output.clone().unwrap_or_else(in_target)
+    }
+}
+
 /// What was built.
 #[derive(Debug, Clone)]
 pub struct BuildReport {
@@ -49,6 +63,8 @@ pub fn build(request: &BuildRequest) -> Result<BuildReport, Error> {
     let language = Language::of(&request.project_dir)?;
     let built = match language {
         Language::Rust => rust::build(request)?,
+        Language::Javascript => javascript::build(request)?,
+        Language::Python => python::build(request)?,
     };
     write(&built.output, &built.component)?;
     Ok(BuildReport {

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use crate::build::{self, BuildRequest};
+use crate::build::{self, BuildRequest, Language};
 
 use super::exit::{self, Exit};
 
@@ -22,7 +22,7 @@ pub struct Arguments {
     /// Where the compiler keeps what it made
     #[arg(long, value_name = "DIR")]
     target_dir: Option<PathBuf>,
-    /// Install what is missing first (rustup's target; as root Debian's packages)
+    /// Install what is missing for Rust first (rustup's target; as root Debian's packages)
     #[arg(long)]
     install_toolchain: bool,
 }
@@ -32,7 +32,9 @@ pub fn run(arguments: &Arguments) -> ExitCode {
         eprintln!("crossdock: {error}");
         ExitCode::from(Exit::Failed)
     };
+    // The other languages' tools are installed by their builds.
     if arguments.install_toolchain
+        && let Ok(Language::Rust) = Language::of(&arguments.directory)
         && let Err(error) = build::install_toolchain(&arguments.directory)
     {
         return fail(error);

@@ -15,7 +15,7 @@ use crate::pipeline::driver::Now;
 use crate::pipeline::gate::{Gates, Scope};
 use crate::pipeline::reference::{Library, Wanted};
 use crate::pipeline::step::Sabotage;
-use crate::sandbox::{self, Compiler, Module, ModuleClass, Sandbox};
+use crate::sandbox::{self, Compiler, Module, Sandbox};
 use crate::state::{self, SledStore, Store};
 use crate::telemetry::{Alerts, Metrics, SchemeRef};
 
@@ -340,7 +340,7 @@ impl Assembly<'_> {
             return known.clone();
         }
         let loaded = std::fs::read(path).map_err(|error| error.to_string()).and_then(|bytes| {
-            self.sandbox.load(&bytes, ModuleClass::Standard).map_err(|error| error.fault().to_string())
+            self.sandbox.load(&bytes, self.sandbox.class_of(&bytes)).map_err(|error| error.fault().to_string())
         });
         let module = match loaded {
             Ok(module) => Some(module),

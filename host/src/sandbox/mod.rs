@@ -118,6 +118,14 @@ impl Sandbox {
         &self.0.settings
     }
 
+    /// The class under which a component is to be loaded: interpreter where the operator allows such modules, and this one
+    /// is over what the standard class may have. Reads the component and compiles nothing.
+    pub fn class_of(&self, component: &[u8]) -> ModuleClass {
+        let settings = &self.0.settings;
+        let fits = || prescan::scan(component, &settings.standard).is_ok();
+        if settings.interpreter_modules && !fits() { ModuleClass::Interpreter } else { ModuleClass::Standard }
+    }
+
     /// Makes a component ready to run. Blocking, for minutes at worst; off the async threads, please. The same bytes are
     /// compiled once, however many ask at once.
     pub fn load(&self, component: &[u8], class: ModuleClass) -> Result<Module, Error> {

@@ -71,6 +71,9 @@ pub struct Settings {
 
     /// Guests of the standard class that run at once; more wait.
     pub concurrency: u32,
+    /// Whether a component that the standard class refuses for its size may be of the interpreter class instead. Off: it is
+    /// the operator who says that modules may take minutes of compiling, 4 GiB of it, and hundreds of MiB of disk.
+    pub interpreter_modules: bool,
     /// Guests of the interpreter class that run at once; each takes tens of MiB.
     pub interpreter_concurrency: u32,
     /// Keep this much of a memory slot resident and reset it by asking the kernel which pages were touched. A quarter
@@ -188,6 +191,7 @@ impl Default for Settings {
             log_lines_limit: 100,
             log_limit_bytes: 16 * KIB,
             concurrency: 8,
+            interpreter_modules: false,
             interpreter_concurrency: 2,
             pagemap_scan: false,
             pagemap_resident_bytes: MIB,

@@ -99,6 +99,8 @@ fn files(request: &Request, source: &Side, target: &Side) -> Result<BTreeMap<Str
             files.extend(sdk::rust()?);
             files.insert("Cargo.lock".into(), lock::cargo_lock(&request.name)?);
         }
+        Language::Javascript => files.extend(sdk::javascript()?),
+        Language::Python => files.extend(sdk::python()),
     }
     Ok(files)
 }

@@ -3,15 +3,35 @@
 use toml::{Table, Value};
 
 use super::Error;
-use super::embedded::{CONTRACT, MANIFESTS, SDK};
+use super::embedded::{CONTRACT, MANIFESTS, SDK, SDK_JAVASCRIPT, SDK_JAVASCRIPT_TYPES, SDK_PYTHON, SDK_PYTHON_TYPES};
 
 /// `vendor/crossdock-guest` and `vendor/wit`, in the repository's own arrangement, because the SDK looks for `../wit`.
 pub fn rust() -> Result<Vec<(String, String)>, Error> {
-    let below = |folder: &'static str| move |(path, text): &(&str, &str)| (format!("{folder}/{path}"), (*text).into());
-    let mut files: Vec<(String, String)> = SDK.iter().map(below("vendor/crossdock-guest/src")).collect();
-    files.extend(CONTRACT.iter().map(below("vendor/wit")));
+    let mut files = below("vendor/crossdock-guest/src", SDK);
+    files.extend(below("vendor/wit", CONTRACT));
     files.push(("vendor/crossdock-guest/Cargo.toml".into(), manifest()?));
     Ok(files)
+}
+
+/// `vendor/crossdock-guest`, where the project's `jsconfig.json` looks for it, and `vendor/wit`.
+pub fn javascript() -> Result<Vec<(String, String)>, Error> {
+    let mut files = below("vendor/crossdock-guest/src", SDK_JAVASCRIPT);
+    files.extend(below("vendor/crossdock-guest/types", SDK_JAVASCRIPT_TYPES));
+    files.extend(below("vendor/wit", CONTRACT));
+    files.push(("vendor/crossdock-guest/package.json".into(), file("guest-sdk/javascript/package.json")?.into()));
+    Ok(files)
+}
+
+/// `vendor/crossdock_guest`, `vendor/wit`, and beside the Python path, for editors, the modules that only a component has.
+pub fn python() -> Vec<(String, String)> {
+    let mut files = below("vendor/crossdock_guest", SDK_PYTHON);
+    files.extend(below("vendor/types", SDK_PYTHON_TYPES));
+    files.extend(below("vendor/wit", CONTRACT));
+    files
+}
+
+fn below(folder: &str, files: &[(&str, &str)]) -> Vec<(String, String)> {
+    files.iter().map(|(path, text)| (format!("{folder}/{path}"), (*text).into())).collect()
 }
 
 /// One of the repository's files that are not copied as they are.

@@ -1,0 +1,95 @@
+//! Prints the table of `docs/guides/languages.md` for components of one mapping in several languages:
+//!
+//! ```text
+//! target/debug/examples/language_table target/debug/crossdock CASES NAME=COMPONENT.wasm …
+//! ```
+//!
+//! `CASES` is a folder with `parameters.example.json` and `cases/special-shop/input.json`. Times are medians on the machine
+//! it runs on, and of the build it is part of; fuel and bytes are the same everywhere.
+
+#![allow(clippy::unwrap_used)]
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use cap_std::ambient_authority;
+use cap_std::fs::Dir;
+use crossdock::model::{Document, DocumentKey, SchemeId, TenantId};
+use crossdock::sandbox::{
+    Call, Compiler, Context, Isolation, Limits, ModuleClass, NoReferences, Run, Sandbox, Settings,
+};
+
+const DOCUMENTS: usize = 50;
+const ROUNDS: usize = 9;
+
+fn main() {
+    let mut arguments = std::env::args().skip(1);
+    let (program, cases) = (arguments.next().unwrap(), arguments.next().unwrap());
+    println!(
+        "| language | component | compiled | compiling | loading | fuel | memory | a fresh instance each | in a batch |"
+    );
+    println!("|---|---|---|---|---|---|---|---|---|");
+    for argument in arguments {
+        let (name, component) = argument.split_once('=').unwrap();
+        row(name, &std::fs::read(component).unwrap(), &program, Path::new(&cases));
+    }
+}
+
+fn row(name: &str, component: &[u8], program: &str, cases: &Path) {
+    let dir = tempfile::tempdir().unwrap();
+    let sandbox = || {
+        let artefacts = Dir::open_ambient_dir(dir.path(), ambient_authority()).unwrap();
+        let settings = Settings { interpreter_modules: true, ..Settings::default() };
+        Sandbox::new(settings, artefacts, Compiler::Child { program: program.into() }).unwrap()
+    };
+    let cold = sandbox();
+    let class = cold.class_of(component);
+    let first = cold.load(component, class).unwrap();
+    let compiled = first.compile_facts();
+    // Compiled already: what starting the engine costs.
+    let warm = sandbox();
+    let module = warm.load(component, class).unwrap();
+    let loaded = module.compile_facts();
+    assert!(!compiled.cached && loaded.cached);
+
+    let context = Context {
+        tenant: TenantId::new("example").unwrap(),
+        scheme: SchemeId::new("example").unwrap(),
+        source: module.description().source.as_str().into(),
+        target: module.description().target.as_str().into(),
+        parameters: std::fs::read_to_string(cases.join("parameters.example.json")).unwrap().as_str().into(),
+        received_at: "2026-01-01T00:00:00Z".parse().unwrap(),
+    };
+    let body = std::fs::read_to_string(cases.join("cases/special-shop/input.json")).unwrap();
+    let document = Document { key: DocumentKey::new("166001").unwrap(), body };
+    let calls: Vec<Call<'_>> =
+        (0..DOCUMENTS).map(|_| Call { context: &context, document: &document, deadline_ms: Some(60_000) }).collect();
+    let limits = Limits::from(warm.settings());
+    let measured = |isolation| {
+        let mut rounds: Vec<(Duration, Vec<Run>)> = (0..ROUNDS)
+            .map(|_| {
+                let started = Instant::now();
+                let runs = warm.transform(&module, &calls, isolation, &limits, &NoReferences);
+                (started.elapsed(), runs)
+            })
+            .collect();
+        rounds.sort_by_key(|(elapsed, _)| *elapsed);
+        rounds.swap_remove(ROUNDS / 2)
+    };
+    let (fresh, fresh_runs) = measured(Isolation::Document);
+    let (batch, batch_runs) = measured(Isolation::Batch);
+    assert!(fresh_runs.iter().chain(&batch_runs).all(|run| run.verdict.is_ok()));
+    let each = |all: Duration| all.as_micros() / DOCUMENTS as u128;
+    println!(
+        "| {name} ({}) | {} KiB | {} KiB | {:.1} s | {:.1} ms | {} thousand | {} KiB | {} µs | {} µs |",
+        if class == ModuleClass::Standard { "standard" } else { "interpreter" },
+        component.len() / 1024,
+        compiled.artefact_bytes / 1024,
+        compiled.elapsed.as_secs_f64(),
+        loaded.elapsed.as_secs_f64() * 1000.0,
+        fresh_runs[0].fuel / 1000,
+        fresh_runs[0].memory_bytes / 1024,
+        each(fresh),
+        each(batch),
+    );
+}
