@@ -174,7 +174,7 @@ impl Driver {
         let Some(standing) = held.and_then(|held| held.body).filter(|standing| *standing != Digest::of(body)) else {
             return Ok(None);
         };
-        Ok(self.parts.target.check_change(&*self.body(&standing)?, body).err())
+        Ok(self.parts.target.check_change(&self.body(&standing)?, body).err())
     }
 
     pub(super) fn wrote(
