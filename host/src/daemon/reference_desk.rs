@@ -56,7 +56,7 @@ pub enum Origin {
         fetching: bool,
         /// Why the connection is not asked.
         paused: Option<String>,
-        failure: Option<Failure>,
+        failure: Option<Box<Failure>>,
     },
 }
 
@@ -191,7 +191,7 @@ impl Office {
         let paused = self.library.pause(&id).map(|pause| mask_text(&format!("{}: {}", pause.scope, pause.reason)));
         let failure = failure.map(|failure| {
             let message = mask_text(&failure.fault.message);
-            Failure { fault: Fault { message, ..failure.fault }, ..failure }
+            Box::new(Failure { fault: Fault { message, ..failure.fault }, ..failure })
         });
         let connection = id.connection;
         let origin = Origin::Connection { connection, fetched_at, changed_at, due_at, fetching, paused, failure };
