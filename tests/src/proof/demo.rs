@@ -7,6 +7,7 @@ use serde_json::json;
 use super::books::Books;
 use super::configuration::{self, Settings};
 use super::engine::Engine;
+use super::ledger::Bill;
 use super::programs::Programs;
 use super::schemes::Scheme;
 use super::table;
@@ -32,6 +33,13 @@ pub struct Load {
 pub struct Outcome {
     pub parts: Vec<Part>,
     pub world: World,
+}
+
+/// A write whose fate nobody knew when the engine was killed.
+struct Doubt {
+    key: String,
+    version: u64,
+    attempts: u32,
 }
 
 /// What it found of one scheme.
@@ -72,8 +80,10 @@ impl Plan {
         let mut doubted = Vec::new();
         for Load { scheme, .. } in &self.loads {
             let entries = ledgers.get(scheme.name()).into_iter().flatten();
-            let in_doubt = entries.flat_map(|(key, entry)| entry.in_doubt().map(|bill| (key.clone(), bill.attempts)));
-            let in_doubt: Vec<(String, u32)> = in_doubt.collect();
+            let in_doubt = entries.flat_map(|(key, entry)| {
+                entry.in_doubt().map(|bill| Doubt { key: key.clone(), version: entry.version, attempts: bill.attempts })
+            });
+            let in_doubt: Vec<Doubt> = in_doubt.collect();
             let held = world.simulator.held_for(*scheme)?.bills.len();
             say(format!("  {:<8} {held:>5} at the target, {} writes in doubt", scheme.name(), in_doubt.len()));
             doubted.push(in_doubt);
@@ -94,9 +104,11 @@ impl Plan {
         let mut parts = Vec::new();
         for (Load { scheme, .. }, doubted) in self.loads.iter().zip(doubted) {
             let evidence = world.evidence(*scheme)?;
-            let is_cleared_up = |(key, attempts): &&(String, u32)| {
-                let bills = evidence.ledger.get(key).into_iter().flat_map(|entry| &entry.targets);
-                bills.into_iter().any(|bill| bill.verified || (scheme.is_upsert() && bill.attempts > *attempts))
+            let is_cleared_up = |doubt: &&Doubt| {
+                let Some(entry) = evidence.ledger.get(&doubt.key) else { return false };
+                let was_told = |bill: &Bill| bill.verified || (scheme.is_upsert() && bill.attempts > doubt.attempts);
+                // A write whose fate is unknown holds newer versions back: where one has come to its end, it is known.
+                entry.targets.iter().any(was_told) || (entry.version > doubt.version && !entry.is_under_way())
             };
             let cleared_up = doubted.iter().filter(is_cleared_up).count();
             let books = world.balance(*scheme, &evidence);
