@@ -8,14 +8,14 @@ use jiff::Timestamp;
 
 use crate::connectors::{self, Answer, Failure};
 use crate::fault::{Class, Code, Disposition, Fault};
-use crate::model::{Digest, DocumentKey, Outcome};
+use crate::model::{Digest, DocumentKey, Outcome, TargetKey};
 use crate::telemetry::mask_text;
 
 use super::super::bisection::Bill;
 use super::super::gate::{Pause, Scope};
 use super::super::ledger::Error;
 use super::super::round::Work;
-use super::super::step::{Emitted, Event, Sabotage, Verdict};
+use super::super::step::{Emitted, Event, OnChange, Sabotage, Verdict};
 use super::super::subject::Held;
 use super::super::transformer::{Miss, Ran};
 use super::super::watch::Stage;
@@ -130,7 +130,7 @@ impl Driver {
             Ok(Outcome::Skip(reason)) => Verdict::Skip(reason),
             Ok(Outcome::Reject(reason)) => Verdict::Reject(reason),
             Ok(Outcome::Emit(documents)) => {
-                let subject = self.parts.ledger.subject(&key)?.unwrap_or_default();
+                let standing = self.standing(&key)?;
                 let mut emitted = Vec::new();
                 let mut mismatch = None;
                 for document in documents {
@@ -143,7 +143,7 @@ impl Driver {
                     let body: Arc<str> = document.body.into();
                     self.bodies.keep(digest, body.clone());
                     bodies.push((digest, body.clone()));
-                    let frozen = self.frozen(subject.targets.get(&document.key), &body)?;
+                    let frozen = self.frozen(standing.get(&document.key), digest, &body)?;
                     emitted.push(Emitted { key: document.key, body: digest, taken_by: None, frozen });
                 }
                 match mismatch {
@@ -169,9 +169,18 @@ impl Driver {
         Ok(Work { key, event, logs: ran.logs, tables: ran.tables, bodies })
     }
 
+    /// The document's bills as they stand, where this scheme would change one. Nobody else needs a look into the ledger
+    /// for each document that is transformed.
+    fn standing(&self, key: &DocumentKey) -> Result<BTreeMap<TargetKey, Held>, Error> {
+        match self.parts.rules.on_change {
+            OnChange::Update => Ok(self.parts.ledger.subject(key)?.unwrap_or_default().targets),
+            OnChange::Ignore | OnChange::Park => Ok(BTreeMap::new()),
+        }
+    }
+
     /// What stands in the way of changing what stands under the key into `body`.
-    fn frozen(&self, held: Option<&Held>, body: &str) -> Result<Option<String>, Error> {
-        let Some(standing) = held.and_then(|held| held.body).filter(|standing| *standing != Digest::of(body)) else {
+    fn frozen(&self, held: Option<&Held>, digest: Digest, body: &str) -> Result<Option<String>, Error> {
+        let Some(standing) = held.and_then(|held| held.body).filter(|standing| *standing != digest) else {
             return Ok(None);
         };
         Ok(self.parts.target.check_change(&self.body(&standing)?, body).err())
