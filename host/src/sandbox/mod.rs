@@ -215,8 +215,7 @@ impl Sandbox {
         };
         // SAFETY: the bytes come straight from wasmtime's compiler, in this process or through the pipe of a child that
         // this process started from the product's own binary.
-        let compiled = unsafe { Component::deserialize(engine, &artefact) }
-            .map_err(|error| Error::Internal { problem: format!("a fresh artefact does not load: {error:#}") })?;
+        let compiled = unsafe { Component::deserialize(engine, &artefact) }.map_err(|error| does_not_load(&error))?;
         inner.artefacts.write(&digest, class, engine, &artefact)?;
         Ok((compiled, artefact.len() as u64, false))
     }
@@ -241,6 +240,16 @@ impl Sandbox {
 }
 
 /// Nothing behind these locks is left half done by a panic.
+/// A fresh artefact loads, unless what the module declares (its memory, its tables, its globals) is more than a slot holds.
+fn does_not_load(error: &wasmtime::Error) -> Error {
+    let said = format!("{error:#}");
+    // wasmtime has no type for this; the corpus of hostile modules notices when its words change.
+    if said.contains("does not fit in pooling allocator") {
+        return Error::refused(format!("it does not fit into a slot: {}", error.root_cause()));
+    }
+    Error::Internal { problem: format!("a fresh artefact does not load: {said}") }
+}
+
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

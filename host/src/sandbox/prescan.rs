@@ -35,8 +35,7 @@ pub fn scan(component: &[u8], limits: &ClassLimits) -> Result<Facts, Error> {
     if !Parser::is_component(component) {
         return Err(Error::refused("this is a core module; make a component of it (`wasm-tools component new`)"));
     }
-    let mut scan =
-        Scan { limits, facts: Facts::default(), nesting: 0, types: 0, imports: 0, exports: 0, aliases: 0, gathered: 0 };
+    let mut scan = Scan { limits, facts: Facts::default(), nesting: 0, definitions: [0; Definition::KINDS] };
     for payload in Parser::new(0).parse_all(component) {
         scan.payload(payload.map_err(unreadable)?)?;
     }
@@ -47,11 +46,29 @@ struct Scan<'a> {
     limits: &'a ClassLimits,
     facts: Facts,
     nesting: u64,
-    types: u64,
-    imports: u64,
-    exports: u64,
-    aliases: u64,
-    gathered: u64,
+    /// Each kind on its own.
+    definitions: [u64; Definition::KINDS],
+}
+
+/// What costs the validator or an instance's bookkeeping something, and no more than that.
+#[derive(Clone, Copy)]
+enum Definition {
+    Type,
+    Import,
+    Export,
+    Alias,
+    /// Instances that only gather exports; those that run code take a slot.
+    Gathering,
+    Canonical,
+    Global,
+    Tag,
+    Data,
+    Elements,
+    Custom,
+}
+
+impl Definition {
+    const KINDS: usize = Definition::Custom as usize + 1;
 }
 
 impl Scan<'_> {
@@ -66,9 +83,8 @@ impl Scan<'_> {
                 }
             }
             Payload::End(_) => self.nesting = self.nesting.saturating_sub(1),
-            // Instances that only gather exports cost a definition; those that run code take a slot.
             Payload::InstanceSection(section) => {
-                add(&mut self.gathered, section.count(), "definitions", limits.definitions)?;
+                self.define(Definition::Gathering, section.count())?;
                 for instance in section {
                     if let Instance::Instantiate { .. } = instance.map_err(unreadable)? {
                         add(&mut self.facts.instances, 1, "instances", limits.instances)?;
@@ -76,7 +92,7 @@ impl Scan<'_> {
                 }
             }
             Payload::ComponentInstanceSection(section) => {
-                add(&mut self.gathered, section.count(), "definitions", limits.definitions)?;
+                self.define(Definition::Gathering, section.count())?;
                 for instance in section {
                     if let ComponentInstance::Instantiate { .. } = instance.map_err(unreadable)? {
                         add(&mut self.facts.instances, 1, "instances", limits.instances)?;
@@ -93,29 +109,21 @@ impl Scan<'_> {
                 add(&mut self.facts.functions, section.count(), "functions", limits.functions)?;
             }
             Payload::CodeSectionEntry(body) => self.body(&body)?,
-            Payload::TypeSection(section) => add(&mut self.types, section.count(), "definitions", limits.definitions)?,
-            Payload::CoreTypeSection(section) => {
-                add(&mut self.types, section.count(), "definitions", limits.definitions)?;
-            }
-            Payload::ComponentTypeSection(section) => {
-                add(&mut self.types, section.count(), "definitions", limits.definitions)?;
-            }
-            Payload::ImportSection(section) => {
-                add(&mut self.imports, section.count(), "definitions", limits.definitions)?;
-            }
-            Payload::ComponentImportSection(section) => {
-                add(&mut self.imports, section.count(), "definitions", limits.definitions)?;
-            }
-            Payload::ExportSection(section) => {
-                add(&mut self.exports, section.count(), "definitions", limits.definitions)?;
-            }
-            Payload::ComponentExportSection(section) => {
-                add(&mut self.exports, section.count(), "definitions", limits.definitions)?;
-            }
-            Payload::ComponentAliasSection(section) => {
-                add(&mut self.aliases, section.count(), "definitions", limits.definitions)?;
-            }
+            Payload::TypeSection(section) => self.define(Definition::Type, section.count())?,
+            Payload::CoreTypeSection(section) => self.define(Definition::Type, section.count())?,
+            Payload::ComponentTypeSection(section) => self.define(Definition::Type, section.count())?,
+            Payload::ImportSection(section) => self.define(Definition::Import, section.count())?,
+            Payload::ComponentImportSection(section) => self.define(Definition::Import, section.count())?,
+            Payload::ExportSection(section) => self.define(Definition::Export, section.count())?,
+            Payload::ComponentExportSection(section) => self.define(Definition::Export, section.count())?,
+            Payload::ComponentAliasSection(section) => self.define(Definition::Alias, section.count())?,
+            Payload::GlobalSection(section) => self.define(Definition::Global, section.count())?,
+            Payload::TagSection(section) => self.define(Definition::Tag, section.count())?,
+            Payload::DataSection(section) => self.define(Definition::Data, section.count())?,
+            Payload::ElementSection(section) => self.define(Definition::Elements, section.count())?,
+            Payload::CustomSection(_) => self.define(Definition::Custom, 1)?,
             Payload::ComponentCanonicalSection(section) => {
+                self.define(Definition::Canonical, section.count())?;
                 for function in section {
                     encoding_is_utf8(&function.map_err(unreadable)?)?;
                 }
@@ -123,6 +131,10 @@ impl Scan<'_> {
             _ => {}
         }
         Ok(())
+    }
+
+    fn define(&mut self, what: Definition, count: u32) -> Result<(), Error> {
+        add(&mut self.definitions[what as usize], count, "definitions", self.limits.definitions)
     }
 
     fn body(&mut self, body: &FunctionBody<'_>) -> Result<(), Error> {

@@ -106,7 +106,8 @@ pub struct ClassLimits {
     pub block_depth: u64,
     /// Nesting of components and modules.
     pub nesting: u64,
-    /// Type definitions, imports and exports, each: what the validator has to keep.
+    /// Types, imports, exports, aliases, globals, segments, custom sections and the like, each kind on its own: what the
+    /// validator has to keep.
     pub definitions: u64,
     pub child_address_space_bytes: u64,
     pub child_cpu_s: u64,
