@@ -1,12 +1,6 @@
 //! The binary as the sandbox and as a developer sees it: compiling in a child that can be killed, and
 //! `crossdock transform`.
 
-#![allow(clippy::unwrap_used)]
-
-#[path = "../src/sandbox/tests/guests.rs"]
-#[allow(dead_code, reason = "shared with the sandbox's own tests")]
-mod guests;
-
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -16,7 +10,7 @@ use cap_std::fs::Dir;
 use crossdock::sandbox::{ClassLimits, Compiler, Error, ModuleClass, Sandbox, Settings};
 use serde_json::{Value, json};
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_crossdock");
+use super::{PROGRAM, guests};
 
 fn load_with(program: &str, component: &[u8], standard: ClassLimits) -> Result<(), Error> {
     let dir = tempfile::tempdir().unwrap();

@@ -1,0 +1,5 @@
+;; Dies on purpose.
+;; ends: parked guest_trap
+;; says: unreachable
+;; === body
+unreachable

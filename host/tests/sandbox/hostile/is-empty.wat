@@ -1,0 +1,6 @@
+;; Is an empty file.
+;; ends: refused module_refused
+;; says: not a WebAssembly binary
+;; cut: 0
+;; === text
+(nothing)

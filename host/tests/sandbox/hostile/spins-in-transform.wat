@@ -1,0 +1,4 @@
+;; Spins for ever.
+;; ends: parked guest_fuel_exhausted fuel
+;; === body
+(loop $l (br $l)) unreachable

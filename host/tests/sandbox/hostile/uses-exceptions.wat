@@ -1,0 +1,6 @@
+;; Throws.
+;; ends: refused module_refused
+;; === component
+(component
+  (core module
+    (tag $e) (func (throw $e))))
