@@ -292,6 +292,10 @@ struct Driver {
     commands: mpsc::Receiver<Order>,
 }
 
+/// Bytes of documents that one call of the sandbox takes, beyond which no further one joins: they are read from the ledger
+/// here, on a thread that serves others too, and held until the call is over.
+const TRANSFORM_BYTES: usize = 4 << 20;
+
 /// Requests and results taken into one round at most. A round is one batch of the store.
 const ROUND_LIMIT: usize = 64;
 
