@@ -10,7 +10,7 @@ COMPONENTS := $(TARGET)/components
 TRANSFORMS := $(notdir $(patsubst %/Cargo.toml,%,$(wildcard transforms/*/Cargo.toml)))
 BUILD := $(CARGO) build --locked --workspace --bins --examples
 
-.PHONY: help build components demo test unit lint failpoints crash sabotage power-cut languages
+.PHONY: help build components demo test unit lint failpoints crash sabotage power-cut languages neighbours soak load
 
 help: ## Show what can be typed
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -56,6 +56,16 @@ languages: components ## Print what a mapping costs in Rust, JavaScript and Pyth
 	$(BIN)/examples/language_table $(BIN)/crossdock transforms/jushuitan-saleout-to-k3cloud \
 	  Rust=$(COMPONENTS)/jushuitan-saleout-to-k3cloud.wasm JavaScript=$(TARGET)/languages/javascript.wasm \
 	  Python=$(TARGET)/languages/python.wasm
+
+neighbours: components ## Measure a tenant's latency beside another one's endless loops, floods and a gigabyte of rejects
+	$(BIN)/neighbours
+
+soak: components ## Five minutes of steady load with faults, then ten gigabytes of rejects; draws target/soak/soak.svg
+	$(BIN)/soak --picture $(TARGET)/soak/soak.svg
+	$(BIN)/neighbours --rounds 2 --mebibytes 10000
+
+load: components ## 6,000 documents as fast as they go; draws target/soak/load.svg
+	$(BIN)/soak --at-once --documents 6000 --picture $(TARGET)/soak/load.svg
 
 power-cut: build ## 20 simulated power cuts (as root; says so loudly where it cannot run)
 	$(BIN)/examples/power_cut --cuts 20

@@ -3,7 +3,7 @@
 //! ```text
 //! GET    served     {"jushuitan_qimen": {"pages": 3, "versions": [{"key": "166", "io_id": "166", "version": 1, "modified": "…",
 //!                     "status": "Confirmed", "cancelled": false, "count": 2, "intact": 1, "purpose": "good", "detail": "",
-//!                     "body": "…"}]}}
+//!                     "body": "…", "first_at": "…"}]}}
 //! GET    documents  {"jushuitan_qimen": {"movements_left": 0, "documents": [as above, without count and intact]}}
 //! POST   documents  {"body": {…}}, or {"io_id": 166, "set": {…}, "remove": ["…"]}; answers the document
 //! GET    held       {"kingdee_k3cloud": {"bills": [{"fid": 100041, "number": "166", "status": "C", "accepted_saves": 1,

@@ -59,6 +59,9 @@ struct Arguments {
     /// Rows a page may hold.
     #[arg(long, default_value_t = 50)]
     page_size_limit: usize,
+    /// Bytes that each of 聚水潭's documents carries on top in a page.
+    #[arg(long, default_value_t = 0)]
+    pad_bytes: usize,
     /// How amounts are written: text, number, or either from document to document (mixed).
     #[arg(long, default_value = "mixed")]
     money: Money,
@@ -105,6 +108,7 @@ impl Arguments {
             reject_percent: self.reject_percent,
             refuse_percent: self.refuse_percent,
             page_size_limit: self.page_size_limit,
+            pad_bytes: self.pad_bytes,
             allow_duplicate_numbers: self.allow_duplicate_numbers,
             money: self.money,
             rate_limit: self.rate_limit.map(|per_second| RateLimit { per_second, burst: self.rate_burst }),

@@ -71,6 +71,9 @@ pub struct Options {
     pub page_size_limit: usize,
     /// Whether a row modified in the very second of `end_time` belongs to the window. No source says.
     pub window_end_inclusive: bool,
+    /// Bytes that each of 聚水潭's documents carries on top in a page, for volume that nobody has to keep: what is listed and
+    /// told as served is without them.
+    pub pad_bytes: usize,
     /// `page_index` and `page_size` must be sent (the 2026 table) or default to 1 and 30 (the 2023 page).
     pub paging_required: bool,
     /// Requests a second and burst of one app and method; none where absent.
@@ -127,6 +130,7 @@ impl Default for Options {
             cancelled: 0,
             page_size_limit: 50,
             window_end_inclusive: true,
+            pad_bytes: 0,
             paging_required: false,
             rate_limit: None,
             provider_sub_code: "invalid-parameter".to_owned(),

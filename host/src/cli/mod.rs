@@ -135,9 +135,14 @@ pub fn main() -> ExitCode {
     }
 }
 
+/// Threads of the runtime at least. One that reads a large page or hashes its bodies serves nobody else meanwhile; two of
+/// them on a machine of two cores would be all there are, and the kernel shares cores out better than a queue.
+const RUNTIME_THREADS: usize = 4;
+
 /// The runtime of the commands that exchange messages with vendors or with a running engine.
 fn runtime() -> Result<tokio::runtime::Runtime, ExitCode> {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| {
+    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get).max(RUNTIME_THREADS);
+    tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build().map_err(|error| {
         eprintln!("crossdock: cannot start the runtime: {error}");
         Exit::Failed.into()
     })

@@ -74,7 +74,7 @@ impl Scheme {
         });
         let limits = limits(&shared.settings, &config.limits, config.document_limit_bytes);
         let transformer = SandboxTransformer {
-            sandbox: shared.sandbox.clone(),
+            sandbox: shared.sandbox.with_priority(config.priority),
             module,
             isolation: match config.isolation {
                 config::Isolation::Document => sandbox::Isolation::Document,

@@ -30,7 +30,7 @@ use super::gate::{Gates, Scope};
 use super::ledger::{BadPage, Cursor, Error, Ledger};
 use super::queues::{Bodies, Errand, Queues};
 use super::reference::Catalogue;
-use super::round::{Destination, Settled, Work, commit_round};
+use super::round::{Destination, Settled, Work, commit_round, portion};
 use super::step::{Action, Event, Moment, Refusal, RetryMode, Rules};
 use super::subject::Phase;
 use super::transformer::{Ran, Transformer};
@@ -292,6 +292,10 @@ struct Driver {
     commands: mpsc::Receiver<Order>,
 }
 
+/// Bytes of documents that one call of the sandbox takes, beyond which no further one joins: they are read from the ledger
+/// here, on a thread that serves others too, and held until the call is over.
+const TRANSFORM_BYTES: usize = 4 << 20;
+
 /// Requests and results taken into one round at most. A round is one batch of the store.
 const ROUND_LIMIT: usize = 64;
 
@@ -497,8 +501,22 @@ impl Driver {
         Ok(())
     }
 
+    /// As many rounds as it takes for works that carry large bodies; the cursor goes with the last.
+    async fn rounds(&mut self, works: &[Work], cursor: Option<&Cursor>) -> Result<Settled, Error> {
+        let (first, mut rest) = works.split_at(portion(works));
+        let mut all = self.round(first, cursor.filter(|_| rest.is_empty())).await?;
+        while !rest.is_empty() {
+            let (next, later) = rest.split_at(portion(rest));
+            let settled = self.round(next, cursor.filter(|_| later.is_empty())).await?;
+            all.changed += settled.changed;
+            all.actions.extend(settled.actions);
+            rest = later;
+        }
+        Ok(all)
+    }
+
     async fn commit_pages(&mut self, works: &[Work], cursor: Option<&Cursor>) -> Result<(), Error> {
-        let settled = self.round(works, cursor).await?;
+        let settled = self.rounds(works, cursor).await?;
         if !works.is_empty() {
             self.parts.watcher.received(works.len(), settled.changed);
         }

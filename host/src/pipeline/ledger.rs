@@ -240,7 +240,8 @@ impl Ledger {
         rows.iter().map(|(_, row)| decode(Table::BadPages, &row.value)).collect()
     }
 
-    pub async fn commit(&self, batch: Batch) -> Result<Revision, Error> {
+    pub async fn commit(&self, mut batch: Batch) -> Result<Revision, Error> {
+        batch.on_account_of(self.tenant.clone());
         Ok(self.store.commit(batch).await?)
     }
 

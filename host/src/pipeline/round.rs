@@ -30,6 +30,20 @@ impl Work {
     }
 }
 
+/// Bytes of bodies that one batch takes; beyond it the rest goes into further ones. Between two batches the committer
+/// writes what other tenants have, so a page of large documents keeps nobody waiting for all of it.
+const BATCH_BYTES: usize = 4 << 20;
+
+/// How many of the first works go into one batch: at least one.
+pub fn portion(works: &[Work]) -> usize {
+    let mut bytes = 0;
+    let fits = |work: &&Work| {
+        bytes += work.bodies.iter().map(|(_, body)| body.len()).sum::<usize>();
+        bytes <= BATCH_BYTES
+    };
+    works.iter().take_while(fits).count().max(1).min(works.len())
+}
+
 /// What came of a round, after its commit.
 #[derive(Debug, Default)]
 pub struct Settled {

@@ -1,32 +1,196 @@
-//! The gate before a pool of slots: an exhausted pool would be an error, a full gate is a wait.
+//! Gates that guests pass: one before the pool's slots, because an exhausted pool is an error and a full gate only a wait,
+//! and one before the machine's cores. Whom they let in next is said by [`Line`].
 
-use std::sync::{Condvar, Mutex, PoisonError};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
-/// Lets a fixed number in at once; the others block. Callers are on blocking threads.
+use super::line::{Client, Line, Ticket};
+use crate::model::TenantId;
+
+/// Lets a fixed number in at once, and so many of one tenant; the others block. Callers are on blocking threads.
+#[derive(Debug)]
 pub struct Gate {
-    free: Mutex<u32>,
-    freed: Condvar,
+    each: u32,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    free: u32,
+    line: Line,
+    /// Of those who wait, to be rung when they are called.
+    bells: HashMap<Ticket, Arc<Condvar>>,
 }
 
 impl Gate {
-    pub fn new(places: u32) -> Self {
-        Self { free: Mutex::new(places), freed: Condvar::new() }
+    /// `each` is what one tenant may have of the places.
+    pub fn new(places: u32, each: u32, weights: BTreeMap<TenantId, u32>) -> Arc<Self> {
+        let state = State { free: places, line: Line::new(weights), bells: HashMap::new() };
+        Arc::new(Self { each, state: Mutex::new(state) })
     }
 
-    pub fn enter(&self) -> Pass<'_> {
-        let free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut free = self.freed.wait_while(free, |free| *free == 0).unwrap_or_else(PoisonError::into_inner);
-        *free -= 1;
-        Pass(self)
+    pub fn enter(self: &Arc<Self>, client: &Client) -> Pass {
+        self.wait_in(self.lock(), client);
+        Pass { gate: self.clone(), client: client.clone() }
+    }
+
+    fn wait_in(&self, mut state: MutexGuard<'_, State>, client: &Client) {
+        let ticket = state.line.join(client);
+        let bell = Arc::new(Condvar::new());
+        state.bells.insert(ticket, bell.clone());
+        state.call(self.each);
+        let called = bell.wait_while(state, |state| state.bells.contains_key(&ticket));
+        drop(called.unwrap_or_else(PoisonError::into_inner));
+    }
+
+    #[cfg(test)]
+    pub fn waiting(&self) -> usize {
+        self.lock().bells.len()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn call(&mut self, each: u32) {
+        while self.free > 0 {
+            let Some(ticket) = self.line.call(each) else { return };
+            self.free -= 1;
+            if let Some(bell) = self.bells.remove(&ticket) {
+                bell.notify_one();
+            }
+        }
+    }
+
+    fn left(&mut self, client: &Client) {
+        self.line.left(client);
+        self.free += 1;
     }
 }
 
 /// One place behind the gate, given back when dropped.
-pub struct Pass<'a>(&'a Gate);
+#[derive(Debug)]
+pub struct Pass {
+    gate: Arc<Gate>,
+    client: Client,
+}
 
-impl Drop for Pass<'_> {
+impl Pass {
+    /// Goes to the end of the line, where there is one.
+    fn give_way(&self) {
+        let mut state = self.gate.lock();
+        if !state.line.is_empty() {
+            state.left(&self.client);
+            self.gate.wait_in(state, &self.client);
+        }
+    }
+}
+
+impl Drop for Pass {
     fn drop(&mut self) {
-        *self.0.free.lock().unwrap_or_else(PoisonError::into_inner) += 1;
-        self.0.freed.notify_one();
+        let mut state = self.gate.lock();
+        state.left(&self.client);
+        state.call(self.gate.each);
+    }
+}
+
+/// One document's time on a core. While others have the core its clock stands: whom it waits for is none of its doing.
+#[derive(Debug)]
+pub struct Shift {
+    core: Pass,
+    deadline: Duration,
+    worked: Duration,
+    since: Instant,
+}
+
+impl Shift {
+    pub fn begin(cores: &Arc<Gate>, client: &Client, deadline: Duration) -> Self {
+        let core = cores.enter(client);
+        Self { core, deadline, worked: Duration::ZERO, since: Instant::now() }
+    }
+
+    pub fn worked(&self) -> Duration {
+        self.worked + self.since.elapsed()
+    }
+
+    /// Lets others have the core and comes back in its turn, unless its time is up: then this is false.
+    pub fn go_on(&mut self) -> bool {
+        self.worked = self.worked();
+        let in_time = self.worked < self.deadline;
+        if in_time {
+            self.core.give_way();
+        }
+        self.since = Instant::now();
+        in_time
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    fn client(tenant: &str) -> Client {
+        Client { tenant: Some(TenantId::new(tenant).unwrap()), priority: 5 }
+    }
+
+    fn until_waiting(gate: &Gate, count: usize) {
+        while gate.waiting() < count {
+            std::thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn a_place_that_comes_back_goes_to_the_tenant_whose_turn_it_is() {
+        let gate = Gate::new(1, 1, BTreeMap::new());
+        let held = gate.enter(&client("b"));
+        let (said, heard) = mpsc::channel();
+        std::thread::scope(|scope| {
+            for (waiting, name) in ["b", "b", "a"].into_iter().enumerate() {
+                let (gate, said) = (&gate, said.clone());
+                scope.spawn(move || {
+                    let _pass = gate.enter(&client(name));
+                    said.send(name).unwrap();
+                });
+                until_waiting(&gate, waiting + 1);
+            }
+            drop(held);
+        });
+        assert_eq!(heard.try_iter().collect::<Vec<_>>(), ["a", "b", "b"]);
+        assert_eq!(gate.lock().free, 1, "every place came back once");
+    }
+
+    #[test]
+    fn who_gives_way_lets_the_other_tenant_in_and_comes_back_after_it() {
+        let cores = Gate::new(1, u32::MAX, BTreeMap::new());
+        let mut spins = Shift::begin(&cores, &client("b"), Duration::MAX);
+        let (said, heard) = mpsc::channel();
+        std::thread::scope(|scope| {
+            let (cores, said) = (&cores, said.clone());
+            scope.spawn(move || {
+                let _shift = Shift::begin(cores, &client("a"), Duration::MAX);
+                said.send(()).unwrap();
+            });
+            until_waiting(cores, 1);
+            let too_early = heard.try_recv().is_ok();
+            assert!(spins.go_on());
+            let in_between = heard.try_recv().is_ok();
+            // Before anything is said, or the other one would wait for ever.
+            drop(spins);
+            assert!(!too_early, "the core was taken");
+            assert!(in_between, "the other one was there before this one came back");
+        });
+        assert_eq!(cores.lock().free, 1);
+    }
+
+    #[test]
+    fn a_shift_that_is_over_gives_way_to_nobody_and_says_so() {
+        let cores = Gate::new(1, u32::MAX, BTreeMap::new());
+        let mut shift = Shift::begin(&cores, &client("b"), Duration::ZERO);
+        assert!(!shift.go_on());
     }
 }

@@ -12,8 +12,9 @@ use wasmtime::{
 use super::error::Error;
 use super::settings::{ModuleClass, Settings};
 
-/// How often the epoch advances: a deadline is kept to within this.
-pub const TICK_MS: u64 = 10;
+/// How often the epoch advances, and with it how long a guest computes before it lets another have the core. What a tenant
+/// waits for another one's endless loop is a few of these; a usual document takes a tenth of one.
+const TICK_MS: u64 = 1;
 /// `memory.grow` is free by default although the kernel has to find and clear the pages.
 const FUEL_PER_GROWN_PAGE: u8 = 255;
 /// Slots beyond the admitted guests. An exhausted pool is an error, a full gate only a wait.
@@ -102,6 +103,15 @@ pub fn admitted(settings: &Settings, class: ModuleClass) -> u32 {
         ModuleClass::Standard => settings.concurrency,
         ModuleClass::Interpreter => settings.interpreter_concurrency,
     }
+}
+
+/// Guests that compute at once.
+pub fn computing(settings: &Settings) -> u32 {
+    if settings.computing > 0 {
+        return settings.computing;
+    }
+    let cores = thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    u32::try_from(cores - 1).unwrap_or(u32::MAX).max(1)
 }
 
 pub(super) fn to_usize(value: u64) -> usize {

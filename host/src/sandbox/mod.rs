@@ -14,6 +14,7 @@ mod error;
 mod host;
 mod limiter;
 mod limits;
+mod line;
 mod module;
 mod outcome;
 mod prescan;
@@ -46,8 +47,9 @@ pub use state::{Level, LogLine, Lookup, NoReferences, References};
 use admission::Gate;
 use artefacts::Artefacts;
 use engine::Ticker;
+use line::Client;
 use module::Loaded;
-use run::Runner;
+use run::{Desk, Runner};
 
 use crate::model::Digest;
 
@@ -56,10 +58,16 @@ const SLOTS_KEPT: usize = 1_024;
 
 /// Loads modules and runs documents through them. Cheap to clone; the last clone ends its thread when dropped.
 #[derive(Clone)]
-pub struct Sandbox(Arc<Inner>);
+pub struct Sandbox {
+    inner: Arc<Inner>,
+    /// Of whoever runs documents through this clone, among those of the same tenant.
+    priority: u8,
+}
 
 struct Inner {
     settings: Settings,
+    /// Guests of both classes compute on the same cores.
+    cores: Arc<Gate>,
     standard: Lane,
     interpreter: Lane,
     artefacts: Artefacts,
@@ -75,12 +83,15 @@ type Slots = HashMap<(Digest, ModuleClass), Arc<Mutex<Slot>>>;
 /// An engine with its slots and the gate before them. One per class, so that interpreters cannot take the others' places.
 struct Lane {
     engine: Engine,
-    gate: Gate,
+    gate: Arc<Gate>,
 }
 
 impl Lane {
     fn new(settings: &Settings, class: ModuleClass) -> Result<Self, Error> {
-        let gate = Gate::new(engine::admitted(settings, class));
+        let places = engine::admitted(settings, class);
+        // Whatever one tenant does, there is a slot that it cannot have, where there are two.
+        let each = settings.tenant_concurrency.min(places - 1).max(1);
+        let gate = Gate::new(places, each, settings.tenant_weights.clone());
         Ok(Self { engine: engine::running_engine(settings, class)?, gate })
     }
 }
@@ -102,8 +113,10 @@ impl Sandbox {
         let standard = Lane::new(&settings, ModuleClass::Standard)?;
         let interpreter = Lane::new(&settings, ModuleClass::Interpreter)?;
         let ticker = Ticker::start(vec![standard.engine.weak(), interpreter.engine.weak()])?;
-        Ok(Self(Arc::new(Inner {
+        let cores = Gate::new(engine::computing(&settings), u32::MAX, settings.tenant_weights.clone());
+        let inner = Inner {
             settings,
+            cores,
             standard,
             interpreter,
             artefacts: Artefacts::open(artefacts)?,
@@ -111,17 +124,23 @@ impl Sandbox {
             compiling: Mutex::new(()),
             slots: Mutex::new(HashMap::new()),
             ticker: Mutex::new(Some(ticker)),
-        })))
+        };
+        Ok(Self { inner: Arc::new(inner), priority: line::PRIORITY })
+    }
+
+    /// The same sandbox for documents of this priority, from 0 to 9.
+    pub fn with_priority(&self, priority: u8) -> Self {
+        Self { priority, ..self.clone() }
     }
 
     pub fn settings(&self) -> &Settings {
-        &self.0.settings
+        &self.inner.settings
     }
 
     /// The class under which a component is to be loaded: interpreter where the operator allows such modules, and this one
     /// is over what the standard class may have. Reads the component and compiles nothing.
     pub fn class_of(&self, component: &[u8]) -> ModuleClass {
-        let settings = &self.0.settings;
+        let settings = &self.inner.settings;
         let fits = || prescan::scan(component, &settings.standard).is_ok();
         if settings.interpreter_modules && !fits() { ModuleClass::Interpreter } else { ModuleClass::Standard }
     }
@@ -149,7 +168,7 @@ impl Sandbox {
         loaded
     }
 
-    /// Runs documents through a module, one [`Run`] for each, in order. Blocking.
+    /// Runs documents of one tenant through a module, one [`Run`] for each, in order. Blocking.
     pub fn transform(
         &self,
         module: &Module,
@@ -158,25 +177,28 @@ impl Sandbox {
         limits: &Limits,
         references: &dyn References,
     ) -> Vec<Run> {
-        let gate = &self.lane(module.class()).gate;
-        Runner { settings: &self.0.settings, gate, module, limits, references }.run(calls, isolation)
+        let Some(first) = calls.first() else { return Vec::new() };
+        let client = Client { tenant: Some(first.context.tenant.clone()), priority: self.priority };
+        let desk = Desk { slots: &self.lane(module.class()).gate, cores: &self.inner.cores, client: &client };
+        Runner { settings: &self.inner.settings, desk, module, limits, references }.run(calls, isolation)
     }
 
     /// Ends the thread behind the deadlines. Guests that start afterwards have none, so this is the last thing to call;
     /// dropping the last clone does the same.
     pub fn shutdown(&self) {
-        drop(locked(&self.0.ticker).take());
+        drop(locked(&self.inner.ticker).take());
     }
 
     fn load_anew(&self, component: &[u8], digest: Digest, class: ModuleClass) -> Result<Module, Error> {
         let started = Instant::now();
-        let inner = &self.0;
+        let inner = &self.inner;
         let limits = inner.settings.class(class);
         let seen = prescan::scan(component, limits)?;
         let lane = self.lane(class);
         let (compiled, artefact_bytes, cached) = self.compiled(component, digest, class, &lane.engine)?;
         let (pre, imports) = module::link(&compiled)?;
-        let said = run::describe(&pre, &inner.settings, limits, &lane.gate)?;
+        let desk = Desk { slots: &lane.gate, cores: &inner.cores, client: &Client::engine() };
+        let said = run::describe(&pre, &inner.settings, limits, &desk)?;
         Ok(Module(Arc::new(Loaded {
             digest,
             class,
@@ -196,7 +218,7 @@ impl Sandbox {
         class: ModuleClass,
         engine: &Engine,
     ) -> Result<(Component, u64, bool), Error> {
-        let inner = &self.0;
+        let inner = &self.inner;
         let limit_bytes = inner.settings.class(class).artefact_limit_bytes;
         if let Some(artefact) = inner.artefacts.read(&digest, class, engine, limit_bytes)? {
             // SAFETY: `read` verified the HMAC over exactly these bytes, for this module and this engine's settings, under
@@ -221,7 +243,7 @@ impl Sandbox {
     }
 
     fn slot(&self, digest: Digest, class: ModuleClass) -> Arc<Mutex<Slot>> {
-        let mut slots = locked(&self.0.slots);
+        let mut slots = locked(&self.inner.slots);
         if slots.len() >= SLOTS_KEPT {
             // Keeps what is loaded, and what somebody is loading right now.
             slots.retain(|_, slot| {
@@ -233,8 +255,8 @@ impl Sandbox {
 
     fn lane(&self, class: ModuleClass) -> &Lane {
         match class {
-            ModuleClass::Standard => &self.0.standard,
-            ModuleClass::Interpreter => &self.0.interpreter,
+            ModuleClass::Standard => &self.inner.standard,
+            ModuleClass::Interpreter => &self.inner.interpreter,
         }
     }
 }

@@ -10,15 +10,16 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use wasmtime::{PoolConcurrencyLimitError, Store, Trap, WasmBacktrace};
+use wasmtime::{PoolConcurrencyLimitError, Store, StoreContextMut, Trap, UpdateDeadline, WasmBacktrace};
 
-use super::admission::Gate;
+use super::admission::{Gate, Pass, Shift};
 use super::bindings::crossdock::transform::types as wire;
 use super::bindings::{Description as WireDescription, Transform, TransformPre};
-use super::engine::{TICK_MS, to_usize};
+use super::engine::to_usize;
 use super::error::Error;
 use super::limiter::{Denial, Limiter, Resource};
 use super::limits::Limits;
+use super::line::Client;
 use super::module::Module;
 use super::outcome;
 use super::settings::{ClassLimits, Settings};
@@ -99,10 +100,28 @@ impl Run {
     }
 }
 
+/// Where a client's guests wait for a slot, and then for a core.
+#[derive(Clone, Copy)]
+pub(super) struct Desk<'a> {
+    pub slots: &'a Arc<Gate>,
+    pub cores: &'a Arc<Gate>,
+    pub client: &'a Client,
+}
+
+impl Desk<'_> {
+    fn slot(&self) -> Pass {
+        self.slots.enter(self.client)
+    }
+
+    fn shift(&self, deadline_ms: u64) -> Shift {
+        Shift::begin(self.cores, self.client, Duration::from_millis(deadline_ms))
+    }
+}
+
 /// Everything that the documents of one transform have in common.
 pub(super) struct Runner<'a> {
     pub settings: &'a Settings,
-    pub gate: &'a Gate,
+    pub desk: Desk<'a>,
     pub module: &'a Module,
     pub limits: &'a Limits,
     pub references: &'a dyn References,
@@ -125,7 +144,7 @@ impl Runner<'_> {
     fn batch(&self, calls: &[Call<'_>]) -> Vec<Run> {
         // One place for the whole batch: the live instance keeps its slot between two documents, so a place given back
         // there would let somebody in for whom there is no slot.
-        let _pass = self.gate.enter();
+        let _slot = self.desk.slot();
         let mut live = None;
         calls
             .iter()
@@ -154,7 +173,7 @@ impl Runner<'_> {
         if let Some(error) = self.too_large(call) {
             return Run::without_guest(error);
         }
-        let _pass = self.gate.enter();
+        let _slot = self.desk.slot();
         self.fresh(call)
     }
 
@@ -176,7 +195,8 @@ impl Runner<'_> {
             None => (self.store(call), None),
         };
         let deadline_ms = call.deadline_ms.unwrap_or(self.limits.deadline_ms);
-        let answer = prepare(&mut store, self.limits.fuel, deadline_ms).and_then(|()| {
+        let shift = self.desk.shift(deadline_ms);
+        let answer = prepare(&mut store, self.limits.fuel, shift).and_then(|()| {
             store.data_mut().call = self.call_state(call);
             let instance = match instance {
                 Some(instance) => instance,
@@ -187,13 +207,14 @@ impl Runner<'_> {
             Ok((instance, answer))
         });
         let fuel_left = store.get_fuel().unwrap_or(0);
+        let worked = end_shift(&mut store);
         let verdict = match answer {
             // Fuel is looked at where functions and loops begin, so the last stretch may run into the red. A tank that is
             // empty at the end counts as exhausted, wherever that was.
             Ok(_) if fuel_left == 0 => Err(Error::FuelExhausted { limit: self.limits.fuel }),
             Ok((instance, answer)) => outcome::check(answer, self.limits).map(|outcome| (instance, outcome)),
             Err(error) => {
-                let facts = Facts { limits: self.limits, deadline_ms, elapsed: started.elapsed(), fuel_left };
+                let facts = Facts { limits: self.limits, deadline_ms, worked, fuel_left };
                 Err(classify(&error, store.data_mut(), self.settings, &facts))
             }
         };
@@ -249,22 +270,22 @@ pub(super) fn describe(
     pre: &TransformPre<RunState>,
     settings: &Settings,
     class: &ClassLimits,
-    gate: &Gate,
+    desk: &Desk<'_>,
 ) -> Result<WireDescription, Error> {
     let limits = Limits { fuel: settings.describe_fuel, ..Limits::from(settings) };
-    let started = Instant::now();
-    let _pass = gate.enter();
+    let _slot = desk.slot();
     caught(|| {
         let mut store = store(pre, call_state(limits.clone(), settings, 0, "describe"), &NoReferences, settings, class);
-        let said = prepare(&mut store, limits.fuel, limits.deadline_ms)
+        let shift = desk.shift(limits.deadline_ms);
+        let said = prepare(&mut store, limits.fuel, shift)
             .and_then(|()| pre.instantiate(&mut store)?.call_describe(&mut store));
         let fuel_left = store.get_fuel().unwrap_or(0);
+        let worked = end_shift(&mut store);
         match said {
             Ok(_) if fuel_left == 0 => Err(Error::FuelExhausted { limit: limits.fuel }),
             Ok(said) => Ok(said),
             Err(error) => {
-                let facts =
-                    Facts { limits: &limits, deadline_ms: limits.deadline_ms, elapsed: started.elapsed(), fuel_left };
+                let facts = Facts { limits: &limits, deadline_ms: limits.deadline_ms, worked, fuel_left };
                 Err(classify(&error, store.data_mut(), settings, &facts))
             }
         }
@@ -283,11 +304,11 @@ fn store(
     let crossing_bytes =
         settings.hostcall_bytes.max(call.limits.output_limit_bytes.saturating_add(LIFT_OVERHEAD_BYTES));
     let limiter = Limiter::new(memory_limit_bytes, call.limits.table_elements_limit, class);
-    let mut store = Store::new(pre.engine(), RunState { limiter, call, references });
+    let mut store = Store::new(pre.engine(), RunState { limiter, shift: None, call, references });
     store.limiter(|state| &mut state.limiter);
     store.set_hostcall_fuel(to_usize(crossing_bytes));
     store.set_max_component_handles(to_usize(settings.handles_limit));
-    store.epoch_deadline_trap();
+    store.epoch_deadline_callback(at_a_tick);
     store
 }
 
@@ -305,10 +326,22 @@ fn call_state(limits: Limits, settings: &Settings, received_at_s: u64, key: &str
     }
 }
 
-fn prepare(store: &mut Store<RunState>, fuel: u64, deadline_ms: u64) -> wasmtime::Result<()> {
-    // One tick more, because the current one may be almost over.
-    store.set_epoch_deadline(deadline_ms.div_ceil(TICK_MS) + 1);
+fn prepare(store: &mut Store<RunState>, fuel: u64, shift: Shift) -> wasmtime::Result<()> {
+    store.data_mut().shift = Some(shift);
+    store.set_epoch_deadline(1);
     store.set_fuel(fuel)
+}
+
+/// Whoever computes at a tick lets others have the core. The guest stands still meanwhile, on this thread's stack, and
+/// notices nothing: neither its fuel nor what it computes hangs on when that is.
+fn at_a_tick(mut store: StoreContextMut<'_, RunState>) -> wasmtime::Result<UpdateDeadline> {
+    let shift = store.data_mut().shift.as_mut();
+    if shift.is_some_and(Shift::go_on) { Ok(UpdateDeadline::Continue(1)) } else { Err(Trap::Interrupt.into()) }
+}
+
+/// Gives the core back; says how long the guest had one.
+fn end_shift(store: &mut Store<RunState>) -> Duration {
+    store.data_mut().shift.take().map_or(Duration::ZERO, |shift| shift.worked())
 }
 
 /// A panic of the host's own within a call is one document's misfortune.
@@ -327,7 +360,7 @@ fn caught<T>(run: impl FnOnce() -> T) -> Result<T, Error> {
 struct Facts<'a> {
     limits: &'a Limits,
     deadline_ms: u64,
-    elapsed: Duration,
+    worked: Duration,
     fuel_left: u64,
 }
 
@@ -343,7 +376,7 @@ fn classify(error: &wasmtime::Error, state: &mut RunState, settings: &Settings, 
         Some(Trap::Interrupt) => {
             return Error::DeadlinePassed {
                 limit_ms: facts.deadline_ms,
-                elapsed_ms: u64::try_from(facts.elapsed.as_millis()).unwrap_or(u64::MAX),
+                elapsed_ms: u64::try_from(facts.worked.as_millis()).unwrap_or(u64::MAX),
                 fuel_left: facts.fuel_left,
             };
         }

@@ -1,8 +1,11 @@
 //! The sandbox's settings: the `[sandbox]` table of the configuration. Every number carries its argument.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::fault::{Code, Fault};
+use crate::model::TenantId;
 
 /// What kind of module it is. `interpreter` is granted by the operator, not chosen by the tenant: it may be larger, takes
 /// minutes of compiling and has few slots of its own.
@@ -37,7 +40,8 @@ pub struct Settings {
     /// Fuel that one host call costs on top of one unit a byte: what the crossing costs us, so that a loop of host calls
     /// runs dry like any other loop.
     pub host_call_fuel: u64,
-    /// Wall clock of one document. Ten times what the fuel allows on an idle machine, because this fault is ours.
+    /// Time on a core of one document; while others have the core its clock stands. Ten times what the fuel allows on an
+    /// idle machine, because this fault is ours.
     pub deadline_ms: u64,
     /// Linear memory of one instance, all its memories together. The largest document (4 MiB) parsed into a tree takes
     /// about ten times its size.
@@ -69,8 +73,16 @@ pub struct Settings {
     /// Bytes of log kept of one document.
     pub log_limit_bytes: u64,
 
-    /// Guests of the standard class that run at once; more wait.
+    /// Guests of the standard class that are admitted at once, each with a slot; more wait.
     pub concurrency: u32,
+    /// What one tenant may have of these, so that there are slots left for others however many endless loops it brings.
+    /// Counts as one less than there are, where it is not less; a tenant alone loses nothing while it is more than `computing`.
+    pub tenant_concurrency: u32,
+    /// Of the admitted guests, those that compute at once; they change every millisecond, tenant by tenant. 0 is one less
+    /// than the machine has cores: the engine's own work, which is everybody's, is not to wait behind guests.
+    pub computing: u32,
+    /// Turns that a tenant has for one of a tenant that is not named, 1 to 100.
+    pub tenant_weights: BTreeMap<TenantId, u32>,
     /// Whether a component that the standard class refuses for its size may be of the interpreter class instead. Off: it is
     /// the operator who says that modules may take minutes of compiling, 4 GiB of it, and hundreds of MiB of disk.
     pub interpreter_modules: bool,
@@ -116,6 +128,8 @@ pub struct ClassLimits {
     pub artefact_limit_bytes: u64,
 }
 
+/// More would be a queue that the others hardly get through.
+const WEIGHT_LIMIT: u32 = 100;
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
@@ -192,6 +206,9 @@ impl Default for Settings {
             log_lines_limit: 100,
             log_limit_bytes: 16 * KIB,
             concurrency: 8,
+            tenant_concurrency: 6,
+            computing: 0,
+            tenant_weights: BTreeMap::new(),
             interpreter_modules: false,
             interpreter_concurrency: 2,
             pagemap_scan: false,
@@ -231,6 +248,7 @@ impl Settings {
             ("output_limit_bytes", self.output_limit_bytes),
             ("host_calls_limit", self.host_calls_limit),
             ("concurrency", self.concurrency.into()),
+            ("tenant_concurrency", self.tenant_concurrency.into()),
             ("interpreter_concurrency", self.interpreter_concurrency.into()),
         ] {
             require(value > 0, format!("{name} must be more than 0"));
@@ -265,6 +283,10 @@ impl Settings {
             self.concurrency <= 64 && self.interpreter_concurrency <= 16,
             "concurrency may be at most 64, interpreter_concurrency at most 16".into(),
         );
+        for (tenant, weight) in &self.tenant_weights {
+            let (most, given) = (WEIGHT_LIMIT, *weight);
+            require((1..=most).contains(&given), format!("tenant_weights: {tenant} has {given}, not 1 to {most}"));
+        }
         problems
     }
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
+use super::admission::Shift;
 use super::error::Error;
 use super::limiter::Limiter;
 use super::limits::Limits;
@@ -54,6 +55,8 @@ impl References for NoReferences {
 /// The data of a store.
 pub struct RunState {
     pub limiter: Limiter,
+    /// While the guest has a core.
+    pub shift: Option<Shift>,
     pub call: CallState,
     /// Really borrowed for the length of one transform; [`super::run`] sees to it that the store does not outlive it.
     pub references: &'static dyn References,

@@ -113,6 +113,8 @@ pub enum Expect {
 /// Expectations and writes that stand or fall together.
 #[derive(Debug, Clone, Default)]
 pub struct Batch {
+    /// On whose account it is; absent for the engine's own.
+    pub(crate) tenant: Option<TenantId>,
     pub(crate) expectations: Vec<(Table, Key, Expect)>,
     /// `None` removes. The last write of one key wins.
     pub(crate) writes: Vec<(Table, Key, Option<Bytes>)>,
@@ -121,6 +123,11 @@ pub struct Batch {
 impl Batch {
     pub fn new() -> Self {
         Self::default()
+    }
+    /// Says on whose account it is: tenants wait each in a line of their own.
+    pub fn on_account_of(&mut self, tenant: TenantId) -> &mut Self {
+        self.tenant = Some(tenant);
+        self
     }
     pub fn expect(&mut self, table: Table, key: Key, expectation: Expect) -> &mut Self {
         self.expectations.push((table, key, expectation));

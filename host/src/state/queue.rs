@@ -1,21 +1,27 @@
-//! The way from many callers to the one committer: bounded, in order, closed once.
+//! The way from many callers to the one committer: bounded, a line for each tenant and in order within it, closed once.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use super::batch::{Batch, CommitError, Error, Revision};
+use crate::model::TenantId;
 
 /// What may wait or be in work at once, in KiB. Callers beyond it wait for room: a slow disk must slow the pipeline and
 /// not fill the memory.
 const ROOM_KIB: u32 = 64 << 10;
+/// What one tenant may have of it, so that there is room for the others while it waits for its own to be written.
+const TENANT_ROOM_KIB: u32 = ROOM_KIB / 2;
 /// What a batch costs at least, in KiB: at most 1,024 batches wait, however small.
 const LEAST_COST_KIB: u32 = 64;
 
 /// Batches in one group. More would make the first of them wait for the last ones' bytes.
 const GROUP_LIMIT: usize = 64;
+/// Bytes in one group, in KiB, beyond which nobody's second batch joins: what a small batch waits for is one group in work,
+/// and that must not be a tenant's whole room.
+const GROUP_KIB: u32 = 8 << 10;
 /// How long a group waits for its usual company at most, and how long after the last one came.
 const GROUP_WINDOW: Duration = Duration::from_millis(3);
 const GROUP_LULL: Duration = Duration::from_micros(250);
@@ -25,12 +31,15 @@ pub(super) type Answer = Result<Revision, CommitError>;
 pub(super) struct Request {
     batch: Batch,
     answer: oneshot::Sender<Answer>,
-    room: OwnedSemaphorePermit,
+    room: Room,
 }
+
+/// Of the tenant, and of all.
+type Room = (OwnedSemaphorePermit, OwnedSemaphorePermit);
 
 impl Request {
     /// The room is given back when it is dropped: after the answer, since a group in work takes memory too.
-    pub fn into_parts(self) -> (Batch, oneshot::Sender<Answer>, OwnedSemaphorePermit) {
+    pub fn into_parts(self) -> (Batch, oneshot::Sender<Answer>, Room) {
         (self.batch, self.answer, self.room)
     }
 }
@@ -43,7 +52,12 @@ pub(super) struct Queue {
 
 #[derive(Default)]
 struct Line {
-    requests: VecDeque<Request>,
+    /// No line is empty.
+    lines: HashMap<Option<TenantId>, VecDeque<Request>>,
+    /// Whose batch is next: each tenant that waits, once.
+    turns: VecDeque<Option<TenantId>>,
+    /// Of every tenant that ever came; there are as many as the configuration names.
+    rooms: HashMap<Option<TenantId>, Arc<Semaphore>>,
     closed: bool,
     /// Size of the group before: so many callers are likely to come back at once.
     last_group: usize,
@@ -56,13 +70,17 @@ impl Queue {
 
     /// Waits for room, then queues. Once this returns the batch will be tried, whoever still waits for the answer.
     pub async fn submit(&self, batch: Batch) -> Result<oneshot::Receiver<Answer>, Error> {
-        let room = Arc::clone(&self.room).acquire_many_owned(cost_kib(&batch)).await.map_err(|_| Error::Closed)?;
+        let cost = cost_kib(&batch);
+        let own = self.lock().room_of(&batch.tenant)?;
+        // First its own: who has none left stands in nobody else's way.
+        let own = own.acquire_many_owned(cost).await.map_err(|_| Error::Closed)?;
+        let shared = Arc::clone(&self.room).acquire_many_owned(cost).await.map_err(|_| Error::Closed)?;
         let (answer, receiver) = oneshot::channel();
         let mut line = self.lock();
         if line.closed {
             return Err(Error::Closed);
         }
-        line.requests.push_back(Request { batch, answer, room });
+        line.push(Request { batch, answer, room: (own, shared) });
         drop(line);
         self.arrived.notify_one();
         Ok(receiver)
@@ -73,7 +91,7 @@ impl Queue {
     /// same company, so a lone caller never waits for nobody.
     pub fn gather(&self) -> Option<Vec<Request>> {
         let mut line = self.lock();
-        while line.requests.is_empty() {
+        while line.turns.is_empty() {
             if line.closed {
                 return None;
             }
@@ -81,25 +99,28 @@ impl Queue {
         }
         let usual = line.last_group.min(GROUP_LIMIT);
         let deadline = Instant::now() + GROUP_WINDOW;
-        while line.requests.len() < usual && !line.closed && Instant::now() < deadline {
+        while line.waiting() < usual && !line.closed && Instant::now() < deadline {
             let (back, lull) = self.arrived.wait_timeout(line, GROUP_LULL).unwrap_or_else(PoisonError::into_inner);
             line = back;
             if lull.timed_out() {
                 break;
             }
         }
-        let size = line.requests.len().min(GROUP_LIMIT);
-        line.last_group = size;
-        Some(line.requests.drain(..size).collect())
+        let group = line.group();
+        line.last_group = group.len();
+        Some(group)
     }
 
     pub fn queued(&self) -> usize {
-        self.lock().requests.len()
+        self.lock().waiting()
     }
 
     /// Takes no more. What is queued is still gathered.
     pub fn close(&self) {
-        self.lock().closed = true;
+        let mut line = self.lock();
+        line.closed = true;
+        line.rooms.values().for_each(|room| room.close());
+        drop(line);
         self.room.close();
         self.arrived.notify_all();
     }
@@ -107,8 +128,11 @@ impl Queue {
     /// Takes no more and answers all that wait that the store is closed.
     pub fn refuse(&self) {
         self.close();
-        let refused = std::mem::take(&mut self.lock().requests);
-        for request in refused {
+        let mut line = self.lock();
+        line.turns.clear();
+        let refused = std::mem::take(&mut line.lines);
+        drop(line);
+        for request in refused.into_values().flatten() {
             // The caller may have gone; then nobody needs to know.
             let _ = request.answer.send(Err(Error::Closed.into()));
         }
@@ -119,11 +143,63 @@ impl Queue {
     }
 }
 
+impl Line {
+    fn room_of(&mut self, tenant: &Option<TenantId>) -> Result<Arc<Semaphore>, Error> {
+        if self.closed {
+            return Err(Error::Closed);
+        }
+        let room = self.rooms.entry(tenant.clone());
+        Ok(room.or_insert_with(|| Arc::new(Semaphore::new(TENANT_ROOM_KIB as usize))).clone())
+    }
+
+    fn waiting(&self) -> usize {
+        self.lines.values().map(VecDeque::len).sum()
+    }
+
+    fn push(&mut self, request: Request) {
+        let tenant = request.batch.tenant.clone();
+        let line = self.lines.entry(tenant.clone()).or_default();
+        if line.is_empty() {
+            self.turns.push_back(tenant);
+        }
+        line.push_back(request);
+    }
+
+    /// The first batch of every tenant, whatever it weighs; then, tenant by tenant, as many more as a group may hold.
+    fn group(&mut self) -> Vec<Request> {
+        let mut group: Vec<Request> = Vec::new();
+        let (firsts, mut kib) = (self.turns.len(), 0);
+        while group.len() < GROUP_LIMIT {
+            let Some(tenant) = self.turns.front() else { break };
+            let Some(next) = self.lines.get(tenant).and_then(VecDeque::front) else { break };
+            kib += cost_kib(&next.batch);
+            if group.len() >= firsts && kib > GROUP_KIB {
+                break;
+            }
+            group.extend(self.pop());
+        }
+        group
+    }
+
+    /// Whose turn it was goes to the end, where it has more.
+    fn pop(&mut self) -> Option<Request> {
+        let tenant = self.turns.pop_front()?;
+        let line = self.lines.get_mut(&tenant)?;
+        let request = line.pop_front();
+        if line.is_empty() {
+            self.lines.remove(&tenant);
+        } else {
+            self.turns.push_back(tenant);
+        }
+        request
+    }
+}
+
 fn cost_kib(batch: &Batch) -> u32 {
     let bytes: usize =
         batch.writes.iter().map(|(_, key, value)| key.0.len() + value.as_ref().map_or(0, |v| v.len())).sum();
-    // One batch larger than all the room takes all of it, and goes alone.
-    u32::try_from(bytes >> 10).unwrap_or(ROOM_KIB).clamp(LEAST_COST_KIB, ROOM_KIB)
+    // One batch larger than all of its tenant's room takes all of it, and goes alone.
+    u32::try_from(bytes >> 10).unwrap_or(TENANT_ROOM_KIB).clamp(LEAST_COST_KIB, TENANT_ROOM_KIB)
 }
 
 #[cfg(test)]
@@ -134,20 +210,35 @@ mod tests {
     use crate::state::{KeyBuilder, Table};
 
     fn batch(bytes: usize) -> Batch {
+        batch_of("acme", bytes)
+    }
+
+    fn batch_of(tenant: &str, bytes: usize) -> Batch {
         let mut batch = Batch::new();
+        batch.on_account_of(TenantId::new(tenant).unwrap());
         batch.put(Table::Bodies, KeyBuilder::new().text("k").build(), vec![0; bytes]);
         batch
     }
 
     fn submit_now(queue: &Queue, bytes: usize) -> Option<oneshot::Receiver<Answer>> {
-        queue.submit(batch(bytes)).now_or_never().map(|submitted| submitted.unwrap())
+        submit_of(queue, "acme", bytes)
+    }
+
+    fn submit_of(queue: &Queue, tenant: &str, bytes: usize) -> Option<oneshot::Receiver<Answer>> {
+        queue.submit(batch_of(tenant, bytes)).now_or_never().map(|submitted| submitted.unwrap())
+    }
+
+    /// The tenants of the next group, in its order.
+    fn tenants(queue: &Queue) -> String {
+        let group = queue.gather().unwrap();
+        group.iter().filter_map(|request| request.batch.tenant.as_ref()).map(TenantId::as_str).collect()
     }
 
     #[test]
     fn makes_callers_wait_when_it_is_full_and_lets_them_in_again() {
         let queue = Queue::new();
         let mut waiting: Vec<_> = std::iter::from_fn(|| submit_now(&queue, 10)).take(5_000).collect();
-        assert_eq!(waiting.len(), (ROOM_KIB / LEAST_COST_KIB) as usize);
+        assert_eq!(waiting.len(), (TENANT_ROOM_KIB / LEAST_COST_KIB) as usize);
         let group = queue.gather().unwrap();
         assert_eq!(group.len(), GROUP_LIMIT);
         assert!(submit_now(&queue, 10).is_none(), "a group in work still takes room");
@@ -159,7 +250,7 @@ mod tests {
     fn counts_the_bytes_that_wait_too() {
         let queue = Queue::new();
         let waiting: Vec<_> = std::iter::from_fn(|| submit_now(&queue, 8 << 20)).take(100).collect();
-        assert_eq!(waiting.len(), 8, "the room holds eight such batches");
+        assert_eq!(waiting.len(), 4, "a tenant's room holds four such batches");
     }
 
     #[test]
@@ -167,6 +258,36 @@ mod tests {
         let queue = Queue::new();
         let _waiting = submit_now(&queue, 65 << 20).expect("goes alone");
         assert!(submit_now(&queue, 1).is_none());
+    }
+
+    #[test]
+    fn a_tenant_that_has_filled_its_room_leaves_the_others_theirs() {
+        let queue = Queue::new();
+        let _waiting: Vec<_> = std::iter::from_fn(|| submit_of(&queue, "b", 1 << 20)).take(5_000).collect();
+        let mut more = Box::pin(queue.submit(batch_of("b", 1)));
+        assert!((&mut more).now_or_never().is_none());
+        assert!(submit_of(&queue, "a", 1).is_some(), "`b`, which waits for its own room, is not in its way");
+    }
+
+    #[test]
+    fn a_small_batch_is_in_the_next_group_whatever_another_tenant_has_in_front_of_it() {
+        let queue = Queue::new();
+        let mut waiting: Vec<_> = (0..6).filter_map(|_| submit_of(&queue, "b", 5 << 20)).collect();
+        waiting.extend(submit_of(&queue, "a", 1));
+        waiting.extend(submit_of(&queue, "c", 1));
+        assert_eq!(tenants(&queue), "bac", "a group holds no second batch of five mebibytes");
+        waiting.extend(submit_of(&queue, "a", 1));
+        assert_eq!([tenants(&queue), tenants(&queue)], ["ba", "b"]);
+    }
+
+    #[test]
+    fn tenants_take_turns_in_a_group() {
+        let queue = Queue::new();
+        let many = (0..GROUP_LIMIT + 3).filter_map(|_| submit_of(&queue, "b", 1));
+        let mut waiting: Vec<_> = many.collect();
+        waiting.extend((0..3).filter_map(|_| submit_of(&queue, "a", 1)));
+        assert_eq!(tenants(&queue), format!("bababa{}", "b".repeat(GROUP_LIMIT - 6)));
+        assert_eq!(tenants(&queue), "bbbbbb");
     }
 
     #[test]

@@ -69,7 +69,8 @@ impl Jushuitan {
         if turn.has(FaultName::MoveRows) {
             self.store.move_first_row(&query, turn.now);
         }
-        let page = self.store.page(&query, turn.has(FaultName::PageTwice), turn.faults.leave_the_answer_intact());
+        let intact = turn.faults.leave_the_answer_intact();
+        let page = self.store.page(&query, turn.has(FaultName::PageTwice), intact, turn.now);
         self.store.play_script(turn.now);
         note["data_count"] = json!(page.total);
         note["rows"] = json!(page.rows.len());

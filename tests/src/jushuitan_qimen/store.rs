@@ -22,6 +22,7 @@ pub struct Store {
     mover_target: MoverTarget,
     window_end: Timestamp,
     window_end_inclusive: bool,
+    padding: String,
     pages_served: u64,
     next_row_version: i64,
     /// Every version that left, in the order of its first leaving.
@@ -38,6 +39,7 @@ struct Served {
     modified: Timestamp,
     status: String,
     body: String,
+    first_at: Timestamp,
     count: u64,
     /// How often in an answer that no fault touched: only these surely reached the client.
     intact: u64,
@@ -74,6 +76,7 @@ impl Store {
             mover_target: options.mover_target,
             window_end: options.to,
             window_end_inclusive: options.window_end_inclusive,
+            padding: "x".repeat(options.pad_bytes),
             pages_served: 0,
             next_row_version,
             served: Vec::new(),
@@ -82,7 +85,7 @@ impl Store {
         }
     }
 
-    pub fn page(&mut self, query: &Query, the_one_before: bool, intact: bool) -> Page {
+    pub fn page(&mut self, query: &Query, the_one_before: bool, intact: bool, now: Timestamp) -> Page {
         let matching = self.matching(query);
         let total = matching.len();
         let mut rows: Vec<usize> =
@@ -92,11 +95,18 @@ impl Store {
         }
         self.pages_served += 1;
         for &index in &rows {
-            self.note_served(index, intact);
+            self.note_served(index, intact, now);
         }
-        let page = Page { rows: rows.iter().map(|&index| self.documents[index].body.clone()).collect(), total };
+        let page = Page { rows: rows.iter().map(|&index| self.padded(&self.documents[index].body)).collect(), total };
         self.last_rows = rows;
         page
+    }
+
+    fn padded(&self, body: &str) -> String {
+        match body.strip_prefix('{') {
+            Some(fields) if !self.padding.is_empty() => format!("{{\"padding\":\"{}\",{fields}", self.padding),
+            _ => body.to_owned(),
+        }
     }
 
     /// Indices of the matching documents, in the order in which they are paged.
@@ -135,7 +145,7 @@ impl Store {
             && among(&query.o_ids, &document.o_id)
     }
 
-    fn note_served(&mut self, index: usize, intact: bool) {
+    fn note_served(&mut self, index: usize, intact: bool, now: Timestamp) {
         let document = &self.documents[index];
         let at = *self.served_at.entry((index, document.version)).or_insert_with(|| {
             self.served.push(Served {
@@ -144,6 +154,7 @@ impl Store {
                 modified: document.modified,
                 status: document.status.clone(),
                 body: document.body.clone(),
+                first_at: now,
                 count: 0,
                 intact: 0,
             });
@@ -224,6 +235,7 @@ impl Store {
                     "key": document.io_id, "io_id": document.io_id, "version": served.version, "modified": time::format(served.modified),
                     "status": served.status, "cancelled": served.status == "Cancelled", "count": served.count, "intact": served.intact,
                     "purpose": document.purpose.text(), "detail": document.detail, "body": served.body,
+                    "first_at": served.first_at.to_string(),
                 })
             })
             .collect();

@@ -506,7 +506,7 @@ mod tests {
         let mut evidence =
             evidence(&[BODY], Some(entry("parked", Some("target_refused"), "says: no such customer")), &[]);
         let reason = Some("no such customer".to_owned());
-        evidence.held.creates.push(Create { number: "7".to_owned(), accepted: false, made: false, reason });
+        evidence.held.creates.push(Create { number: "7".to_owned(), accepted: false, made: false, reason, at: None });
         assert!(balanced(&evidence).balance());
         evidence.held.creates[0].reason = Some("closed period".to_owned());
         assert!(!balanced(&evidence).balance());

@@ -169,6 +169,11 @@ impl Engine {
         ready.map_err(|failure| self.tell(failure))
     }
 
+    /// Of its process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// `GET /healthz`, whatever its status.
     pub fn health(&self) -> Result<Value> {
         let listen = self.listen().ok_or_else(|| Failure::new("the engine has not said where it listens"))?;
@@ -181,6 +186,14 @@ impl Engine {
         let listen = self.listen().ok_or_else(|| Failure::new("the engine has not said where it listens"))?;
         let page = http::ask("GET", &format!("{listen}/metrics"), b"")?;
         Ok(String::from_utf8_lossy(&page.body).into_owned())
+    }
+
+    /// The sum over a metric's lines that carry all of these labels: `tenant="quiet"`.
+    pub fn counted(&self, name: &str, labels: &[&str]) -> Result<u64> {
+        let metrics = self.metrics()?;
+        let lines = metrics.lines().filter_map(|line| line.strip_prefix(name));
+        let wanted = lines.filter(|line| line.starts_with('{') && labels.iter().all(|label| line.contains(label)));
+        Ok(wanted.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).sum())
     }
 
     /// Up to when the scheme has surely read everything; `None` before its first complete window.

@@ -29,6 +29,9 @@ pub struct Served {
     pub purpose: String,
     pub detail: String,
     pub body: String,
+    /// When it left first, where the source notes it.
+    #[serde(default)]
+    pub first_at: Option<Timestamp>,
 }
 
 /// One document as the source has it now.
@@ -73,6 +76,7 @@ pub struct Create {
     /// It left something that was not there before.
     pub made: bool,
     pub reason: Option<String>,
+    pub at: Option<Timestamp>,
 }
 
 impl Simulator {
@@ -145,8 +149,14 @@ impl Simulator {
     }
 
     pub fn add_to(&self, scheme: &dyn Scheme, body: &Value) -> Result<()> {
+        self.put(scheme, body).map(|_| ())
+    }
+
+    /// The same; gives the document's key.
+    pub fn put(&self, scheme: &dyn Scheme, body: &Value) -> Result<String> {
         let order = json!({"system": scheme.source(), "body": body});
-        self.page("POST", "documents", order.to_string().as_bytes()).map(|_| ())
+        let listed = self.page("POST", "documents", order.to_string().as_bytes())?;
+        Ok(listed["key"].as_str().unwrap_or_default().to_owned())
     }
 
     /// How far the scheme's source has come with changing under its reader's eyes.
@@ -161,7 +171,7 @@ impl Simulator {
         });
         let movements_left = page["movements_left"].as_u64().unwrap_or(0) + moves.count() as u64;
         let newest = documents.into_iter().map(|document| document.modified).max();
-        let since = newest.flatten().map_or(Ok(now), |newest| instant(&newest))?;
+        let since = newest.flatten().map_or(Ok(now), |newest| local_instant(&newest))?;
         Ok(Standing { movements_left, since })
     }
 
@@ -240,8 +250,13 @@ impl Drop for Simulator {
     }
 }
 
+/// When something was tried at a target.
+pub fn instant(value: &Value) -> Option<Timestamp> {
+    value.as_str()?.parse().ok()
+}
+
 /// A vendor's local time.
-fn instant(local: &str) -> Result<Timestamp> {
+fn local_instant(local: &str) -> Result<Timestamp> {
     let zoned = DateTime::strptime("%Y-%m-%d %H:%M:%S", local)
         .and_then(|local| local.to_zoned(TimeZone::fixed(Offset::constant(8))));
     zoned.map(|zoned| zoned.timestamp()).map_err(|error| Failure::during(&format!("reading the time {local:?}"), error))

@@ -6,8 +6,6 @@
 #![allow(clippy::unwrap_used)]
 
 mod explain;
-#[path = "../e2e/guests.rs"]
-mod guests;
 mod guide;
 mod messages;
 mod same;
@@ -17,6 +15,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use vendor_sim::proof::engine::said;
+use vendor_sim::proof::guests;
 use vendor_sim::proof::programs::{Given, Programs};
 
 fn programs() -> Programs {

@@ -7,9 +7,9 @@
 mod backups;
 mod balance;
 mod commands;
-mod guests;
 mod hostile;
 mod month_end;
+mod neighbours;
 mod operating;
 mod pages;
 mod parked;
@@ -24,6 +24,7 @@ use std::time::Duration;
 use vendor_sim::proof::Failure;
 use vendor_sim::proof::configuration::Settings;
 use vendor_sim::proof::engine::Engine;
+use vendor_sim::proof::guests;
 use vendor_sim::proof::programs::{Given, Programs};
 use vendor_sim::proof::wait::{Waiting, until};
 use vendor_sim::proof::world::World;

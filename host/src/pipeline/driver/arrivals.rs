@@ -41,7 +41,7 @@ impl Driver {
             next = if taken < ROUND_LIMIT { self.running.try_join_next() } else { None };
         }
         let sabotage = self.parts.rules.sabotage;
-        let settled = self.round(&works, None).await?;
+        let settled = self.rounds(&works, None).await?;
         debug_assert!(sabotage == Sabotage::NoIntent || settled.actions.is_empty(), "only a dispatch sends");
         for (scope, fault) in pauses {
             let now = (self.parts.now)();

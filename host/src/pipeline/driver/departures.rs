@@ -17,7 +17,7 @@ use super::super::round::Work;
 use super::super::step::{Action, Event, Sabotage};
 use super::super::subject::{Fate, Phase, Subject, TargetWrite};
 use super::super::transformer::{Ran, Task};
-use super::{Driver, Finished, Parts, Shipment};
+use super::{Driver, Finished, Parts, Shipment, TRANSFORM_BYTES};
 
 impl Driver {
     /// Starts whatever may start.
@@ -54,7 +54,8 @@ impl Driver {
             return Ok(false);
         }
         let mut keys = Vec::new();
-        let mut tasks = Vec::new();
+        let mut tasks: Vec<Task> = Vec::new();
+        let mut bytes = 0;
         while let Some((key, version, alone)) = self.queues.transforms.pop_front() {
             if alone && !tasks.is_empty() {
                 self.queues.transforms.push_front((key, version, alone));
@@ -64,10 +65,11 @@ impl Driver {
             let Some(found) = subject.version(version) else { continue };
             let Phase::Received { tries } = found.phase else { continue };
             let document = Arc::new(Document { key: key.clone(), body: self.body(&found.body)?.to_string() });
+            bytes += document.body.len();
             let waits_since = found.waits.as_ref().map(|waits| waits.since);
             tasks.push(Task { document, received_at: found.received_at, patient: tries > 0, waits_since });
             keys.push((key, version));
-            if alone || tasks.len() >= self.parts.flow.transform_batch {
+            if alone || bytes >= TRANSFORM_BYTES || tasks.len() >= self.parts.flow.transform_batch {
                 break;
             }
         }

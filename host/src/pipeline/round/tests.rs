@@ -101,3 +101,18 @@ async fn the_events_of_one_round_build_on_each_other_and_are_one_batch() {
     assert!(matches!(settled.actions.last(), Some((_, Action::Enqueue { .. }))));
     assert!(ledger.open(None, 10).unwrap()[0].1.work);
 }
+
+#[test]
+fn works_with_large_bodies_go_into_several_batches_and_small_ones_into_one() {
+    let work = |bytes: usize| {
+        let key = DocumentKey::new("d").unwrap();
+        let mut work = Work::new(key, Event::Restarted);
+        work.bodies.push((Digest::of("body"), "x".repeat(bytes).into()));
+        work
+    };
+    let portion_of = |sizes: &[usize]| portion(&sizes.iter().map(|bytes| work(*bytes)).collect::<Vec<_>>());
+    assert_eq!(portion_of(&[1_000; 500]), 500);
+    assert_eq!(portion_of(&[BATCH_BYTES / 2, BATCH_BYTES / 2, 1]), 2);
+    assert_eq!(portion_of(&[BATCH_BYTES + 1, 1]), 1, "at least one");
+    assert_eq!(portion_of(&[]), 0);
+}

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::super::Result;
 use super::super::expect::{Expected, Fields, Want, Why, decimal, filled, text_of};
-use super::super::simulator::{Bill, Create, Held, read};
+use super::super::simulator::{Bill, Create, Held, instant, read};
 use super::{Facts, Scheme};
 
 pub const SALEOUT: &dyn Scheme = &Saleout;
@@ -113,7 +113,7 @@ pub fn creates(page: &Value) -> Vec<Create> {
     let create = |tried: &Value| {
         let accepted = tried["accepted"] == true;
         let number = text_of(&tried["number"]).unwrap_or_default();
-        Create { number, accepted, made: accepted, reason: text_of(&tried["reason"]) }
+        Create { number, accepted, made: accepted, reason: text_of(&tried["reason"]), at: instant(&tried["at"]) }
     };
     page["creates"].as_array().into_iter().flatten().map(create).collect()
 }

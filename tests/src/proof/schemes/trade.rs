@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::super::Result;
 use super::super::expect::{Expected, Fields, Want, Why, decimal, filled, text_of};
-use super::super::simulator::{Bill, Create, Held, Simulator};
+use super::super::simulator::{Bill, Create, Held, Simulator, instant};
 use super::{Facts, Scheme};
 use crate::time;
 use crate::world::{GOODS, PLACES, WAREHOUSES};
@@ -105,6 +105,7 @@ target = {{ connection = "wdt", operation = "wdt.trade.push"{target} }}"#
             // The same trade once more leaves what there is.
             made: tried["accepted"] == true && (tried["new"] == true || tried["changed"] == true),
             reason: text_of(&tried["reason"]),
+            at: instant(&tried["at"]),
         };
         let all = |name: &str| page[name].as_array().into_iter().flatten();
         Ok(Held { bills: all("trades").map(bill).collect(), creates: all("creates").map(create).collect() })

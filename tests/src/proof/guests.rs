@@ -1,4 +1,4 @@
-//! Hostile components, from text: each has the contract's shape and one vice.
+//! Components from text: each has the contract's shape and one vice.
 
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 use wit_parser::Resolve;
@@ -7,15 +7,18 @@ use wit_parser::Resolve;
 pub fn component(items: &str, body: &str) -> Vec<u8> {
     let mut resolve = Resolve::default();
     let contract = include_str!("../../../wit/transform.wit");
-    let package = resolve.push_str("transform.wit", contract).unwrap();
-    let world = resolve.select_world(&[package], Some("transform")).unwrap();
+    let package = resolve.push_str("transform.wit", contract).expect("the contract is WIT");
+    let world = resolve.select_world(&[package], Some("transform")).expect("the contract has this world");
     let text = module(items, body);
     let mut core = wat::parse_str(&text).unwrap_or_else(|error| panic!("{error}\n{text}"));
-    embed_component_metadata(&mut core, &resolve, world, StringEncoding::UTF8).unwrap();
-    ComponentEncoder::default().module(&core).unwrap().validate(true).encode().unwrap()
+    embed_component_metadata(&mut core, &resolve, world, StringEncoding::UTF8)
+        .expect("the module takes a section more");
+    let mut encoder = ComponentEncoder::default();
+    let encoder = encoder.module(&core).expect("the module has the world's imports and exports");
+    encoder.validate(true).encode().expect("a module of this shape is a component")
 }
 
-/// Below 1,024 stands what `describe` gives, from 1,024 on an outcome, from 65,536 on what the host hands in.
+/// Four mebibytes, so that large documents fit. Below 1,024 stands what `describe` gives, from 1,024 on an outcome, from 65,536 on what the host hands in.
 fn module(items: &str, body: &str) -> String {
     let (source, target) = ("jushuitan_qimen:jushuitan.saleout.list.query", "kingdee_k3cloud:BatchSave");
     // JSON inside a text of the module: its quotes would need escapes, so the schema has none.
@@ -32,7 +35,7 @@ fn module(items: &str, body: &str) -> String {
         r#"(module
   (import "crossdock:transform/log@0.1.0" "write" (func $log (param i32 i32 i32)))
   (import "crossdock:transform/reference@0.1.0" "lookup" (func $lookup (param i32 i32 i32 i32 i32)))
-  (memory (export "memory") 4)
+  (memory (export "memory") 64)
   (global $heap (mut i32) (i32.const 65536))
   (data (i32.const 100) "{}")
   (func (export "describe") (result i32) {stores} (i32.const 0))
@@ -59,4 +62,14 @@ pub fn emits(bytes: u32) -> String {
          (i32.store (i32.const 1048) (i32.const 2048)) (i32.store (i32.const 1052) (i32.const {bytes}))
          (i32.const 1024)"
     )
+}
+
+/// Rejects the document, with a code that says nothing.
+pub fn rejects() -> String {
+    "(i32.store8 (i32.const 1024) (i32.const 2))
+     (i32.store (i32.const 1028) (i32.const 100)) (i32.store (i32.const 1032) (i32.const 7))
+     (i32.store (i32.const 1036) (i32.const 100)) (i32.store (i32.const 1040) (i32.const 7))
+     (i32.store8 (i32.const 1044) (i32.const 0))
+     (i32.const 1024)"
+        .to_owned()
 }
