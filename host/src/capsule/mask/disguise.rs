@@ -225,9 +225,17 @@ mod tests {
 
     #[test]
     fn every_character_becomes_another_of_its_kind() {
-        for text in
-            ["张三丰", "Zhang San", "浙江省杭州市文一西路969号", "tb_1234-X", "é東Ж", "０１Ａ", "𠮷野家", "a\"\\\n"]
-        {
+        for text in [
+            "张三丰",
+            "￥13812345678",
+            "Zhang San",
+            "浙江省杭州市文一西路969号",
+            "tb_1234-X",
+            "é東Ж",
+            "０１Ａ",
+            "𠮷野家",
+            "a\"\\\n",
+        ] {
             let other = disguise(text, &KEY, 0);
             assert_ne!(other, text);
             let forms = |text: &str| text.chars().map(|c| (class(c), c.len_utf8())).collect::<Vec<_>>();

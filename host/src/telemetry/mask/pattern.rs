@@ -18,7 +18,7 @@ impl Personal {
         });
         // `+86-` may stand before a number.
         let rest = |kind, length: usize| match kind {
-            Personal::Mobile => text.len().saturating_sub(length) <= 4 && !text.starts_with(char::is_alphabetic),
+            Personal::Mobile => text.is_ascii() && text.len() - length <= 4 && !text.starts_with(char::is_alphabetic),
             Personal::Identity | Personal::Email => text.len() == length,
         };
         found.filter(|(kind, length)| rest(*kind, *length)).map(|(kind, _)| kind)
