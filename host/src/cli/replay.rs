@@ -132,7 +132,7 @@ fn text(
         Standing::Differs => format!("{}, where the capsule has {}", grouped(found), grouped(recorded)),
         Standing::OtherModule => format!("{}, the capsule's module took {}", grouped(found), grouped(recorded)),
         Standing::NotComparable => format!(
-            "not comparable: the capsule was taken with wasmtime {} and other settings of the sandbox, or either",
+            "not comparable: the capsule was taken with wasmtime {}; that, or the sandbox's settings, is another here",
             capsule.engine.wasmtime
         ),
     };
