@@ -2,16 +2,18 @@
 //! two a tenant's own WebAssembly component in a sandbox. `docs/architecture.md` is the map.
 //!
 //! Each layer uses only those below it:
-//! `cli` · `daemon` · `api` · `pipeline` · {`sandbox` | `connectors` | `state`} · `fault`, `config`, `telemetry` · `model`.
+//! `cli` · `daemon` · `api` · `pipeline` · `capsule` · {`sandbox` | `connectors` | `state`} · `fault`, `config`, `telemetry` · `model`.
 
 pub mod bench;
 pub mod build;
+pub mod capsule;
 pub mod cli;
 pub mod config;
 pub mod connectors;
 pub mod daemon;
 pub mod fault;
 pub mod model;
+pub mod node_key;
 pub mod pipeline;
 pub mod sandbox;
 pub mod state;

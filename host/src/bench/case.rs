@@ -7,8 +7,42 @@ use serde_json::Value;
 
 use super::Laboratory;
 use super::laboratory::Tables;
+use crate::capsule::{Answers, Asked};
 use crate::model::{Document, DocumentKey, Outcome, Reason, SchemeId, TenantId};
-use crate::sandbox::{Call, Context, Isolation, Limits, LogLine, Module, Run};
+use crate::sandbox::{Call, Context, Isolation, Limits, LogLine, Module, References, Run};
+
+/// A case to be run. What surrounds it is an example's, unless it was captured from production.
+#[derive(Debug, Clone)]
+pub struct Specimen {
+    pub case: Case,
+    pub captured: Option<Captured>,
+}
+
+/// What production surrounded a document with.
+#[derive(Debug, Clone)]
+pub struct Captured {
+    pub context: Context,
+    pub limits: Limits,
+    pub lookups: Vec<Asked>,
+}
+
+impl From<Case> for Specimen {
+    fn from(case: Case) -> Self {
+        Self { case, captured: None }
+    }
+}
+
+impl Specimen {
+    /// What surrounds the document, and the document, as the sandbox takes them.
+    pub fn surroundings(&self, module: &Module) -> Result<(Context, Document), String> {
+        let (context, document) = surroundings(module, &self.case)?;
+        Ok((self.captured.as_ref().map_or(context, |captured| captured.context.clone()), document))
+    }
+
+    pub fn limits<'a>(&'a self, usual: &'a Limits) -> &'a Limits {
+        self.captured.as_ref().map_or(usual, |captured| &captured.limits)
+    }
+}
 
 /// What became of one case.
 #[derive(Debug, Clone)]
@@ -66,7 +100,7 @@ pub struct Answered {
 pub fn run(
     laboratory: &Laboratory,
     module: &Module,
-    cases: Vec<Result<Case, Unreadable>>,
+    cases: Vec<Result<Specimen, Unreadable>>,
     isolation: Isolation,
     limits: &Limits,
 ) -> Vec<(CaseRun, Option<Answered>)> {
@@ -76,7 +110,7 @@ pub fn run(
 fn one(
     laboratory: &Laboratory,
     module: &Module,
-    case: Result<Case, Unreadable>,
+    specimen: Result<Specimen, Unreadable>,
     isolation: Isolation,
     limits: &Limits,
 ) -> (CaseRun, Option<Answered>) {
@@ -84,25 +118,43 @@ fn one(
         let verdict = Verdict::Unreadable { problem };
         (CaseRun { name, verdict, used: None, logs: Vec::new(), logs_dropped: 0 }, None)
     };
-    let case = match case {
-        Ok(case) => case,
+    let specimen = match specimen {
+        Ok(specimen) => specimen,
         Err(Unreadable { name, problem }) => return unreadable(name, problem),
     };
-    let (context, document) = match surroundings(module, &case) {
+    let (context, document) = match specimen.surroundings(module) {
         Ok(surroundings) => surroundings,
-        Err(problem) => return unreadable(case.name, problem),
+        Err(problem) => return unreadable(specimen.case.name, problem),
     };
+    let limits = specimen.limits(limits).clone();
+    let Specimen { case, captured } = specimen;
     let tables = Tables(case.tables.clone());
+    let answers = captured.map(|captured| Answers::new(&captured.lookups));
+    let references: &dyn References = match &answers {
+        Some(answers) => answers,
+        None => &tables,
+    };
     let call = Call { context: &context, document: &document, deadline_ms: None };
     let calls = match isolation {
         Isolation::Document => vec![call],
         Isolation::Batch => vec![call, call],
     };
-    let runs = laboratory.run_all(module, &calls, isolation, limits, &tables);
+    let runs = laboratory.run_all(module, &calls, isolation, &limits, references);
     let Some(run) = runs.into_iter().next_back() else {
         return unreadable(case.name, "the sandbox gave no answer".into());
     };
+    if let Some((table, key)) = answers.and_then(|answers| answers.missed()) {
+        return unreadable(case.name, unanswered(&table, &key));
+    }
     judge(case, run)
+}
+
+/// A look-up that a capsule has no answer to.
+pub fn unanswered(table: &str, key: &str) -> String {
+    format!(
+        "the module looks up {key:?} in {table}, which the capsule's did not; `crossdock replay --as-case` makes a case of \
+         the capsule, to which the entry can be added"
+    )
 }
 
 fn judge(case: Case, run: Run) -> (CaseRun, Option<Answered>) {
@@ -140,7 +192,7 @@ fn judge(case: Case, run: Run) -> (CaseRun, Option<Answered>) {
 }
 
 /// What surrounds a case's document, and the document, as the sandbox takes them.
-pub fn surroundings(module: &Module, case: &Case) -> Result<(Context, Document), String> {
+fn surroundings(module: &Module, case: &Case) -> Result<(Context, Document), String> {
     let said = module.description();
     let received_at: Timestamp =
         case.received_at.parse().map_err(|error| format!("received_at {:?}: {error}", case.received_at))?;

@@ -8,12 +8,12 @@ mod substitutes;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crossdock_guest::testing::{Case, differences};
+use crossdock_guest::testing::differences;
 use serde::Serialize;
 use serde_json::Value;
 
 use super::Laboratory;
-use super::case::surroundings;
+use super::case::Specimen;
 use super::laboratory::Tables;
 use crate::model::{Document, DocumentKey, Outcome};
 use crate::sandbox::{Context, Limits, Module};
@@ -71,7 +71,13 @@ struct Inputs {
     tables: BTreeMap<String, BTreeMap<String, String>>,
 }
 
-pub fn explain(laboratory: &Laboratory, module: &Module, case: &Case, limits: &Limits) -> Result<Explanation, Error> {
+pub fn explain(
+    laboratory: &Laboratory,
+    module: &Module,
+    specimen: &Specimen,
+    limits: &Limits,
+) -> Result<Explanation, Error> {
+    let (case, limits) = (&specimen.case, specimen.limits(limits));
     let json = |text: &str, what: &str| {
         serde_json::from_str(text).map_err(|error| Error::Case(format!("{what} is not JSON: {error}")))
     };
@@ -81,7 +87,7 @@ pub fn explain(laboratory: &Laboratory, module: &Module, case: &Case, limits: &L
         parameters: json(&case.parameters, "what it has as parameters")?,
         tables: case.tables.clone(),
     };
-    let (context, _) = surroundings(module, case).map_err(Error::Case)?;
+    let (context, _) = specimen.surroundings(module).map_err(Error::Case)?;
     let mut search = Search { laboratory, module, limits, context, runs: 0 };
     let (bills, lookups) = search.run(&inputs).map_err(Error::NoBill)?;
 

@@ -9,7 +9,7 @@ use cap_std::fs::Dir;
 
 use crate::sandbox::{
     Call, ClassLimits, Compiler, Context, Error as SandboxError, Isolation, Limits, Lookup, Module, ModuleClass,
-    References, Run, Sandbox, Settings,
+    References, Run, RunSettings, Sandbox, Settings,
 };
 
 /// Where compiled modules are kept below the user's cache directory.
@@ -38,6 +38,18 @@ pub struct Laboratory {
 impl Laboratory {
     /// Keeps compiled modules in `artefacts`, or where it is `None` in the user's cache.
     pub fn open(artefacts: Option<&Path>) -> Result<Self, Error> {
+        let program = std::env::current_exe().map_err(Error::NoProgram)?;
+        Self::with(artefacts, Settings::default(), program)
+    }
+
+    /// The same under the settings that some run was recorded with.
+    pub fn like(artefacts: Option<&Path>, recorded: &RunSettings) -> Result<Self, Error> {
+        let program = std::env::current_exe().map_err(Error::NoProgram)?;
+        Self::with(artefacts, recorded.within(Settings::default()), program)
+    }
+
+    /// `program` is the product's binary, which compiles.
+    pub fn with(artefacts: Option<&Path>, settings: Settings, program: PathBuf) -> Result<Self, Error> {
         let kept = artefacts.map(Path::to_path_buf).or_else(cache);
         let scratch = match &kept {
             Some(_) => None,
@@ -50,14 +62,13 @@ impl Laboratory {
             prune(&path);
         }
         let dir = Dir::open_ambient_dir(&path, ambient_authority()).map_err(failed)?;
-        let program = std::env::current_exe().map_err(Error::NoProgram)?;
         // One document after another: a laptop needs one slot, not a pool. What a document may use is production's.
         let settings = Settings {
             concurrency: 1,
             interpreter_concurrency: 1,
             standard: unhurried(ClassLimits::standard()),
             interpreter: unhurried(ClassLimits::interpreter()),
-            ..Settings::default()
+            ..settings
         };
         let sandbox = Sandbox::new(settings, dir, Compiler::Child { program }).map_err(Error::Sandbox)?;
         Ok(Self { sandbox, _scratch: scratch })
@@ -65,7 +76,15 @@ impl Laboratory {
 
     pub fn load(&self, component: &Path, class: ModuleClass) -> Result<Module, Error> {
         let bytes = fs::read(component).map_err(|source| Error::File { path: component.into(), source })?;
-        self.sandbox.load(&bytes, class).map_err(Error::Sandbox)
+        self.load_bytes(&bytes, class)
+    }
+
+    pub fn load_bytes(&self, component: &[u8], class: ModuleClass) -> Result<Module, Error> {
+        self.sandbox.load(component, class).map_err(Error::Sandbox)
+    }
+
+    pub fn settings(&self) -> &Settings {
+        self.sandbox.settings()
     }
 
     /// What a scheme's document may use where the scheme says nothing else.

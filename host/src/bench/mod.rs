@@ -6,12 +6,15 @@
 //! apart.
 
 pub mod baseline;
+pub mod captured;
 pub mod case;
+pub mod components;
 pub mod explain;
 pub mod forecast;
 pub mod laboratory;
 pub mod operations;
 pub mod project;
+pub mod replay;
 pub mod update;
 
 pub use laboratory::Laboratory;

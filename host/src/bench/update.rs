@@ -52,7 +52,7 @@ fn members(text: &str) -> serde_json::Result<Vec<(String, String)>> {
 }
 
 /// Indented, every number as it was written.
-fn pretty(json: &str, indent: &str) -> String {
+pub(super) fn pretty(json: &str, indent: &str) -> String {
     let value: Value = serde_json::from_str(json).unwrap_or_else(|_| Value::from(json));
     serde_json::to_string_pretty(&value).expect("a value is JSON").replace('\n', &format!("\n{indent}"))
 }

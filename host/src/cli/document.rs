@@ -1,5 +1,7 @@
 //! `crossdock document`: through the running engine; on the store itself where none runs.
 
+mod capsule;
+
 use std::process::ExitCode;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
@@ -7,7 +9,8 @@ use clap::{Args, Subcommand, ValueEnum};
 
 use crate::config;
 use crate::daemon::{
-    Client, CommandRequest, DocumentState, DocumentView, Engine, Filter, Office, OfficeError, PauseRequest, Summary,
+    CapsuleAnswer, CapsuleRequest, Client, CommandRequest, DocumentState, DocumentView, Engine, Filter, Office,
+    OfficeError, PauseRequest, Summary,
 };
 use crate::pipeline::gate::{Pause, Scope};
 use crate::pipeline::step::RetryMode;
@@ -24,6 +27,8 @@ pub enum Command {
     List(ListArguments),
     /// Show everything that happened to one document
     Show(ShowArguments),
+    /// Write what it takes to run one document again anywhere, personal data masked
+    Capsule(capsule::Arguments),
     /// Try a parked document again
     Retry(RetryArguments),
     /// Give a parked document up
@@ -159,6 +164,13 @@ impl Door {
         }
     }
 
+    async fn capsule(&self, request: &CapsuleRequest) -> Result<CapsuleAnswer, ExitCode> {
+        match self {
+            Door::Client(client) => client.capsule(request).await.map_err(|error| fail(&error)),
+            Door::Office(office, _) => office.capsule(request).map_err(|error| fail(&error)),
+        }
+    }
+
     async fn command(&self, request: &CommandRequest) -> Result<u64, ExitCode> {
         match self {
             Door::Client(client) => client.command(request).await.map_err(|error| fail(&error)),
@@ -201,6 +213,7 @@ fn start(command: &Command) -> Result<(), ExitCode> {
         match command {
             Command::List(arguments) => list(arguments).await,
             Command::Show(arguments) => show(arguments).await,
+            Command::Capsule(arguments) => capsule::capture(arguments).await,
             Command::Retry(arguments) => retry(arguments).await,
             Command::Discard(arguments) => discard(arguments).await,
         }

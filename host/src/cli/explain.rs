@@ -1,26 +1,37 @@
-//! `crossdock explain`: where the fields of a case's bills come from.
+//! `crossdock explain`: where the fields of a case's or a captured document's bills come from.
 
 use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
 
+use crate::bench::case::Specimen;
 use crate::bench::explain::{self, Explanation, Origin, RUNS_LIMIT};
+use crate::bench::{Laboratory, captured};
+use crate::sandbox::Module;
 
+use super::capsule_module::{self, Components};
 use super::transform_project::{EXIT_FAILED, ProjectArguments, Stop};
 
-/// Runs a case again and again with one value replaced each time, and says which values each field of its bills hangs on.
+/// Runs a case or a capsule again and again with one value replaced each time, and says which values each field of its bills hangs on.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Exit codes: 0 explained; 1 the case gives no bill; 2 the command line or the case cannot be used; 3 there is no module.
 
-Example: crossdock explain transforms/jushuitan-saleout-to-k3cloud --case special-shop --field /FCustomerID")]
+Example: crossdock explain transforms/jushuitan-saleout-to-k3cloud --case special-shop --field /FCustomerID
+         crossdock explain --capsule x.capsule --field /FNote")]
 pub struct Explain {
     #[command(flatten)]
     project: ProjectArguments,
     /// The case's name
-    #[arg(long, value_name = "NAME")]
-    case: String,
+    #[arg(long, value_name = "NAME", required_unless_present = "capsule")]
+    case: Option<String>,
+    /// A captured document, instead of a case, with the module that it was captured with
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["case", "cases"])]
+    capsule: Option<PathBuf>,
+    #[command(flatten)]
+    components: Components,
     /// Only this field of the bill and what lies in it, as a JSON Pointer
     #[arg(long, value_name = "POINTER", default_value = "")]
     field: String,
@@ -42,16 +53,11 @@ impl Explain {
     }
 
     fn try_run(&self) -> Result<(), Stop> {
-        let (laboratory, module) = self.project.open()?;
-        let cases = self.project.cases(&module)?;
-        let named = cases.into_iter().find(|case| match case {
-            Ok(case) => case.name == self.case,
-            Err(unreadable) => unreadable.name == self.case,
-        });
-        let case = named.ok_or_else(|| Stop::usage(format!("there is no case {:?}", self.case)))?;
-        let case =
-            case.map_err(|unreadable| Stop::usage(format!("case {}: {}", unreadable.name, unreadable.problem)))?;
-        let found = explain::explain(&laboratory, &module, &case, &laboratory.limits());
+        let (laboratory, module, specimen) = match &self.capsule {
+            Some(path) => self.captured(path)?,
+            None => self.case()?,
+        };
+        let found = explain::explain(&laboratory, &module, &specimen, &laboratory.limits());
         let mut explanation = found.map_err(|error| match error {
             explain::Error::Case(_) => Stop::usage(error),
             explain::Error::NoBill(_) => Stop(EXIT_FAILED, error.to_string()),
@@ -68,6 +74,29 @@ impl Explain {
             Format::Json => serde_json::to_writer(&mut out, &explanation).map_err(io::Error::from),
         };
         printed.and_then(|()| out.flush()).map_err(|error| Stop::usage(format!("standard output: {error}")))
+    }
+
+    fn captured(&self, path: &Path) -> Result<(Laboratory, Module, Specimen), Stop> {
+        let capsule = capsule_module::read(path)?;
+        let ProjectArguments { directory, module, class, artefacts, .. } = &self.project;
+        let named = module.as_deref().map(|module| (module, *class));
+        let (laboratory, module) =
+            self.components.open(&capsule, (path, Some(directory)), named, artefacts.as_deref())?;
+        Ok((laboratory, module, captured::specimen(&capsule, path)))
+    }
+
+    fn case(&self) -> Result<(Laboratory, Module, Specimen), Stop> {
+        let wanted = self.case.as_deref().unwrap_or_default();
+        let (laboratory, module) = self.project.open()?;
+        let cases = self.project.cases(&module)?;
+        let named = cases.into_iter().find(|case| match case {
+            Ok(case) => case.name == wanted,
+            Err(unreadable) => unreadable.name == wanted,
+        });
+        let case = named.ok_or_else(|| Stop::usage(format!("there is no case {wanted:?}")))?;
+        let case =
+            case.map_err(|unreadable| Stop::usage(format!("case {}: {}", unreadable.name, unreadable.problem)))?;
+        Ok((laboratory, module, case.into()))
     }
 }
 

@@ -4,6 +4,7 @@
 mod backfill;
 mod backup;
 mod build;
+mod capsule_module;
 mod check;
 mod compile_child;
 mod document;
@@ -13,9 +14,11 @@ mod new;
 mod pause;
 mod reconcile;
 mod reference;
+mod replay;
 mod reporter;
 mod run;
 mod serve;
+mod shown;
 mod stretch;
 mod test;
 mod transform;
@@ -65,7 +68,9 @@ enum Command {
     Test(Box<test::Test>),
     /// Say where each field of a bill came from
     Explain(Box<explain::Explain>),
-    /// List, show, retry or discard documents
+    /// Run a capsule again: the same bytes and fuel, or what is different
+    Replay(Box<replay::Replay>),
+    /// List, show, capture, retry or discard documents
     #[command(subcommand)]
     Document(document::Command),
     /// List, fetch or show reference tables
@@ -125,6 +130,7 @@ pub fn main() -> ExitCode {
         Command::Build(arguments) => build::run(&arguments),
         Command::Test(command) => command.run(),
         Command::Explain(command) => command.run(),
+        Command::Replay(command) => command.run(),
         Command::Document(command) => document::run(&command),
         Command::Reference(command) => reference::run(&command),
         Command::Pause(arguments) => pause::pause(&arguments),

@@ -12,14 +12,16 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
-use crossdock_guest::testing::{Case, Unreadable};
+use crossdock_guest::testing::Unreadable;
 
 use crate::bench::baseline::{Above, Baseline};
-use crate::bench::case::{self, Answered, CaseRun, Used, Verdict};
+use crate::bench::captured;
+use crate::bench::case::{self, Answered, CaseRun, Specimen, Used, Verdict};
 use crate::bench::forecast::Fit;
 use crate::bench::update;
 use crate::sandbox::{Limits, Module};
 
+use super::shown::DIFFERENCES_LIMIT;
 use super::transform::IsolationArg;
 use super::transform_project::{EXIT_FAILED, ProjectArguments, Stop};
 
@@ -27,6 +29,7 @@ use super::transform_project::{EXIT_FAILED, ProjectArguments, Stop};
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "\
 A case is a folder below `cases` with input.json and expected.json, or a file NAME.json with both; docs/guides/testing.md.
+A capsule is a captured run of production, NAME.capsule; docs/guides/capsules.md.
 
 Exit codes:
   0  every case gave what it should, within its fuel
@@ -36,6 +39,9 @@ Exit codes:
 pub struct Test {
     #[command(flatten)]
     project: ProjectArguments,
+    /// Run the capsules of this folder, instead of the project's cases
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["update", "cases"])]
+    from_capsules: Option<PathBuf>,
     /// Run only cases whose name holds this
     #[arg(long, value_name = "TEXT")]
     filter: Option<String>,
@@ -153,11 +159,14 @@ impl Test {
         }
     }
 
-    fn cases(&self, module: &Module) -> Result<Vec<Result<Case, Unreadable>>, Stop> {
-        let mut cases = self.project.cases(module)?;
+    fn cases(&self, module: &Module) -> Result<Vec<Result<Specimen, Unreadable>>, Stop> {
+        let mut cases = match &self.from_capsules {
+            Some(folder) => captured::read_all(folder).map_err(Stop::usage)?,
+            None => self.project.cases(module)?.into_iter().map(|case| case.map(Specimen::from)).collect(),
+        };
         if let Some(filter) = &self.filter {
             cases.retain(|case| match case {
-                Ok(case) => case.name.contains(filter),
+                Ok(specimen) => specimen.case.name.contains(filter),
                 Err(unreadable) => unreadable.name.contains(filter),
             });
             if cases.is_empty() {
@@ -262,9 +271,6 @@ fn story(run: &CaseRun, above: Option<&Above>, margin: u32) -> Vec<String> {
     }
     lines
 }
-
-/// The most differences of one case that are listed.
-const DIFFERENCES_LIMIT: usize = 20;
 
 /// The directory's own files that matter to its cases: what is generated and what others own does not.
 fn is_watched(path: &Path) -> bool {

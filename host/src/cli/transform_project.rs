@@ -37,10 +37,10 @@ pub struct ProjectArguments {
     pub directory: PathBuf,
     /// This component, instead of building the directory's
     #[arg(long, value_name = "M.wasm")]
-    module: Option<PathBuf>,
+    pub module: Option<PathBuf>,
     /// The class of --module; what is built has its language's
     #[arg(long, value_enum, requires = "module")]
-    class: Option<ClassArg>,
+    pub class: Option<ClassArg>,
     /// The folder of the cases; `cases` in the directory where none is named
     #[arg(long, value_name = "DIR")]
     cases: Option<PathBuf>,
@@ -49,7 +49,7 @@ pub struct ProjectArguments {
     key_field: Option<String>,
     /// Keep compiled components here, instead of in the user's cache
     #[arg(long, value_name = "DIR")]
-    artefacts: Option<PathBuf>,
+    pub artefacts: Option<PathBuf>,
 }
 
 impl ProjectArguments {

@@ -10,6 +10,7 @@ use crate::pipeline::gate::{Pause, Scope};
 use crate::pipeline::reconcile::Line;
 
 use super::backfill::BackfillRequest;
+use super::capsule_desk::{CapsuleAnswer, CapsuleRequest};
 use super::control::{PauseCall, Problem, ShowRequest, socket_path};
 use super::office::{CommandRequest, DocumentView, Filter, PauseRequest, Summary};
 use super::reconcile::ReconcileRequest;
@@ -54,6 +55,10 @@ impl Client {
 
     pub async fn command(&self, request: &CommandRequest) -> Result<u64, ClientError> {
         self.post("documents/command", request).await
+    }
+
+    pub async fn capsule(&self, request: &CapsuleRequest) -> Result<CapsuleAnswer, ClientError> {
+        self.post("documents/capsule", request).await
     }
 
     pub async fn tables(&self, filter: &TableFilter) -> Result<Vec<TableView>, ClientError> {

@@ -16,6 +16,7 @@ use tokio::sync::mpsc;
 
 use crate::state::SledStore;
 
+use super::capsule_desk::CapsuleRequest;
 use super::office::{CommandRequest, Filter, Office, OfficeError, PauseRequest};
 use super::reference_desk::{TableFilter, TableQuestion};
 
@@ -46,6 +47,7 @@ pub(super) fn router(office: Arc<Office>, store: Arc<SledStore>) -> axum::Router
         .route("/documents/list", post(list))
         .route("/documents/show", post(show))
         .route("/documents/command", post(command))
+        .route("/documents/capsule", post(capsule))
         .route("/references/list", post(tables))
         .route("/references/show", post(table))
         .route("/references/refresh", post(refresh))
@@ -93,6 +95,10 @@ async fn show(State(office): State<Arc<Office>>, Json(request): Json<ShowRequest
 
 async fn command(State(office): State<Arc<Office>>, Json(request): Json<CommandRequest>) -> Response {
     answer(office.command(&request).await)
+}
+
+async fn capsule(State(office): State<Arc<Office>>, Json(request): Json<CapsuleRequest>) -> Response {
+    aside(move || office.capsule(&request)).await
 }
 
 async fn tables(State(office): State<Arc<Office>>, Json(filter): Json<TableFilter>) -> Response {
@@ -151,9 +157,12 @@ impl Write for Chunks {
 fn answer<T: Serialize>(result: Result<T, OfficeError>) -> Response {
     match result {
         Ok(value) => axum::Json(value).into_response(),
-        Err(error @ (OfficeError::Ledger(_) | OfficeError::Command(_) | OfficeError::NotFetched(_))) => {
-            problem(StatusCode::CONFLICT, error.to_string())
-        }
+        Err(
+            error @ (OfficeError::Ledger(_)
+            | OfficeError::Command(_)
+            | OfficeError::NotFetched(_)
+            | OfficeError::Capsule(_)),
+        ) => problem(StatusCode::CONFLICT, error.to_string()),
         Err(error) => problem(StatusCode::NOT_FOUND, error.to_string()),
     }
 }

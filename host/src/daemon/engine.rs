@@ -20,6 +20,7 @@ use crate::state::{self, SledStore, Store};
 use crate::telemetry::{Alerts, Metrics, SchemeRef};
 
 use super::advice;
+use super::capsule_desk::ModulePlaces;
 use super::office::Office;
 use super::references;
 use super::scheme::{FreshSource, Scheme, Shared};
@@ -52,6 +53,7 @@ pub struct Engine {
     pub now: Now,
     /// What is open of the data directory, for the control socket's place.
     pub data_dir: PathBuf,
+    pub module_places: ModulePlaces,
 }
 
 /// Loads a configuration with every layer's judgement of it.
@@ -212,7 +214,8 @@ impl Engine {
         if !assembly.problems.is_empty() {
             return Err(OpenError::Schemes(assembly.problems));
         }
-        Ok(Self { schemes, gates, library, metrics, store, now, data_dir: path })
+        let module_places = ModulePlaces::of(config);
+        Ok(Self { schemes, gates, library, metrics, store, now, data_dir: path, module_places })
     }
 
     /// The office that answers for these schemes, with nobody at work yet.

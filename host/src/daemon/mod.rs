@@ -4,6 +4,7 @@
 mod advice;
 mod alerts;
 mod backfill;
+mod capsule_desk;
 mod client;
 mod control;
 mod dry_run;
@@ -24,6 +25,7 @@ mod watcher;
 
 pub use advice::{Writing, writings};
 pub use backfill::{BackfillError, BackfillRequest, backfill_at_rest, run_backfill, scheme_named};
+pub use capsule_desk::{CapsuleAnswer, CapsuleRequest, ModulePlaces};
 pub use client::{Client, ClientError};
 pub use control::SOCKET_NAME;
 pub use dry_run::{DryRun, Line as DryRunLine, Standing, dry_run};
@@ -37,3 +39,4 @@ pub use reconcile::{Auditors, ReconcileRequest};
 pub use reference_desk::{Origin, TableContent, TableFilter, TableQuestion, TableView};
 pub use references::refresh_alone;
 pub use serve::serve;
+pub use transformer::SandboxTransformer;

@@ -4,7 +4,8 @@
 //! masked unless asked for.
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -21,8 +22,10 @@ use crate::pipeline::step::{Event, Moment, RetryMode, Rules};
 use crate::pipeline::subject::{End, Fate, Phase, Subject, TargetWrite, Version};
 use crate::telemetry::{mask_json, mask_text};
 
+use super::capsule_desk::ModulePlaces;
 use super::engine::Engine;
 use super::reference_desk;
+use super::transformer::SandboxTransformer;
 
 /// One scheme, as the office sees it.
 pub(super) struct Desk {
@@ -34,6 +37,7 @@ pub(super) struct Desk {
     rules: Rules,
     destination: Destination,
     pub(super) catalogue: Catalogue,
+    pub(super) transformer: Arc<SandboxTransformer>,
     pub(super) references: Vec<config::Reference>,
     handle: Mutex<Option<Handle>>,
 }
@@ -41,6 +45,8 @@ pub(super) struct Desk {
 pub struct Office {
     pub(super) desks: Vec<Desk>,
     gates: Gates,
+    pub(super) places: ModulePlaces,
+    pub(super) data_dir: PathBuf,
     pub(super) library: Library,
     pub(super) now: Now,
 }
@@ -57,6 +63,9 @@ pub enum OfficeError {
     NoSuchTable(String, String),
     #[error("{0}")]
     NotFetched(String),
+    /// There is no capsule to be had.
+    #[error("{0}")]
+    Capsule(String),
     #[error("{0}")]
     NotUsable(String),
     #[error(transparent)]
@@ -193,11 +202,19 @@ impl Office {
                 rules: scheme.parts.rules.clone(),
                 destination: scheme.parts.destination.clone(),
                 catalogue: scheme.parts.transformer.catalogue().cloned().unwrap_or_default(),
+                transformer: scheme.transformer.clone(),
                 references: scheme.config.reference.clone(),
                 handle: Mutex::new(None),
             })
             .collect();
-        Self { desks, gates: engine.gates.clone(), library: engine.library.clone(), now: engine.now.clone() }
+        Self {
+            desks,
+            gates: engine.gates.clone(),
+            places: engine.module_places.clone(),
+            data_dir: engine.data_dir.clone(),
+            library: engine.library.clone(),
+            now: engine.now.clone(),
+        }
     }
 
     /// From now on this scheme's commands go to its driver.
@@ -374,7 +391,7 @@ impl Office {
         Ok(chosen)
     }
 
-    fn find(&self, scheme: Option<&str>, key: &str) -> Result<(&Desk, DocumentKey, Subject), OfficeError> {
+    pub(super) fn find(&self, scheme: Option<&str>, key: &str) -> Result<(&Desk, DocumentKey, Subject), OfficeError> {
         let key = DocumentKey::new(key).map_err(|error| OfficeError::NotUsable(error.to_string()))?;
         let mut found = None;
         for desk in self.chosen(scheme)? {

@@ -27,6 +27,7 @@ use super::watcher::{SchemeWatcher, Seen};
 pub struct Scheme {
     pub config: config::Scheme,
     pub parts: Parts,
+    pub transformer: Arc<SandboxTransformer>,
     pub reading: Reading,
     pub watcher: Arc<SchemeWatcher>,
     pub fresh_source: FreshSource,
@@ -73,7 +74,7 @@ impl Scheme {
             seen: std::sync::Mutex::new(Seen::default()),
         });
         let limits = limits(&shared.settings, &config.limits, config.document_limit_bytes);
-        let transformer = SandboxTransformer {
+        let transformer = Arc::new(SandboxTransformer {
             sandbox: shared.sandbox.with_priority(config.priority),
             module,
             isolation: match config.isolation {
@@ -88,7 +89,7 @@ impl Scheme {
             parameters: config.parameters.clone().into(),
             catalogue,
             now: shared.now.clone(),
-        };
+        });
         let parts = Parts {
             tenant: tenant.clone(),
             scheme: scheme.clone(),
@@ -104,7 +105,7 @@ impl Scheme {
             ledger: ledger.clone(),
             gates: shared.gates.clone(),
             target,
-            transformer: Arc::new(transformer),
+            transformer: transformer.clone(),
             watcher: watcher.clone(),
             now: shared.now.clone(),
         };
@@ -123,7 +124,7 @@ impl Scheme {
             watcher: watcher.clone(),
             now: shared.now.clone(),
         };
-        Self { config: config.clone(), parts, reading, watcher, fresh_source }
+        Self { config: config.clone(), parts, transformer, reading, watcher, fresh_source }
     }
 }
 

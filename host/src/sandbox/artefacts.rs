@@ -5,7 +5,7 @@
 use std::hash::{Hash, Hasher};
 use std::io::{self, Read, Write};
 
-use cap_std::fs::{Dir, MetadataExt, OpenOptions, OpenOptionsExt};
+use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt};
 use hmac::{Hmac, Mac};
 use sha2::{Digest as _, Sha256};
 use wasmtime::Engine;
@@ -13,28 +13,22 @@ use wasmtime::Engine;
 use super::error::Error;
 use super::settings::ModuleClass;
 use crate::model::Digest;
+use crate::node_key::{self, NodeKey};
 
 const KEY_FILE: &str = "artefact.key";
-const KEY_BYTES: usize = 32;
 const MAGIC: &[u8; 8] = b"CDARTF01";
 const MAC_BYTES: usize = 32;
 
 pub struct Artefacts {
     dir: Dir,
-    key: [u8; KEY_BYTES],
+    key: NodeKey,
 }
 
 impl Artefacts {
     /// Reads the node's key, or makes one on first use.
     pub fn open(dir: Dir) -> Result<Self, Error> {
-        let key = match read_key(&dir) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => create_key(&dir).or_else(|error| {
-                // Another process was faster.
-                if error.kind() == io::ErrorKind::AlreadyExists { read_key(&dir) } else { Err(error) }
-            }),
-            other => other,
-        };
-        Ok(Self { dir, key: key.map_err(|error| problem(KEY_FILE, &error))? })
+        let key = node_key::open(&dir, KEY_FILE).map_err(|error| problem(KEY_FILE, &error))?;
+        Ok(Self { dir, key })
     }
 
     /// The artefact's bytes, verified; `None` where there is none that can be used.
@@ -135,28 +129,6 @@ fn engine_fingerprint(engine: &Engine) -> [u8; 32] {
 
 fn file_name(module: &Digest, class: ModuleClass) -> String {
     format!("{module}.{}.cwasm", class.as_str())
-}
-
-fn read_key(dir: &Dir) -> io::Result<[u8; KEY_BYTES]> {
-    let mut file = dir.open(KEY_FILE)?;
-    if file.metadata()?.mode() & 0o077 != 0 {
-        return Err(io::Error::new(io::ErrorKind::PermissionDenied, "others may read it; it must have mode 0600"));
-    }
-    let mut key = [0; KEY_BYTES];
-    file.read_exact(&mut key)?;
-    Ok(key)
-}
-
-fn create_key(dir: &Dir) -> io::Result<[u8; KEY_BYTES]> {
-    let key: [u8; KEY_BYTES] = rand::random();
-    // Linked into place when it is complete, so that nobody reads half a key.
-    let draft = format!("{KEY_FILE}.{:016x}.tmp", rand::random::<u64>());
-    let mut file = dir.open_with(&draft, OpenOptions::new().write(true).create_new(true).mode(0o600))?;
-    file.write_all(&key)?;
-    file.sync_all()?;
-    let linked = dir.hard_link(&draft, dir, KEY_FILE);
-    dir.remove_file(&draft)?;
-    linked.map(|()| key)
 }
 
 fn problem(name: &str, error: &io::Error) -> Error {

@@ -12,6 +12,7 @@ mod compile;
 mod engine;
 mod error;
 mod host;
+mod identity;
 mod limiter;
 mod limits;
 mod line;
@@ -36,6 +37,7 @@ use wasmtime::component::Component;
 
 pub use compile::{Compiler, child as compile_child};
 pub use error::Error;
+pub use identity::{RunSettings, WASMTIME, settings_hash};
 pub use limiter::{Denial, Resource};
 pub use limits::Limits;
 pub use module::{CompileFacts, Description, Module};

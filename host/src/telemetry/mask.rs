@@ -10,6 +10,7 @@
 mod pattern;
 
 use pattern::mask_patterns;
+pub use pattern::{Personal, replace_patterns};
 
 /// JSON inside a string inside JSON: vendors do it once (`trade_list`), gateways twice. Deeper is hidden as a whole.
 const NESTING_LIMIT: usize = 4;
@@ -70,8 +71,13 @@ fn kind_of(field: &str) -> Option<Kind> {
     })
 }
 
+/// Whether a field of this name holds personal data, whatever is in it.
+pub fn is_personal_field(field: &str) -> bool {
+    kind_of(field).is_some()
+}
+
 /// A number of a document, where eleven digits are not a telephone.
-fn is_identifier(field: &str) -> bool {
+pub fn is_identifier(field: &str) -> bool {
     let field = field.to_ascii_lowercase();
     ["id", "no", "code", "number", "key", "tid"].iter().any(|ending| field.ends_with(ending))
 }

@@ -14,7 +14,7 @@ use crate::model::{SchemeId, TenantId};
 
 pub use alert::{Alert, AlertKind, AlertSettings, AlertWorker, Alerts, Post};
 pub use log::{InitError, LogFormat, check_level, init};
-pub use mask::{mask_json, mask_text};
+pub use mask::{Personal, is_identifier, is_personal_field, mask_json, mask_text, replace_patterns};
 pub use metrics::{Metrics, Outcome, Stage, TableNumbers};
 
 /// A scheme by its full name: its own is unique only within its tenant.

@@ -6,6 +6,7 @@
 
 mod backups;
 mod balance;
+mod capsules;
 mod commands;
 mod hostile;
 mod month_end;

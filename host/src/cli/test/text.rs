@@ -2,24 +2,13 @@
 
 use std::io::{self, Write};
 
-use crossdock_guest::testing::Difference;
-
 use crate::bench::case::{CaseRun, Verdict};
+use crate::cli::shown::{self, Palette, grouped, safe};
 
-use super::{DIFFERENCES_LIMIT, Forecast, Report, share, story};
-
-struct Palette {
-    good: &'static str,
-    bad: &'static str,
-    dim: &'static str,
-    plain: &'static str,
-}
-
-const COLOUR: Palette = Palette { good: "\x1b[32m", bad: "\x1b[31m", dim: "\x1b[2m", plain: "\x1b[0m" };
-const PLAIN: Palette = Palette { good: "", bad: "", dim: "", plain: "" };
+use super::{Forecast, Report, share, story};
 
 pub fn print(out: &mut impl Write, report: &Report<'_>, colour: bool) -> io::Result<()> {
-    let palette = if colour { COLOUR } else { PLAIN };
+    let palette = Palette::of(colour);
     let Palette { good, bad, dim, plain } = &palette;
     let width = report.runs.iter().map(|run| run.name.chars().count()).max().unwrap_or(0);
     for run in report.runs {
@@ -44,20 +33,9 @@ pub fn print(out: &mut impl Write, report: &Report<'_>, colour: bool) -> io::Res
 }
 
 fn failure(out: &mut impl Write, report: &Report<'_>, run: &CaseRun, palette: &Palette) -> io::Result<()> {
-    let Palette { good, bad, dim, plain } = palette;
+    let Palette { bad, dim, plain, .. } = palette;
     if let Verdict::Differs(differences) = &run.verdict {
-        for Difference { at, expected, found } in differences.iter().take(DIFFERENCES_LIMIT) {
-            let [expected, found] = [expected, found].map(|side| Difference::shown(side.as_deref()));
-            writeln!(
-                out,
-                "     {at}\n       {good}- {}{plain}\n       {bad}+ {}{plain}",
-                safe(&expected),
-                safe(&found)
-            )?;
-        }
-        if differences.len() > DIFFERENCES_LIMIT {
-            writeln!(out, "     and {} differences more", differences.len() - DIFFERENCES_LIMIT)?;
-        }
+        shown::differences(out, differences, palette)?;
     }
     // The differences stand above, in colour; what else there is to say follows.
     let differs = matches!(run.verdict, Verdict::Differs(_));
@@ -109,30 +87,9 @@ fn summary(out: &mut impl Write, report: &Report<'_>) -> io::Result<()> {
     }
 }
 
-/// `1234567` is `1,234,567`.
-fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let groups: Vec<&str> =
-        digits.as_bytes().rchunks(3).rev().map(|group| std::str::from_utf8(group).unwrap_or_default()).collect();
-    groups.join(",")
-}
-
-/// Control characters are shown, not obeyed: a guest wrote this.
-fn safe(text: &str) -> String {
-    text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn numbers_are_grouped_and_a_guests_control_characters_are_not_obeyed() {
-        for (number, text) in [(0, "0"), (999, "999"), (1_000, "1,000"), (200_000_000, "200,000,000")] {
-            assert_eq!(grouped(number), text);
-        }
-        assert_eq!(safe("a\x1b[31m\nb"), "a\\u{1b}[31m\\nb");
-    }
 
     #[test]
     fn a_share_is_cut_to_hundredths() {

@@ -72,7 +72,12 @@ pub struct Opened {
 impl Opened {
     /// For documents that wait since `waits_since`; they have not waited where it is `None`.
     pub fn view(&self, waits_since: Option<Timestamp>) -> View<'_> {
-        View { opened: self, waits_since }
+        View { opened: self, waits_since, quiet: false }
+    }
+
+    /// The same, for somebody who only looks: what is missed is not asked for.
+    pub fn quiet_view(&self, waits_since: Option<Timestamp>) -> View<'_> {
+        View { opened: self, waits_since, quiet: true }
     }
 
     /// When they were opened.
@@ -93,6 +98,7 @@ impl Opened {
 pub struct View<'a> {
     opened: &'a Opened,
     waits_since: Option<Timestamp>,
+    quiet: bool,
 }
 
 impl View<'_> {
@@ -125,7 +131,9 @@ impl References for View<'_> {
                 None => {}
             }
         }
-        table.miss(key);
+        if !self.quiet {
+            table.miss(key);
+        }
         Lookup::Pending
     }
 }

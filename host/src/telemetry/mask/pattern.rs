@@ -1,7 +1,37 @@
 //! Personal data that can be told by its form, wherever it stands.
 
+/// What a piece of text is by its form.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Personal {
+    Mobile,
+    Identity,
+    Email,
+}
+
+impl Personal {
+    /// Of a text that is one of these as a whole.
+    pub fn of(text: &str) -> Option<Self> {
+        let mut found = None;
+        replace_patterns(text, &mut |kind, piece| {
+            found = Some((kind, piece.len()));
+            String::new()
+        });
+        // `+86-` may stand before a number.
+        let rest = |kind, length: usize| match kind {
+            Personal::Mobile => text.is_ascii() && text.len() - length <= 4 && !text.starts_with(char::is_alphabetic),
+            Personal::Identity | Personal::Email => text.len() == length,
+        };
+        found.filter(|(kind, length)| rest(*kind, *length)).map(|(kind, _)| kind)
+    }
+}
+
 /// Hides mobile numbers, identity numbers and e-mail addresses.
 pub(super) fn mask_patterns(text: &str) -> String {
+    replace_patterns(text, &mut stars)
+}
+
+/// Calls `with` for each of them, and puts what it gives in its place.
+pub fn replace_patterns(text: &str, with: &mut dyn FnMut(Personal, &str) -> String) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while !rest.is_empty() {
@@ -13,31 +43,48 @@ pub(super) fn mask_patterns(text: &str) -> String {
         let end = rest.find(|c| !is_part(c)).unwrap_or(rest.len());
         let (word, after) = rest.split_at(end);
         // `138 1234 5678`: the groups are words of their own.
-        if let Some((masked, after)) = spaced_mobile(rest) {
-            out.push_str(&masked);
+        if let Some((found, after)) = grouped_mobile(rest, ' ') {
+            out.push_str(&with(Personal::Mobile, found));
             rest = after;
             continue;
         }
-        out.push_str(&mask_email(word).unwrap_or_else(|| mask_digits(word)));
+        match email(word) {
+            Some(email) => out.push_str(&word.replacen(email, &with(Personal::Email, email), 1)),
+            None => replace_digits(word, with, &mut out),
+        }
         rest = after;
     }
     out
 }
 
+/// What is shown instead.
+fn stars(kind: Personal, found: &str) -> String {
+    match kind {
+        Personal::Mobile if found.len() == 13 && !found.starts_with("86") => {
+            format!("{}****{}", &found[..4], &found[8..])
+        }
+        Personal::Mobile => format!("{}****{}", &found[..found.len() - 8], &found[found.len() - 4..]),
+        Personal::Identity => format!("{}***********{}", &found[..3], &found[16..]),
+        Personal::Email => mask_email(found).unwrap_or_else(|| "***".into()),
+    }
+}
+
 /// `local@domain.tld` as a whole word. What stands around it (a full stop, a dash) is kept.
 pub(super) fn mask_email(word: &str) -> Option<String> {
+    let email = email(word)?;
+    let (local, domain) = email.split_once('@')?;
+    let first = local.chars().next()?;
+    Some(word.replacen(email, &format!("{first}***@{domain}"), 1))
+}
+
+fn email(word: &str) -> Option<&str> {
     let trimmed = word.trim_matches(['.', '-', '+']);
     let (local, domain) = trimmed.split_once('@')?;
-    let first = local.chars().next()?;
-    if !domain.contains('.') || domain.contains('@') {
-        return None;
-    }
-    Some(word.replacen(trimmed, &format!("{first}***@{domain}"), 1))
+    (!local.is_empty() && domain.contains('.') && !domain.contains('@')).then_some(trimmed)
 }
 
 /// Runs of digits within one word: `13812345678`, `+86-13812345678`, `138-1234-5678`.
-fn mask_digits(word: &str) -> String {
-    let mut out = String::with_capacity(word.len());
+fn replace_digits(word: &str, with: &mut dyn FnMut(Personal, &str) -> String, out: &mut String) {
     let mut rest = word;
     while !rest.is_empty() {
         let end = rest.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(rest.len());
@@ -48,38 +95,31 @@ fn mask_digits(word: &str) -> String {
             }
             continue;
         }
-        if let Some((masked, after)) = grouped_mobile(rest, '-') {
-            out.push_str(&masked);
+        if let Some((found, after)) = grouped_mobile(rest, '-') {
+            out.push_str(&with(Personal::Mobile, found));
             rest = after;
             continue;
         }
         let (run, after) = rest.split_at(end);
-        out.push_str(&mask_run(run));
+        match of_run(run) {
+            Some(kind) => out.push_str(&with(kind, run)),
+            None => out.push_str(run),
+        }
         rest = after;
     }
-    out
 }
 
 /// One run of letters and digits without anything between.
-fn mask_run(run: &str) -> String {
-    if is_mobile(run) {
-        return format!("{}****{}", &run[..3], &run[7..]);
+fn of_run(run: &str) -> Option<Personal> {
+    let is_national = run.strip_prefix("86").is_some_and(is_mobile);
+    if is_mobile(run) || is_national {
+        return Some(Personal::Mobile);
     }
-    if let Some(national) = run.strip_prefix("86").filter(|national| is_mobile(national)) {
-        return format!("86{}****{}", &national[..3], &national[7..]);
-    }
-    if is_identity(run) {
-        return format!("{}***********{}", &run[..3], &run[16..]);
-    }
-    run.to_owned()
-}
-
-fn spaced_mobile(text: &str) -> Option<(String, &str)> {
-    grouped_mobile(text, ' ')
+    is_identity(run).then_some(Personal::Identity)
 }
 
 /// Three, four and four digits at the front of `text`, and what follows.
-fn grouped_mobile(text: &str, separator: char) -> Option<(String, &str)> {
+fn grouped_mobile(text: &str, separator: char) -> Option<(&str, &str)> {
     let head = text.get(..13)?;
     let groups: Vec<&str> = head.split(separator).collect();
     let [a, b, c] = groups.as_slice() else { return None };
@@ -87,7 +127,7 @@ fn grouped_mobile(text: &str, separator: char) -> Option<(String, &str)> {
     if [a.len(), b.len(), c.len()] != [3, 4, 4] || !ends || !is_mobile(&format!("{a}{b}{c}")) {
         return None;
     }
-    Some((format!("{a}{separator}****{separator}{c}"), &text[13..]))
+    Some((head, &text[13..]))
 }
 
 fn is_mobile(run: &str) -> bool {
