@@ -278,7 +278,7 @@ impl Inner {
             if at > now {
                 return Some(at);
             }
-            let Some(waiting) = state.turns.next() else { return None };
+            let waiting = state.turns.next()?;
             let Some(admission) = state.breaker.admit(now) else { continue };
             state.pace.take(now);
             state.under_way += 1;

@@ -1,5 +1,6 @@
 //! A vendor that goes away and a disk that fills up cost time, and nothing else.
 
+use std::process::Command;
 use std::time::Duration;
 
 use vendor_sim::proof::configuration::{FILE, Scheme, Settings};
@@ -99,6 +100,101 @@ fn on_a_disk_that_is_nearly_full_nothing_is_read_and_what_is_stored_is_finished(
     told(engine.terminate());
 
     keep_free(&world, 0);
+    let engine = told(world.start());
+    finish(&world, engine);
+}
+
+/// A small disk of its own under the data directory, which takes root to make.
+struct SmallDisk(std::path::PathBuf);
+
+impl SmallDisk {
+    /// `None`, said loudly, where this machine does not let us.
+    fn under(world: &World, mebibytes: u32) -> Option<Self> {
+        let path = in_directory(world, "data");
+        std::fs::create_dir_all(&path).unwrap();
+        let mut command = Command::new("mount");
+        command.args(["-t", "tmpfs", "-o", &format!("size={mebibytes}m"), "tmpfs"]).arg(&path);
+        match command.output() {
+            Ok(output) if output.status.success() => Some(Self(path)),
+            refused => {
+                eprintln!("NOT RUN: a small disk cannot be mounted here, it takes root on Linux: {refused:?}");
+                None
+            }
+        }
+    }
+
+    /// Leaves so many mebibytes of it.
+    fn fill(&self, but: u64) {
+        std::fs::write(self.ballast(), b"").unwrap();
+        let output = Command::new("df").args(["-B1", "--output=avail"]).arg(&self.0).output().unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        let free: u64 = text.lines().last().unwrap().trim().parse().unwrap();
+        let size = usize::try_from(free.saturating_sub(but << 20)).unwrap();
+        // The engine writes beside this, and may take the last of it first.
+        if let Err(error) = std::fs::write(self.ballast(), vec![1; size]) {
+            assert_eq!(error.kind(), std::io::ErrorKind::StorageFull, "{error}");
+        }
+    }
+
+    fn ballast(&self) -> std::path::PathBuf {
+        self.0.join("ballast")
+    }
+
+    fn clear(&self) {
+        std::fs::remove_file(self.ballast()).unwrap();
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        // Lazily: an engine that a failed test left may still hold files on it.
+        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
+    }
+}
+
+#[test]
+fn a_disk_that_fills_up_under_a_running_engine_holds_reading_back_until_there_is_room() {
+    let mut world = world(&["--documents", "40", "--seed", "83"], &Settings::default());
+    let Some(disk) = SmallDisk::under(&world, 96) else { return };
+    keep_free(&world, 32 << 20);
+    let engine = told(world.start());
+    told(until(PATIENCE, "the first bills at the target", || match world.simulator.held()?.bills.len() {
+        0..10 => Err(Waiting::on("ten bills")),
+        _ => Ok(()),
+    }));
+    disk.fill(20);
+    metric(&engine, "crossdock_disk_low", |level| level == 1);
+    let held = r#"crossdock_reading_held{tenant="default",scheme="saleout",reason="disk"}"#;
+    metric(&engine, held, |held| held == 1);
+    disk.clear();
+    metric(&engine, held, |held| held == 0);
+    finish(&world, engine);
+}
+
+#[test]
+fn a_disk_without_any_room_stops_the_scheme_loses_nothing_and_a_start_with_room_goes_on() {
+    let mut world = world(&["--documents", "400", "--seed", "84"], &Settings::default());
+    let Some(disk) = SmallDisk::under(&world, 96) else { return };
+    let mut engine = told(world.start());
+    told(until(PATIENCE, "the first bills at the target", || match world.simulator.held()?.bills.len() {
+        0 => Err(Waiting::on("a bill")),
+        _ => Ok(()),
+    }));
+    disk.fill(0);
+    told(until(PATIENCE, "the engine to say that the store failed", || {
+        if engine.has_ended().is_some() {
+            return Ok(());
+        }
+        let health = engine.health()?;
+        match health["store_failed"].as_bool() {
+            Some(true) => Ok(()),
+            other => Err(Waiting::on(format!("{other:?}"))),
+        }
+    }));
+    if engine.has_ended().is_none() {
+        told(engine.kill());
+    }
+    disk.clear();
     let engine = told(world.start());
     finish(&world, engine);
 }
