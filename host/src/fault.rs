@@ -57,6 +57,21 @@ pub enum Disposition {
     RefuseStart,
 }
 
+impl Disposition {
+    /// Whether it is tried again without anybody doing anything.
+    pub fn passes(self) -> bool {
+        match self {
+            Disposition::Retry { .. } => true,
+            Disposition::Verify
+            | Disposition::Park
+            | Disposition::PauseConnection
+            | Disposition::PauseScheme
+            | Disposition::StopScheme
+            | Disposition::RefuseStart => false,
+        }
+    }
+}
+
 macro_rules! codes {
     ($( $(#[$doc:meta])* $variant:ident = $text:literal, $class:ident; )*) => {
         /// A stable name for one thing that can go wrong. Each has a page `docs/errors/CODE.md`.
@@ -148,6 +163,8 @@ codes! {
     ResponseUnreadable = "response_unreadable", VendorDown;
     /// The vendor's answer is over the cap.
     ResponseTooLarge = "response_too_large", VendorDown;
+    /// The vendor counts as down, and nothing was sent.
+    CircuitOpen = "circuit_open", VendorDown;
     /// A bill was tried for as long as the scheme wants, and was surely not written.
     GaveUp = "gave_up", VendorDown;
 

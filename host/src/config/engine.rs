@@ -17,6 +17,10 @@ const STALE_AFTER: SignedDuration = SignedDuration::from_mins(30);
 /// With a gibibyte left there is time to act: the largest page is some tens of megabytes, and a parked backlog of a
 /// hundred thousand documents about as much as this.
 const LOW_DISK_BYTES: u64 = 1 << 30;
+/// Of a usual volume of 100 GiB the same gibibyte; of a large one, what a file system wants free to stay quick.
+const LOW_DISK_PERCENT: u64 = 1;
+/// Past ten minutes it is no restart of the vendor's any more.
+const DOWN_AFTER: SignedDuration = SignedDuration::from_mins(10);
 
 #[derive(Debug, Clone)]
 pub struct Engine {
@@ -34,6 +38,10 @@ pub struct Engine {
     pub log_level: String,
     /// With less space left in `data_dir` nothing new is read.
     pub low_disk_bytes: u64,
+    /// The same as a share of the file system. The larger of the two counts.
+    pub low_disk_percent: u8,
+    /// A vendor that has counted as down for this long is worth an alert.
+    pub down_after: SignedDuration,
 }
 
 pub(super) fn read(section: Section<'_>, directory: &Path, options: &LoadOptions<'_>) -> Option<Engine> {
@@ -63,6 +71,8 @@ pub(super) fn read(section: Section<'_>, directory: &Path, options: &LoadOptions
     }
     // At most a pebibyte: more is a slip of the keyboard.
     let low_disk_bytes = section.number("low_disk_bytes", 0..=1 << 50).unwrap_or(LOW_DISK_BYTES);
+    let low_disk_percent = section.number("low_disk_percent", 0..=50).unwrap_or(LOW_DISK_PERCENT);
+    let down_after = section.duration("down_after", SignedDuration::from_secs(1)..=day * 31);
     section.finish();
     Some(Engine {
         data_dir: data_dir?,
@@ -73,6 +83,8 @@ pub(super) fn read(section: Section<'_>, directory: &Path, options: &LoadOptions
         log_format: log_format.unwrap_or_default(),
         log_level: log_level.unwrap_or_else(|| "info".into()),
         low_disk_bytes,
+        low_disk_percent: u8::try_from(low_disk_percent).expect("at most fifty"),
+        down_after: down_after.unwrap_or(DOWN_AFTER),
     })
 }
 

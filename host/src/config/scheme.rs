@@ -57,6 +57,7 @@ pub struct Scheme {
     pub batch_size: Option<usize>,
     /// 0 to 9, larger first, where schemes compete for the requests of one connection.
     pub priority: u8,
+    pub backlog: Backlog,
     /// A scheme that is switched off keeps its ledger and does nothing.
     pub enabled: bool,
 }
@@ -101,6 +102,21 @@ pub enum Isolation {
     Document,
     /// One instance for a batch, for guests that take long to start.
     Batch,
+}
+
+/// When reading waits for what was read before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Backlog {
+    /// Unfinished documents at which reading stops, and at which it goes on.
+    pub limit: usize,
+    pub resume: usize,
+}
+
+impl Default for Backlog {
+    fn default() -> Self {
+        // A day of a large shop: what is read beyond it is written no sooner.
+        Self { limit: 20_000, resume: 10_000 }
+    }
 }
 
 /// How faults that pass by themselves are waited out.
@@ -169,6 +185,7 @@ pub(super) fn read(
     let settle = section.duration("settle", ZERO..=DAY).unwrap_or(SETTLE);
     let batch_size = section.number("batch_size", 1..=1_000);
     let priority = section.number("priority", 0..=9).unwrap_or(5);
+    let backlog = backlog(&section);
     let enabled = section.flag("enabled").unwrap_or(true);
 
     let complete = || {
@@ -195,6 +212,7 @@ pub(super) fn read(
             settle,
             batch_size: batch_size.map(|size| usize::try_from(size).expect("at most a thousand")),
             priority: u8::try_from(priority).expect("at most nine"),
+            backlog,
             enabled,
         };
         if let (Some(source), Some(target)) = (source_connection, target_connection) {
@@ -314,6 +332,21 @@ fn sweep(scheme: &Section<'_>) -> Sweep {
     let over = section.duration("over", hour..=DAY * 366).unwrap_or(over);
     section.finish();
     Sweep { every, over }
+}
+
+fn backlog(scheme: &Section<'_>) -> Backlog {
+    let Some(section) = scheme.section("backlog", "write backlog = { limit = 20000, resume = 10000 }") else {
+        return Backlog::default();
+    };
+    let number = |key| section.number(key, 1..=100_000_000).and_then(|number| usize::try_from(number).ok());
+    let limit = number("limit").unwrap_or(Backlog::default().limit);
+    let resume = number("resume").unwrap_or(limit / 2);
+    if resume >= limit {
+        let message = format!("{} goes on where it stops", section.name);
+        section.report.add(section.span.clone(), message, "make resume smaller than limit");
+    }
+    section.finish();
+    Backlog { limit, resume }
 }
 
 fn retry(scheme: &Section<'_>) -> Retry {

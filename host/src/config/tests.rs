@@ -581,6 +581,19 @@ fn what_is_not_toml_or_not_there_is_said_plainly() {
     check("[[scheme]]", "[scheme]", &["13:1 `scheme` of the file must be a list of tables, not a table"]);
 }
 
+#[test]
+fn a_backlog_goes_on_below_where_it_stops() {
+    let said = |keys: &str| Folder::new().problems(&format!("{GOOD}{keys}\n"), &LoadOptions::new(&env)).join("\n");
+    assert!(said("backlog = { limit = 10, resume = 10 }").contains("goes on where it stops"));
+    let load = |keys: &str| {
+        let config = Folder::new().load(&format!("{GOOD}{keys}\n"), &LoadOptions::new(&env));
+        let config = config.unwrap_or_else(|problems| panic!("{problems}"));
+        (config.schemes[0].backlog.limit, config.schemes[0].backlog.resume)
+    };
+    assert_eq!(load(""), (20_000, 10_000));
+    assert_eq!(load("backlog = { limit = 300 }"), (300, 150));
+}
+
 /// Every code has a page that opens with its name, and every page a code.
 #[test]
 fn every_code_has_a_page_and_every_page_a_code() {
@@ -592,8 +605,11 @@ fn every_code_has_a_page_and_every_page_a_code() {
         let page = std::fs::read_to_string(directory.join(format!("{code}.md")));
         let page = page.unwrap_or_else(|error| panic!("no page for {code}: {error}"));
         assert!(page.starts_with(&format!("# {code}\n")), "the page of {code} opens otherwise");
-        for heading in ["## What happened", "## What the engine does", "## What you can do"] {
-            assert!(page.contains(heading), "{code} does not say: {heading}");
+        let headings: Vec<&str> = page.lines().filter(|line| line.starts_with("## ")).collect();
+        assert_eq!(headings, ["## What happened", "## What the engine does", "## What you can do"], "of {code}");
+        for section in page.split("\n## ").skip(1) {
+            let (heading, text) = section.split_once('\n').unwrap_or((section, ""));
+            assert!(text.trim().len() >= 20, "{code} says nothing under: {heading}");
         }
         assert!(index.contains(&format!("[{code}]({code}.md)")), "the index does not name {code}");
     }

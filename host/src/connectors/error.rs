@@ -23,6 +23,9 @@ pub enum Error {
     /// The vendor (or the connection's own limit) asks for a pause. The request was not carried out.
     #[error("throttled: {detail}")]
     Throttled { wait: Option<Duration>, detail: String },
+    /// The vendor counts as down, and the request was not sent.
+    #[error("the vendor counts as down: nothing is sent for another {:.1}s", .wait.as_secs_f32())]
+    CircuitOpen { wait: Duration },
     /// The vendor does not accept the credentials.
     #[error("credentials refused: {detail}")]
     CredentialsRefused { detail: String },
@@ -60,6 +63,7 @@ impl std::fmt::Debug for Error {
             Error::AnswerLost { .. } => "AnswerLost",
             Error::Server { .. } => "Server",
             Error::Throttled { .. } => "Throttled",
+            Error::CircuitOpen { .. } => "CircuitOpen",
             Error::CredentialsRefused { .. } => "CredentialsRefused",
             Error::SessionLost { .. } => "SessionLost",
             Error::ClockWrong { .. } => "ClockWrong",
@@ -88,8 +92,27 @@ impl Error {
             Error::SessionLost { sent, .. } => *sent,
             Error::Unreachable { .. }
             | Error::Throttled { .. }
+            | Error::CircuitOpen { .. }
             | Error::CredentialsRefused { .. }
             | Error::ClockWrong { .. }
+            | Error::Refused { .. }
+            | Error::Unknown { .. }
+            | Error::Disturbed { .. }
+            | Error::Stopped => false,
+        }
+    }
+
+    /// Whether it says that nobody is at home. Whoever refuses, throttles or talks nonsense is.
+    pub fn is_outage(&self) -> bool {
+        match self {
+            Error::Unreachable { .. } | Error::AnswerLost { .. } | Error::Server { .. } => true,
+            Error::Throttled { .. }
+            | Error::CircuitOpen { .. }
+            | Error::CredentialsRefused { .. }
+            | Error::SessionLost { .. }
+            | Error::ClockWrong { .. }
+            | Error::TooLarge { .. }
+            | Error::Unreadable { .. }
             | Error::Refused { .. }
             | Error::Unknown { .. }
             | Error::Disturbed { .. }
@@ -101,14 +124,13 @@ impl Error {
     /// happened is [`Code::WriteUnknown`], whatever the error; the pipeline asks [`Error::may_have_written`] first.
     pub fn fault(&self) -> Fault {
         let retry = |after| Disposition::Retry { after_ms: after };
+        let millis = |wait: &Duration| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
         let (code, disposition) = match self {
             Error::Unreachable { .. } => (Code::VendorUnreachable, retry(None)),
             Error::AnswerLost { .. } => (Code::VendorTimeout, retry(None)),
             Error::Server { .. } => (Code::VendorError, retry(None)),
-            Error::Throttled { wait, .. } => {
-                let after = wait.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
-                (Code::VendorThrottled, retry(after))
-            }
+            Error::Throttled { wait, .. } => (Code::VendorThrottled, retry(wait.as_ref().map(millis))),
+            Error::CircuitOpen { wait } => (Code::CircuitOpen, retry(Some(millis(wait)))),
             // A wrong password stays wrong however often it is sent, and some vendors lock the account for it.
             Error::CredentialsRefused { .. } => (Code::CredentialsRefused, Disposition::PauseConnection),
             // A fresh session is made for the question what became of it.

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use crate::model::{OperationName, System};
 
 use super::http::Http;
+use super::road::Road;
 use super::settings::SettingProblem;
 use super::{
     ReferenceSource, Source, Target, jushuitan_qimen, kingdee_jdy, kingdee_k3cloud, wangdiantong_qimen, yonyou_u8,
@@ -43,6 +44,17 @@ impl Connection {
             Connection::KingdeeK3cloud(_) => System::KingdeeK3cloud,
             Connection::WangdiantongQimen(_) => System::WangdiantongQimen,
             Connection::KingdeeJdy(_) => System::KingdeeJdy,
+        }
+    }
+
+    /// The way to the vendor that everything made from this connection shares.
+    pub fn road(&self) -> &Road {
+        match self {
+            Connection::JushuitanQimen(connection) => connection.road(),
+            Connection::YonyouU8(connection) => connection.road(),
+            Connection::KingdeeK3cloud(connection) => connection.road(),
+            Connection::WangdiantongQimen(connection) => connection.road(),
+            Connection::KingdeeJdy(connection) => connection.road(),
         }
     }
 

@@ -18,7 +18,9 @@ use reqwest::{Method, Url};
 use tracing::Instrument as _;
 
 use super::clock::{Clock, SystemClock};
-use super::limits::{Gate, Limits};
+use super::limits::Limits;
+use super::road::{Hearing, Pass, Road, Turn};
+use super::turns::Caller;
 use super::{Error, text};
 use crate::config::Secret;
 
@@ -34,11 +36,13 @@ const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(20);
 pub struct Http {
     client: reqwest::Client,
     clock: Arc<dyn Clock>,
-    priority: u8,
+    caller: Caller,
 }
 
 /// As a scheme's where it says nothing.
 const PRIORITY: u8 = 5;
+/// The caller of what is no scheme's own, such as a reference table. No scheme has this name.
+const ENGINE: &str = "!engine";
 
 impl fmt::Debug for Http {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -87,12 +91,13 @@ impl Http {
                 bare.map_err(|error| SetupError(chain(&error.without_url())))?
             }
         };
-        Ok(Self { client, clock, priority: PRIORITY })
+        let caller = Caller { name: ENGINE.into(), priority: PRIORITY };
+        Ok(Self { client, clock, caller })
     }
 
-    /// The same, for whoever goes before or after others on one connection.
-    pub fn with_priority(&self, priority: u8) -> Self {
-        Self { priority, ..self.clone() }
+    /// The same, for a caller with its own share of each connection that it uses.
+    pub fn with_caller(&self, caller: Caller) -> Self {
+        Self { caller, ..self.clone() }
     }
 
     pub fn now(&self) -> Timestamp {
@@ -122,6 +127,7 @@ pub struct Reply {
     pub date: Option<Timestamp>,
     /// What ours said when the answer's head arrived.
     pub received_at: Timestamp,
+    pub(super) hearing: Hearing,
 }
 
 impl Reply {
@@ -143,22 +149,32 @@ impl Reply {
 
     /// For a status that is not a success and a body that says nothing better.
     pub fn server_error(&self) -> Error {
-        let detail = text::excerpt(&String::from_utf8_lossy(&self.body));
+        self.vendor_failed(text::excerpt(&String::from_utf8_lossy(&self.body)))
+    }
+
+    /// The answer of a vendor that is not able to answer. Counts towards the vendor being down.
+    pub fn vendor_failed(&self, detail: String) -> Error {
+        self.hearing.set_failed(true);
         Error::Server { host: self.host.clone(), status: self.status, detail }
+    }
+
+    /// What looked like a failure of the vendor's is its answer all the same.
+    pub fn vendor_answered(&self) {
+        self.hearing.set_failed(false);
     }
 }
 
-/// One connection's way to its vendor: the shared client behind the connection's own limits.
+/// One caller's use of a connection: the shared client, on the connection's road.
 #[derive(Clone, Debug)]
 pub struct Line {
     http: Http,
     limits: Arc<Limits>,
-    gate: Arc<Gate>,
+    road: Road,
 }
 
 impl Line {
-    pub fn new(http: &Http, limits: Arc<Limits>, gate: Arc<Gate>) -> Self {
-        Self { http: http.clone(), limits, gate }
+    pub fn new(http: &Http, limits: Arc<Limits>, road: Road) -> Self {
+        Self { http: http.clone(), limits, road }
     }
 
     pub fn now(&self) -> Timestamp {
@@ -168,10 +184,15 @@ impl Line {
         &self.limits
     }
 
-    /// Waits for its turn, sends, and reads the whole answer. [`Error::Unreachable`] and [`Error::Throttled`] mean that
-    /// nothing left this machine; [`Error::AnswerLost`] and [`Error::TooLarge`] that it may have been carried out.
+    /// Waits for its turn, sends, and reads the whole answer. [`Error::Unreachable`], [`Error::Throttled`] and
+    /// [`Error::CircuitOpen`] mean that nothing left this machine; [`Error::AnswerLost`] and [`Error::TooLarge`] that it
+    /// may have been carried out.
     pub async fn send(&self, request: Request) -> Result<Reply, Error> {
-        let _turn = self.gate.enter(self.http.priority).await?;
+        let mut turn = match Pass::carried(&self.road) {
+            Some(turn) => turn,
+            None => self.road.enter(&self.http.caller).await?,
+        };
+        turn.leave()?;
         let host = host_of(&request.url);
         let span = tracing::info_span!(
             "vendor_request",
@@ -183,6 +204,7 @@ impl Line {
         );
         let started = Instant::now();
         let result = self.exchange(host, request).instrument(span.clone()).await;
+        let result = heard(turn, result);
         span.record("ms", u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX));
         if let Ok(reply) = &result {
             span.record("status", reply.status);
@@ -239,7 +261,22 @@ impl Line {
             body: text::without(body.freeze(), &private),
             date,
             received_at,
+            hearing: Hearing::default(),
         })
+    }
+}
+
+/// Tells the road what the exchange says of the vendor, as far as it is clear before the answer is read.
+fn heard(turn: Turn, result: Result<Reply, Error>) -> Result<Reply, Error> {
+    match result {
+        Ok(reply) => Ok(Reply { hearing: turn.answered(), ..reply }),
+        Err(error) => {
+            match error.is_outage() {
+                true => turn.failed(),
+                false => drop(turn.answered()),
+            }
+            Err(error)
+        }
     }
 }
 

@@ -7,8 +7,8 @@ use super::*;
 fn line(limits: Limits) -> Line {
     let clock = Arc::new(FixedClock("2026-01-15T02:30:00Z".parse().unwrap()));
     let http = Http::with_clock(None, clock).unwrap();
-    let gate = Arc::new(Gate::new(&limits));
-    Line::new(&http, Arc::new(limits), gate)
+    let road = Road::new(&limits);
+    Line::new(&http, Arc::new(limits), road)
 }
 
 fn request(url: &str) -> Request {
@@ -145,4 +145,40 @@ async fn neither_errors_nor_the_log_show_the_query_the_headers_or_the_body() {
             assert!(!shown.contains(secret), "{secret} in {shown}");
         }
     }
+}
+
+#[tokio::test]
+async fn server_errors_open_the_breaker_and_refusals_of_the_same_status_do_not() {
+    let stub = Stub::start(|_, _| answer(519, "{}")).await;
+    let limits = || Limits { burst: 100, ..Limits::default() };
+    let refused = line(limits());
+    for _ in 0..20 {
+        let reply = refused.send(request(&stub.url("/"))).await.expect("a refusal is an answer");
+        let _ = reply.server_error();
+        reply.vendor_answered();
+    }
+    let down = line(limits());
+    for _ in 0..5 {
+        let reply = down.send(request(&stub.url("/"))).await.ok().unwrap();
+        assert!(matches!(reply.server_error(), Error::Server { status: 519, .. }));
+    }
+    let error = down.send(request(&stub.url("/"))).await.err().unwrap();
+    assert!(matches!(error, Error::CircuitOpen { .. }) && !error.may_have_written(), "{error}");
+    assert_eq!(stub.seen().len(), 25, "a request left while the breaker was open");
+}
+
+#[tokio::test]
+async fn a_vendor_that_nobody_can_reach_opens_the_breaker() {
+    let stub = Stub::start(|_, _| answer(200, "{}")).await;
+    let url = stub.url("/");
+    drop(stub);
+    // The stub's task is aborted, and gives up its port, when it is next looked at.
+    tokio::task::yield_now().await;
+    let line = line(Limits { burst: 100, ..Limits::default() });
+    for _ in 0..5 {
+        let error = line.send(request(&url)).await.err().unwrap();
+        assert!(error.is_outage(), "{error}");
+    }
+    let error = line.send(request(&url)).await.err().unwrap();
+    assert!(matches!(error, Error::CircuitOpen { .. }), "{error}");
 }

@@ -4,6 +4,7 @@
 //! components, ledgers or schemes. It never decides what happens to a document: it reports facts, and
 //! [`Error`] says whose fault a failure is. It never retries a write by itself.
 
+mod breaker;
 mod clock;
 mod error;
 mod factory;
@@ -13,7 +14,9 @@ mod jushuitan_qimen;
 mod kingdee_jdy;
 mod kingdee_k3cloud;
 mod limits;
+mod pace;
 mod qimen;
+mod road;
 mod settings;
 #[cfg(test)]
 mod stub;
@@ -26,11 +29,16 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+pub use breaker::Position;
 pub use clock::{Clock, FixedClock, SystemClock};
 pub use error::Error;
 pub use factory::Connection;
 pub use http::{Http, SetupError};
+#[cfg(test)]
+pub use limits::Limits;
+pub use road::{Pass, Road, Traffic};
 pub use settings::SettingProblem;
+pub use turns::Caller;
 
 use crate::fault::Fault;
 use crate::model::{DocumentKey, TargetKey};

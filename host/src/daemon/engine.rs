@@ -9,7 +9,7 @@ use cap_std::fs::Dir;
 use jiff::Timestamp;
 
 use crate::config::{self, Config, LoadOptions, ModuleSource, Objection, Problems};
-use crate::connectors::{self, Connection, Http, ReferenceSource};
+use crate::connectors::{self, Caller, Connection, Http, ReferenceSource};
 use crate::model::{ConnectionName, ModuleRef, System, TenantId};
 use crate::pipeline::driver::Now;
 use crate::pipeline::gate::{Gates, Scope};
@@ -174,6 +174,8 @@ impl Engine {
         let store = Arc::new(SledStore::open(&directory, &path, &state::Settings::default())?);
         let shared_store: Arc<dyn Store> = store.clone();
         let gates = Gates::open(shared_store.clone())?;
+        let reserve = state::Reserve { bytes: config.engine.low_disk_bytes, percent: config.engine.low_disk_percent };
+        gates.attach_disk(state::Disk::of(path.clone(), reserve));
         let settings = sandbox_settings(&config.sandbox).map_err(OpenError::Schemes)?;
         let artefacts = subdirectory(&directory, &path, "artefacts")?;
         let sandbox = Sandbox::new(settings.clone(), artefacts, Compiler::Child { program })
@@ -194,6 +196,7 @@ impl Engine {
         let mut assembly = Assembly {
             config,
             http,
+            gates: gates.clone(),
             sandbox,
             connections: HashMap::new(),
             modules: HashMap::new(),
@@ -243,10 +246,16 @@ fn subdirectory(directory: &Dir, path: &Path, name: &str) -> Result<Dir, OpenErr
     directory.open_dir(name).map_err(fail)
 }
 
+/// A scheme's share of its connections; reading and writing are one caller.
+fn caller(config: &config::Scheme) -> Caller {
+    Caller { name: config.name.as_str().into(), priority: config.priority }
+}
+
 /// Collects what goes wrong, so that all of it can be said at once.
 struct Assembly<'a> {
     config: &'a Config,
     http: Http,
+    gates: Gates,
     sandbox: Sandbox,
     connections: HashMap<(TenantId, ConnectionName), Option<Arc<Connection>>>,
     modules: HashMap<PathBuf, Option<Module>>,
@@ -280,7 +289,7 @@ impl Assembly<'_> {
         let module = self.module(&place, &config.module);
         let ((source_system, source_connection), (target_system, target_connection)) =
             (source_connection?, target_connection?);
-        let http = self.http.with_priority(config.priority);
+        let http = self.http.with_caller(caller(config));
         let (operation, options) = (&config.source.operation, config.source.options.clone());
         let source = source_connection.source_from(&http, operation, options, Some(config.start_at));
         let source = self.keep(&format!("{place}, source"), source);
@@ -324,6 +333,10 @@ impl Assembly<'_> {
         if !self.connections.contains_key(&key) {
             let parsed = Connection::parse(config.system, config.settings.clone());
             let parsed = self.keep(&format!("connection {name}"), parsed).map(Arc::new);
+            if let Some(connection) = &parsed {
+                connection.road().set_name(Scope::Connection(tenant.clone(), name.clone()).to_string());
+                self.gates.attach_road(tenant, name, connection.road().clone());
+            }
             self.connections.insert(key.clone(), parsed);
         }
         let connection = self.connections.get(&key)?.clone()?;

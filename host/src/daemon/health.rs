@@ -15,6 +15,7 @@ use crate::pipeline::reference::{Library, Status};
 use crate::state::SledStore;
 use crate::telemetry::{Metrics, TableNumbers, mask_text};
 
+use super::traffic;
 use super::watcher::SchemeWatcher;
 
 pub(super) struct Health {
@@ -47,6 +48,7 @@ async fn healthz(State(health): State<Arc<Health>>) -> Response {
                 "waiting": seen.waiting,
                 "received": seen.received, "last_fault": seen.last_fault,
                 "next_run": seen.next_run.map(|at| at.to_string()),
+                "held": seen.held.as_ref().map(|(reason, words)| format!("{reason}: {words}")),
                 "waits_for": seen.waits_for.as_ref().map(SchemeId::as_str),
             })
         })
@@ -59,7 +61,7 @@ async fn healthz(State(health): State<Arc<Health>>) -> Response {
     let status = if healthy { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let body = json!({
         "healthy": healthy, "store_failed": store_failed, "stopped": stopped, "paused": pauses, "schemes": schemes,
-        "references": references,
+        "references": references, "connections": traffic::connections(&health.gates), "disk": traffic::disk(&health.gates),
     });
     (status, axum::Json(body)).into_response()
 }
@@ -89,6 +91,7 @@ async fn metrics(State(health): State<Arc<Health>>) -> Response {
         let numbers = TableNumbers { entries: entries as u64, age, failures };
         health.metrics.set_table(&id.tenant, &id.connection, &id.table, numbers);
     }
+    traffic::measure(&health.gates, &health.metrics);
     let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     ([(header::CONTENT_TYPE, content_type)], health.metrics.encode()).into_response()
 }

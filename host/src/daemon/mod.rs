@@ -20,6 +20,7 @@ mod references;
 mod scheme;
 mod serve;
 mod tls;
+mod traffic;
 mod transformer;
 mod watcher;
 

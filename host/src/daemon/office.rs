@@ -330,7 +330,8 @@ impl Office {
         Ok(paused)
     }
 
-    /// Returns the scopes that were paused before. Resuming everything takes every pause away.
+    /// Returns the scopes that were paused before, and the connections that were held back for their vendor's sake.
+    /// Resuming everything takes every pause away.
     pub async fn resume(&self, request: &PauseRequest) -> Result<Vec<Scope>, OfficeError> {
         let scopes = match request {
             PauseRequest::All => self.gates.pauses().into_iter().map(|pause| pause.scope).collect(),
@@ -342,6 +343,19 @@ impl Office {
                 resumed.push(scope);
             }
         }
+        let wanted = |tenant: &TenantId, connection: &ConnectionName| match request {
+            PauseRequest::All => true,
+            PauseRequest::Connection(name) => {
+                connection.as_str() == name && self.desks.iter().any(|desk| desk.tenant == *tenant)
+            }
+            PauseRequest::Scheme(_) => false,
+        };
+        for ((tenant, connection), road) in self.gates.roads() {
+            if wanted(&tenant, &connection) && road.reset() {
+                resumed.push(Scope::Connection(tenant, connection));
+            }
+        }
+        resumed.dedup();
         Ok(resumed)
     }
 
@@ -510,7 +524,10 @@ fn summary(scheme: &str, key: &DocumentKey, version: &Version) -> Summary {
         Phase::Done { end: End::Skipped(reason), .. } => (Some(reason.code.clone()), Some(mask_text(&reason.message))),
         Phase::Done { end: End::Discarded { reason }, .. } => (None, Some(reason.clone())),
         Phase::Done { end: End::Superseded { by }, .. } => (None, Some(format!("by version {by}"))),
-        _ => (None, None),
+        Phase::Done { end: End::Written | End::Unchanged | End::Ignored, .. }
+        | Phase::Received { .. }
+        | Phase::Held
+        | Phase::Writing { .. } => (None, None),
     };
     let targets = bills(version)
         .iter()

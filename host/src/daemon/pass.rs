@@ -113,6 +113,9 @@ async fn one(engine: &Engine, scheme: &Scheme, options: &PassOptions<'_>) -> Res
 
 async fn read(scheme: &Scheme, handle: &driver::Handle, stop: &CancellationToken) -> Result<(), String> {
     let mut tries = 0;
+    if let Some(fault) = scheme.reading.gates.low_disk() {
+        return Err(fault.to_string());
+    }
     loop {
         match scheme.reading.pass(handle, stop).await {
             Ok(()) => return Ok(()),

@@ -1,7 +1,5 @@
-//! Reads a scheme's source when it is time: on its schedule, once its conditions hold, unless it is paused or the disk is
-//! nearly full. One run at a time: a run that takes longer than its interval delays the next.
+//! Reads a scheme's source when it is time: on its schedule, once its conditions hold, unless it is paused or held back. One run at a time: a run that takes longer than its interval delays the next.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,8 +7,9 @@ use jiff::{SignedDuration, Timestamp};
 use tokio_util::sync::CancellationToken;
 
 use crate::config;
-use crate::fault::{Code, Disposition, Fault};
+use crate::fault::{Code, Disposition};
 use crate::model::{Digest, SchemeId};
+use crate::pipeline::backoff;
 use crate::pipeline::driver;
 use crate::pipeline::ledger::{self, Ledger};
 use crate::pipeline::poll;
@@ -28,7 +27,6 @@ pub(super) struct Reader {
     pub reading: poll::Reading,
     pub handle: driver::Handle,
     pub watcher: Arc<SchemeWatcher>,
-    pub low_disk: LowDisk,
     /// Whom this scheme's runs wait for.
     pub after: Option<Predecessor>,
 }
@@ -90,7 +88,8 @@ impl Reader {
             let late = if failures == 0 { self.lateness(due) } else { SignedDuration::ZERO };
             let mut begins = due.saturating_add(late).unwrap_or(due);
             if failures > 0 {
-                let wait = RETRY_CAP.min(Duration::from_secs(1) * 2_u32.saturating_pow(failures.min(6)));
+                let who = format!("{} {} {now}", self.settings.tenant, self.settings.name);
+                let wait = backoff::wait(Duration::from_secs(1), RETRY_CAP, failures, &who);
                 let retry = now.saturating_add(SignedDuration::try_from(wait).unwrap_or_default()).unwrap_or(now);
                 begins = begins.min(retry).max(now);
             }
@@ -100,11 +99,7 @@ impl Reader {
             self.open_gate(stop).await?;
             // The lateness is not part of the interval, else runs would drift.
             let began = (self.reading.now)();
-            last = Some(began.saturating_sub(late).unwrap_or(began));
-            if self.low_disk() {
-                failures = failures.saturating_add(1);
-                continue;
-            }
+            let last_before = last.replace(began.saturating_sub(late).unwrap_or(began));
             self.watcher.running();
             match self.reading.pass(&self.handle, stop).await {
                 Ok(()) => {
@@ -114,6 +109,8 @@ impl Reader {
                 }
                 Err(poll::Error::Stopped) if stop.is_cancelled() => return Ok(()),
                 Err(poll::Error::Stopped) => failures = 0,
+                // Somebody else has the probe, and the run is still due.
+                Err(poll::Error::Fault(fault)) if fault.code == Code::CircuitOpen => last = last_before,
                 Err(poll::Error::Fault(fault)) => {
                     failures = failures.saturating_add(1);
                     let said = mask_text(&fault.to_string());
@@ -172,7 +169,7 @@ impl Reader {
         }
     }
 
-    /// Waits while the source is paused.
+    /// Waits while the source is paused or counts as down, the disk is nearly full, or too much is unfinished.
     async fn open_gate(&self, stop: &CancellationToken) -> Result<(), Ended> {
         let poll::Reading { gates, tenant, connection, scheme, .. } = &self.reading;
         loop {
@@ -180,7 +177,13 @@ impl Reader {
             tokio::pin!(change);
             change.as_mut().enable();
             if gates.blocked_by(tenant, connection, scheme).is_none() {
-                return Ok(());
+                let Some(hold) = self.reading.hold(&self.handle) else {
+                    self.reading.watcher.held(None);
+                    return Ok(());
+                };
+                self.reading.watcher.held(Some(&hold));
+                wait_or_stop(poll::HOLD_LOOK, stop).await?;
+                continue;
             }
             tokio::select! {
                 () = change => {}
@@ -188,42 +191,12 @@ impl Reader {
             }
         }
     }
-
-    /// Whether the disk is too full to read more; said where it is.
-    fn low_disk(&self) -> bool {
-        let Some(fault) = self.low_disk.fault() else { return false };
-        tracing::error!(scheme = self.settings.name.as_str(), "{fault}");
-        self.reading.watcher.polled(Err(&fault));
-        true
-    }
 }
 
 async fn wait_or_stop(wait: Duration, stop: &CancellationToken) -> Result<(), Ended> {
     tokio::select! {
         () = tokio::time::sleep(wait) => Ok(()),
         () = stop.cancelled() => Err(Ended::Stopped),
-    }
-}
-
-#[derive(Clone)]
-pub(super) struct LowDisk {
-    pub data_dir: PathBuf,
-    pub limit_bytes: u64,
-}
-
-impl LowDisk {
-    /// The bytes left, where they are too few to read more.
-    fn too_few(&self) -> Option<u64> {
-        let stat = rustix::fs::statvfs(&self.data_dir).ok()?;
-        let left = stat.f_bavail.saturating_mul(stat.f_frsize);
-        (left < self.limit_bytes).then_some(left)
-    }
-
-    /// The same, as what keeps a reader from reading.
-    pub fn fault(&self) -> Option<Fault> {
-        let left = self.too_few()?;
-        let fault = Fault::retry(Code::DiskFull, None, "too little disk left: nothing is read");
-        Some(fault.with_limit("low_disk_bytes", self.limit_bytes, left))
     }
 }
 

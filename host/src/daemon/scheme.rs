@@ -152,7 +152,13 @@ pub fn rules(config: &config::Scheme, target: &dyn Target, sabotage: Sabotage) -
 fn flow(config: &config::Scheme, target: &dyn Target) -> Flow {
     let limit = target.capabilities().batch_limit;
     let write_batch = config.batch_size.unwrap_or(limit).min(limit).max(1);
-    Flow { write_batch, ..Flow::default() }
+    Flow {
+        write_batch,
+        backlog_limit: config.backlog.limit,
+        backlog_resume: config.backlog.resume,
+        priority: config.priority,
+        ..Flow::default()
+    }
 }
 
 fn limits(settings: &sandbox::Settings, own: &config::Limits, document_limit_bytes: u64) -> sandbox::Limits {

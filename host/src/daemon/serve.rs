@@ -24,9 +24,10 @@ use super::control;
 use super::engine::{Engine, OpenError};
 use super::errands;
 use super::health::{self, Health};
-use super::reader::{LowDisk, Predecessor, Reader};
+use super::reader::{Predecessor, Reader};
 use super::reconcile::Auditors;
 use super::scheme::Scheme;
+use super::traffic;
 use super::watcher::SchemeWatcher;
 
 /// How long a shutdown waits for requests under way before it abandons them. Abandoning is safe: they are intents, and
@@ -92,6 +93,9 @@ pub async fn serve(
     for keeper in engine.library.keepers(&|_| true, &scheme_stop) {
         drivers.spawn(keeper);
     }
+    let down_after = Duration::try_from(config.engine.down_after).unwrap_or(Duration::MAX);
+    let traffic = traffic::Watch { gates: engine.gates.clone(), alerts: alerts.clone(), down_after };
+    tasks.spawn(traffic.run(WATCH_INTERVAL, scheme_stop.clone()));
     let runs: HashMap<_, _> = engine.schemes.iter().map(predecessor).collect();
     for scheme in engine.schemes {
         let Scheme { config: settings, parts, reading, watcher, .. } = scheme;
@@ -110,13 +114,11 @@ pub async fn serve(
             to_its_end(&failed, driver).await;
             reader_stop.cancel();
         });
-        let data_dir = engine.data_dir.clone();
-        let low_disk = LowDisk { data_dir, limit_bytes: config.engine.low_disk_bytes };
-        let disk = low_disk.clone();
-        let clerk = backfills.open(reading.clone(), handle.clone(), Box::new(move || disk.fault()), ended.clone());
+        let gates = engine.gates.clone();
+        let clerk = backfills.open(reading.clone(), handle.clone(), Box::new(move || gates.low_disk()), ended.clone());
         let stopped = watcher.clone();
         drivers.spawn(async move { to_its_end(&stopped, clerk).await });
-        let reader = Reader { settings, reading, handle, watcher: watcher.clone(), low_disk, after };
+        let reader = Reader { settings, reading, handle, watcher: watcher.clone(), after };
         drivers.spawn(async move { to_its_end(&watcher, reader.run(ended)).await });
     }
     tracing::info!(%address, control = %control::socket_path(&engine.data_dir).display(), "serving");

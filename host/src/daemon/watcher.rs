@@ -9,7 +9,7 @@ use crate::fault::{Code, Fault};
 use crate::model::{ConnectionName, SchemeId, TenantId};
 use crate::pipeline::gate::{Gates, Scope};
 use crate::pipeline::subject::End;
-use crate::pipeline::watch::{Stage, Watcher};
+use crate::pipeline::watch::{Hold, Stage, Watcher};
 use crate::telemetry::{self, Alert, AlertKind, Alerts, Metrics, SchemeRef, mask_text};
 
 pub struct SchemeWatcher {
@@ -43,6 +43,8 @@ pub struct Seen {
     pub backlog: u64,
     /// Documents that wait for a reference table.
     pub waiting: u64,
+    /// Why nothing is read although it is time to: the reason, and the same in words.
+    pub held: Option<(&'static str, String)>,
 }
 
 /// Parked documents beyond which the webhook is told; told again only after the count fell below it.
@@ -173,6 +175,22 @@ impl Watcher for SchemeWatcher {
         if let Some(internal) = &fault.internal {
             tracing::debug!(scheme = %self.scheme.scheme, code = %fault.code, internal = mask_text(internal), "fault");
         }
+    }
+
+    fn held(&self, hold: Option<&Hold>) {
+        let held = hold.map(|hold| (hold.reason(), mask_text(&hold.to_string())));
+        let mut seen = self.lock();
+        let (before, now) = (seen.held.as_ref().map(|(reason, _)| *reason), held.as_ref().map(|(reason, _)| *reason));
+        if before != now {
+            match &held {
+                Some((reason, words)) => {
+                    tracing::warn!(scheme = %self.scheme.scheme, reason, "reading is held back: {words}");
+                }
+                None => tracing::info!(scheme = %self.scheme.scheme, "reading goes on"),
+            }
+            self.metrics.set_reading_held(&self.scheme, now);
+        }
+        seen.held = held;
     }
 
     fn paused(&self, scope: &Scope, reason: &str) {

@@ -16,6 +16,7 @@ use crate::connectors::Span;
 use crate::fault::{Disposition, Fault};
 use crate::telemetry::mask_text;
 
+use super::backoff;
 use super::driver::Handle;
 use super::gate::Pause;
 use super::poll::{Error, Manner, Reading};
@@ -298,7 +299,8 @@ impl Reading {
                 return Ok(Some(Ended::Failed));
             }
         };
-        let own = RETRY_CAP.min(Duration::from_secs(1) * 2_u32.saturating_pow(failures.min(6)));
+        let who = format!("{} {} backfill {}", self.tenant, self.scheme, (self.now)());
+        let own = backoff::wait(Duration::from_secs(1), RETRY_CAP, failures, &who);
         let wait = own.max(Duration::from_millis(after_ms.unwrap_or(0)));
         around.progress.send_modify(|progress| {
             if let Some(progress) = progress {

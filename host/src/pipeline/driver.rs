@@ -9,7 +9,8 @@ mod departures;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -19,7 +20,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::connectors::{self, SourceDocument, Target};
+use crate::connectors::{self, Caller, Pass, Road, SourceDocument, Target};
 use crate::fault::{Code, Fault};
 use crate::model::{ConnectionName, Digest, DocumentKey, SchemeId, TargetKey, TenantId};
 use crate::state::Batch;
@@ -27,7 +28,8 @@ use crate::state::Batch;
 use super::backfill::Backfill;
 use super::bisection::Bill;
 use super::gate::{Gates, Scope};
-use super::ledger::{BadPage, Cursor, Error, Ledger};
+use super::laps::Laps;
+use super::ledger::{BadPage, Cursor, Error, Ledger, Tally};
 use super::queues::{Bodies, Errand, Queues};
 use super::reference::Catalogue;
 use super::round::{Destination, Settled, Work, commit_round, portion};
@@ -50,8 +52,13 @@ pub struct Flow {
     pub write_batch: usize,
     /// Requests to the target at once.
     pub writes_at_once: usize,
-    /// Documents under way beyond which no further page is taken.
+    /// Unfinished documents in the ledger from which on no further page is taken, and at which pages are taken again.
     pub backlog_limit: usize,
+    pub backlog_resume: usize,
+    /// Errands held in memory; what comes beyond them waits in the ledger.
+    pub errands_limit: usize,
+    /// Among the schemes that use the target's connection, from 0 to 9.
+    pub priority: u8,
     /// Bytes of bodies kept in memory between two stages.
     pub body_cache_bytes: usize,
 }
@@ -65,7 +72,13 @@ impl Default for Flow {
             transforms_at_once: 2,
             write_batch: 20,
             writes_at_once: 4,
-            backlog_limit: 2_000,
+            // A day of a large shop. More than that is worked off no sooner for being read sooner, and an outage that
+            // lasts so long is better waited out at the source.
+            backlog_limit: 20_000,
+            backlog_resume: 10_000,
+            // Forty requests of fifty bills: more than enough to fill a request. An errand is about two hundred bytes.
+            errands_limit: 2_000,
+            priority: 5,
             body_cache_bytes: 32 << 20,
         }
     }
@@ -133,7 +146,18 @@ pub struct Handle {
     requests: mpsc::Sender<Request>,
     orders: mpsc::Sender<Order>,
     rest: watch::Receiver<Rest>,
-    backlog: watch::Receiver<usize>,
+    backlog: watch::Receiver<Backlog>,
+}
+
+/// What a scheme has still to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Backlog {
+    /// Unfinished documents in the ledger; not those that wait for a reference table, which hold nothing else back.
+    pub documents: usize,
+    /// No page is taken until it is worked off to the lower mark.
+    pub is_full: bool,
+    /// That mark.
+    pub resume: usize,
 }
 
 /// How much a driver has to do.
@@ -161,10 +185,20 @@ impl Handle {
         self.ask(|done| Request::Backfill { backfill, done }).await
     }
 
-    /// Completes once fewer than so many documents are under way. `Err` where the driver has stopped.
+    /// Completes once fewer than so many documents are unfinished. `Err` where the driver has stopped.
     pub async fn room(&self, backlog: usize) -> Result<(), connectors::SinkClosed> {
         let mut seen = self.backlog.clone();
-        seen.wait_for(|seen| *seen < backlog).await.map(|_| ()).map_err(|_| connectors::SinkClosed)
+        seen.wait_for(|seen| seen.documents < backlog).await.map(|_| ()).map_err(|_| connectors::SinkClosed)
+    }
+
+    pub fn backlog(&self) -> Backlog {
+        *self.backlog.borrow()
+    }
+
+    /// Completes once pages are taken. `Err` where the driver has stopped.
+    pub async fn takes_pages(&self) -> Result<(), connectors::SinkClosed> {
+        let mut seen = self.backlog.clone();
+        seen.wait_for(|seen| !seen.is_full).await.map(|_| ()).map_err(|_| connectors::SinkClosed)
     }
 
     pub async fn bad_page(&self, page: BadPage, bytes: Bytes) -> Result<(), connectors::SinkClosed> {
@@ -207,20 +241,27 @@ pub fn start(parts: Parts, stop: CancellationToken) -> (Handle, impl Future<Outp
     let (requests, pages) = mpsc::channel(4);
     let (orders, commands) = mpsc::channel(16);
     let (rest_sender, rest) = watch::channel(Rest::Busy);
-    let (backlog_sender, backlog) = watch::channel(0);
+    let (backlog_sender, backlog) = watch::channel(Backlog::default());
     let driver = Driver {
         bodies: Bodies::new(parts.flow.body_cache_bytes),
         at_work_since: (parts.now)(),
+        road: parts.gates.road(&parts.tenant, &parts.destination.connection),
+        caller: Caller { name: parts.scheme.as_str().into(), priority: parts.flow.priority },
         parts,
         queues: Queues::default(),
+        laps: Laps::default(),
+        under_way: HashMap::new(),
+        awaited: None,
+        pass: None,
         running: JoinSet::new(),
         transforms_running: 0,
         writes_running: 0,
         asks_running: 0,
         on_the_wire: HashSet::new(),
         target_not_before: None,
-        was_paused: false,
-        parked_total: 0,
+        was_shut: false,
+        tally: Tally::default(),
+        is_full: false,
         rounds: 0,
         rest: rest_sender,
         backlog_seen: backlog_sender,
@@ -268,9 +309,22 @@ impl Shipment {
     }
 }
 
+/// A turn on the target's road, while it is waited for.
+type Awaited = Pin<Box<dyn Future<Output = Pass> + Send>>;
+
 struct Driver {
     parts: Parts,
+    /// The way to the target, and who this scheme is on it.
+    road: Option<Road>,
+    caller: Caller,
     queues: Queues,
+    /// Takes up what the queues had no room for.
+    laps: Laps,
+    /// Documents in runs and requests under way, and in how many.
+    under_way: HashMap<DocumentKey, usize>,
+    /// The next exchange with the target needs a pass. It is there before anything is intended.
+    awaited: Option<Awaited>,
+    pass: Option<Pass>,
     bodies: Bodies,
     running: JoinSet<Finished>,
     transforms_running: usize,
@@ -280,14 +334,16 @@ struct Driver {
     on_the_wire: HashSet<TargetKey>,
     /// After a whole request failed, the target is left alone until then.
     target_not_before: Option<Timestamp>,
-    /// Since when writes may leave: the start, or the end of the last pause.
+    /// Since when writes may leave: the start, or the end of the last pause or outage.
     at_work_since: Timestamp,
-    was_paused: bool,
-    parked_total: i64,
+    was_shut: bool,
+    tally: Tally,
+    /// The backlog has reached its limit, and is not yet worked off to the lower mark.
+    is_full: bool,
     /// Rounds so far; with the scheme's name and the clock, the seed of the dice.
     rounds: u64,
     rest: watch::Sender<Rest>,
-    backlog_seen: watch::Sender<usize>,
+    backlog_seen: watch::Sender<Backlog>,
     pages: mpsc::Receiver<Request>,
     commands: mpsc::Receiver<Order>,
 }
@@ -296,6 +352,8 @@ struct Driver {
 /// here, on a thread that serves others too, and held until the call is over.
 const TRANSFORM_BYTES: usize = 4 << 20;
 
+/// How often is looked whether there is room on the disk again.
+const DISK_LOOK: jiff::SignedDuration = jiff::SignedDuration::from_secs(1);
 /// Requests and results taken into one round at most. A round is one batch of the store.
 const ROUND_LIMIT: usize = 64;
 
@@ -311,40 +369,46 @@ impl Driver {
             change.as_mut().enable();
             let now = (self.parts.now)();
             self.queues.wake(now);
-            self.queues.wake_for_tables(self.generation());
+            let generation = self.generation();
+            self.laps.wake_for_tables(generation);
             self.target_not_before = self.target_not_before.filter(|at| *at > now);
-            let is_paused = self.is_paused();
-            if self.was_paused && !is_paused {
+            let is_shut = self.is_shut();
+            if self.was_shut && !is_shut {
                 self.at_work_since = now;
             }
-            self.was_paused = is_paused;
+            self.was_shut = is_shut;
             // Looked at once a turn: cancelled between two looks, it would close every way out of the wait below.
             let takes = !stop.is_cancelled();
             if takes {
+                self.refill().await?;
                 self.dispatch().await?;
             } else if self.running.is_empty() {
                 return Ok(());
             }
-            self.parts.watcher.backlog(self.backlog() as u64);
             self.show_backlog();
-            self.parts.watcher.waiting(self.queues.awaiting() as u64);
+            self.parts.watcher.backlog(self.backlog() as u64);
+            self.parts.watcher.errands(self.queues.len());
+            let waiting = count(self.tally.waiting);
+            self.parts.watcher.waiting(waiting as u64);
             let busy = !self.queues.is_empty()
+                || self.laps.are_due()
                 || !self.running.is_empty()
                 || !self.pages.is_empty()
                 || !self.commands.is_empty();
-            let rest = match self.queues.awaiting() {
+            let rest = match waiting {
                 _ if busy => Rest::Busy,
                 0 => Rest::Idle,
-                _ => Rest::Waits,
+                1.. => Rest::Waits,
             };
             self.rest.send_if_modified(|now| std::mem::replace(now, rest) != rest);
-            let awaits = self.queues.awaiting() > 0;
+            let awaits = waiting > 0;
             let wake = sleep_until(self.next_wake(), (self.parts.now)());
-            let takes_pages = takes && self.backlog() < self.parts.flow.backlog_limit;
+            let takes_pages = takes && !self.is_full && !self.parts.gates.is_work_held();
             tokio::select! {
                 biased;
                 Some(order) = self.commands.recv(), if takes => self.commanded(order).await?,
                 Some(finished) = self.running.join_next() => self.finished(finished).await?,
+                pass = awaited(&mut self.awaited), if takes => (self.awaited, self.pass) = (None, Some(pass)),
                 Some(request) = self.pages.recv(), if takes_pages => self.requested(request).await?,
                 () = wake => {}
                 () = next_fetch(&mut tables), if awaits => {}
@@ -360,46 +424,87 @@ impl Driver {
     }
 
     fn backlog(&self) -> usize {
-        self.queues.len()
-            + self.transforms_running * self.parts.flow.transform_batch
-            + self.writes_running * self.parts.flow.write_batch
+        count(self.tally.working)
     }
 
-    fn show_backlog(&self) {
-        let backlog = self.backlog();
+    fn show_backlog(&mut self) {
+        let Flow { backlog_limit, backlog_resume, .. } = self.parts.flow;
+        // Two marks, or reading would stop and go with every document.
+        let resume = backlog_resume.min(backlog_limit.saturating_sub(1));
+        let documents = self.backlog();
+        self.is_full = documents >= backlog_limit || (self.is_full && documents > resume);
+        let backlog = Backlog { documents, is_full: self.is_full, resume };
         self.backlog_seen.send_if_modified(|seen| std::mem::replace(seen, backlog) != backlog);
     }
 
     fn next_wake(&self) -> Option<Timestamp> {
         let waits = !self.queues.writes.is_empty() || !self.queues.asks.is_empty();
         let resting = self.target_not_before.filter(|_| waits);
-        [self.queues.next_wake(), resting].into_iter().flatten().min()
+        // Nobody says when there is room on the disk again.
+        let held = self.parts.gates.is_work_held();
+        let look = held.then(|| (self.parts.now)().checked_add(DISK_LOOK).unwrap_or(Timestamp::MAX));
+        [self.queues.next_wake(), resting, look].into_iter().flatten().min()
     }
 
-    /// Takes up what an earlier run left unfinished.
+    /// Counts what an earlier run left unfinished, and has it taken up.
     async fn recover(&mut self) -> Result<(), Error> {
         let mut after = None;
         loop {
             let open = self.parts.ledger.open(after.as_ref(), 500)?;
             let Some((last, _)) = open.last() else { break };
             after = Some(last.clone());
-            self.parked_total += open.iter().map(|(_, open)| i64::from(open.parked)).sum::<i64>();
-            let works: Vec<Work> = open
-                .into_iter()
-                .filter(|(_, open)| open.work)
-                .map(|(key, _)| Work::new(key, Event::Restarted))
-                .collect();
-            self.round(&works, None).await?;
+            open.iter().for_each(|(_, open)| self.tally.add(*open));
+            tokio::task::yield_now().await;
         }
-        self.parts.watcher.parked_total(u64::try_from(self.parked_total).unwrap_or(0));
+        self.laps.wake();
+        self.parts.watcher.parked_total(count(self.tally.parked) as u64);
         Ok(())
+    }
+
+    /// Takes up what has had no room in memory, once most of what had is worked off.
+    async fn refill(&mut self) -> Result<(), Error> {
+        while self.laps.are_due() && self.queues.len() < self.parts.flow.errands_limit.div_ceil(2) {
+            let (queued, under_way) = (self.queues.documents(), &self.under_way);
+            let held = |key: &DocumentKey| queued.contains(key) || under_way.contains_key(key);
+            let Some(keys) = self.laps.next(&self.parts.ledger, held)? else { return Ok(()) };
+            let works: Vec<Work> = keys.into_iter().map(|key| Work::new(key, Event::Restarted)).collect();
+            self.round(&works, None).await?;
+            tokio::task::yield_now().await;
+        }
+        Ok(())
+    }
+
+    /// Whether nothing may leave for the target, for a reason that is no document's.
+    fn is_shut(&self) -> bool {
+        self.is_paused() || self.parts.gates.is_work_held() || self.road.as_ref().is_some_and(Road::is_down)
+    }
+
+    fn begins<'a>(&mut self, documents: impl IntoIterator<Item = &'a DocumentKey>) {
+        for key in documents {
+            *self.under_way.entry(key.clone()).or_default() += 1;
+        }
+    }
+
+    fn ends<'a>(&mut self, documents: impl IntoIterator<Item = &'a DocumentKey>) {
+        for key in documents {
+            if let Some(runs) = self.under_way.get_mut(key) {
+                *runs -= 1;
+                if *runs == 0 {
+                    self.under_way.remove(key);
+                }
+            }
+        }
     }
 
     /// Commits a round and files what follows from it. `Send` actions are left to the caller.
     async fn round(&mut self, works: &[Work], cursor: Option<&Cursor>) -> Result<Settled, Error> {
         let now = (self.parts.now)();
         self.rounds += 1;
-        let moment = Moment { now, dice: self.dice(now), at_work_since: self.at_work_since };
+        // During an outage nobody tries, whatever a probe meets with.
+        let at_work_since = if self.is_shut() { now } else { self.at_work_since };
+        let moment = Moment { now, dice: self.dice(now), at_work_since };
+        // Whom a person has sent on need not wait behind a million others.
+        let is_order = works.iter().any(|work| matches!(work.event, Event::Retry { .. }));
         let began = Instant::now();
         let Parts { ledger, destination, rules, .. } = &self.parts;
         let mut settled = commit_round(ledger, destination, rules, moment, works, cursor).await?;
@@ -407,10 +512,16 @@ impl Driver {
         let mut sends = Vec::new();
         for (key, action) in settled.actions.drain(..) {
             match action {
+                Action::Transform { not_before: None, alone: false, .. }
+                    if !is_order && self.queues.len() >= self.parts.flow.errands_limit =>
+                {
+                    self.laps.leave_behind();
+                }
                 Action::Transform { version, not_before, alone } => {
                     self.queues.push(Errand::Transform { key, version, alone }, not_before, now);
                 }
-                Action::Await { version } => self.queues.wait_for_table(key, version),
+                // Taken up again when the tables change.
+                Action::Await { .. } => {}
                 Action::Enqueue { version, target, not_before } => {
                     self.queues.push(Errand::Write { key, version, target }, not_before, now);
                 }
@@ -426,7 +537,10 @@ impl Driver {
                     let end = self.parts.ledger.subject(&key)?.and_then(|subject| {
                         match subject.version(version).map(|version| version.phase.clone()) {
                             Some(Phase::Done { end, .. }) => Some(end),
-                            _ => None,
+                            Some(
+                                Phase::Received { .. } | Phase::Held | Phase::Writing { .. } | Phase::Parked { .. },
+                            )
+                            | None => None,
                         }
                     });
                     if let Some(end) = end {
@@ -437,9 +551,9 @@ impl Driver {
             }
         }
         settled.actions = sends;
-        if settled.parked_change != 0 {
-            self.parked_total += settled.parked_change;
-            self.parts.watcher.parked_total(u64::try_from(self.parked_total).unwrap_or(0));
+        self.tally += settled.change;
+        if settled.change.parked != 0 {
+            self.parts.watcher.parked_total(count(self.tally.parked) as u64);
         }
         Ok(settled)
     }
@@ -580,6 +694,18 @@ impl Driver {
 
     fn scope(&self) -> Scope {
         Scope::Scheme(self.parts.tenant.clone(), self.parts.scheme.clone())
+    }
+}
+
+fn count(tally: i64) -> usize {
+    usize::try_from(tally).unwrap_or(0)
+}
+
+/// Never, where no pass is waited for.
+async fn awaited(pass: &mut Option<Awaited>) -> Pass {
+    match pass {
+        Some(pass) => pass.await,
+        None => std::future::pending().await,
     }
 }
 

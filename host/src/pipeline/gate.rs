@@ -5,15 +5,17 @@
 //! returns no request leaves. A pause survives a restart.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 
-use crate::fault::Code;
+use crate::connectors::Road;
+use crate::fault::{Code, Disposition, Fault};
 use crate::model::{ConnectionName, SchemeId, TenantId};
-use crate::state::{Batch, KeyBuilder, Store, Table};
+use crate::state::{Batch, Disk, KeyBuilder, Look, Store, Table};
 
 use super::ledger::{Error, decode, encode};
 
@@ -56,6 +58,7 @@ struct Inner {
     store: Arc<dyn Store>,
     state: Mutex<State>,
     changed: Notify,
+    disk: OnceLock<Disk>,
     /// One pause or resume at a time, memory and store together: a resume that overtakes a pause between the two would
     /// leave a gate open that was just said to be shut. An asynchronous lock, and nothing else is taken under it.
     order: tokio::sync::Mutex<()>,
@@ -64,6 +67,7 @@ struct Inner {
 #[derive(Default)]
 struct State {
     pauses: BTreeMap<Scope, Pause>,
+    roads: BTreeMap<(TenantId, ConnectionName), Road>,
     /// Exchanges under way, by what they use.
     under_way: BTreeMap<(Scope, Scope), usize>,
 }
@@ -83,7 +87,7 @@ impl Gates {
             state.pauses.insert(pause.scope.clone(), pause);
         }
         let (state, changed, order) = (Mutex::new(state), Notify::new(), tokio::sync::Mutex::new(()));
-        Ok(Self { inner: Arc::new(Inner { store, state, changed, order }) })
+        Ok(Self { inner: Arc::new(Inner { store, state, changed, disk: OnceLock::new(), order }) })
     }
 
     /// The pause that keeps this connection and scheme from exchanging anything, if there is one.
@@ -162,6 +166,50 @@ impl Gates {
         self.lock().pauses.remove(scope);
         self.inner.changed.notify_waiters();
         Ok(true)
+    }
+
+    /// From now on this is the connection's way to its vendor.
+    pub fn attach_road(&self, tenant: &TenantId, connection: &ConnectionName, road: Road) {
+        self.lock().roads.insert((tenant.clone(), connection.clone()), road);
+    }
+
+    pub fn road(&self, tenant: &TenantId, connection: &ConnectionName) -> Option<Road> {
+        self.lock().roads.get(&(tenant.clone(), connection.clone())).cloned()
+    }
+
+    pub fn roads(&self) -> Vec<((TenantId, ConnectionName), Road)> {
+        self.lock().roads.iter().map(|(name, road)| (name.clone(), road.clone())).collect()
+    }
+
+    /// From now on this says how much room there is on the disk.
+    pub fn attach_disk(&self, disk: Disk) {
+        let _ = self.inner.disk.set(disk);
+    }
+
+    /// How the disk stands; as if there were room enough where nobody looks.
+    pub fn disk(&self) -> Look {
+        self.inner.disk.get().map(Disk::look).unwrap_or_default()
+    }
+
+    /// Why nothing more is to be read, where the disk is nearly full.
+    pub fn low_disk(&self) -> Option<Fault> {
+        let low = self.disk().low?;
+        let fault = Fault::retry(Code::DiskFull, None, "too little disk left: nothing is read");
+        Some(fault.with_limit("low_disk_bytes", low.reserve_bytes, low.free_bytes))
+    }
+
+    /// Whether not even what is stored is worked off, for the disk has hardly room for a commit.
+    pub fn is_work_held(&self) -> bool {
+        self.disk().is_critical
+    }
+
+    /// A vendor named a time to be left alone for. It counts by connection, so all who use the connection wait.
+    pub fn heed(&self, tenant: &TenantId, connection: &ConnectionName, fault: &Fault) {
+        if let (Code::VendorThrottled, Disposition::Retry { after_ms: Some(millis) }) = (fault.code, fault.disposition)
+            && let Some(road) = self.road(tenant, connection)
+        {
+            road.hold(Duration::from_millis(millis));
+        }
     }
 
     pub fn pauses(&self) -> Vec<Pause> {

@@ -92,6 +92,52 @@ pub struct Open {
     pub work: bool,
     /// Versions that wait for a person.
     pub parked: u32,
+    /// All of the engine's work waits for a reference table.
+    #[serde(default)]
+    pub waits: bool,
+}
+
+impl Open {
+    /// What the index says of the subject, were it in there.
+    pub fn of(subject: &Subject) -> Self {
+        let parked = u32::try_from(subject.parked().count()).unwrap_or(u32::MAX);
+        Self { work: subject.has_work(), parked, waits: subject.only_waits() }
+    }
+}
+
+/// How many subjects of a scheme are unfinished, and why.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Tally {
+    /// Versions that wait for a person.
+    pub parked: i64,
+    /// Documents that the engine has something to do with.
+    pub working: i64,
+    /// Documents that wait for a reference table.
+    pub waiting: i64,
+}
+
+impl Tally {
+    pub fn add(&mut self, open: Open) {
+        self.count(open, 1);
+    }
+
+    pub fn remove(&mut self, open: Open) {
+        self.count(open, -1);
+    }
+
+    fn count(&mut self, open: Open, sign: i64) {
+        self.parked += sign * i64::from(open.parked);
+        self.working += sign * i64::from(open.work && !open.waits);
+        self.waiting += sign * i64::from(open.work && open.waits);
+    }
+}
+
+impl std::ops::AddAssign for Tally {
+    fn add_assign(&mut self, other: Self) {
+        self.parked += other.parked;
+        self.working += other.working;
+        self.waiting += other.waiting;
+    }
 }
 
 impl Ledger {
@@ -124,8 +170,7 @@ impl Ledger {
         let row = self.document_key(key);
         batch.put(Table::Subjects, row.clone(), encode(subject));
         if subject.is_open() {
-            let parked = u32::try_from(subject.parked().count()).unwrap_or(u32::MAX);
-            batch.put(Table::Open, row, encode(&Open { work: subject.has_work(), parked }));
+            batch.put(Table::Open, row, encode(&Open::of(subject)));
         } else {
             batch.remove(Table::Open, row);
         }

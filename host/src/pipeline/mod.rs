@@ -1,10 +1,12 @@
 //! Joins source, sandbox, ledger and target. [`step`] decides, [`driver`] does; between the two stands a commit.
 
 pub mod backfill;
+pub mod backoff;
 pub mod bisection;
 pub mod driver;
 pub mod gate;
 pub mod lane;
+mod laps;
 pub mod ledger;
 pub mod poll;
 pub mod queues;

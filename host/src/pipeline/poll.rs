@@ -19,7 +19,7 @@ use super::driver::{Handle, Now};
 use super::gate::{Gates, Pause, Scope};
 use super::lane::{Lane, Turn};
 use super::ledger::{BadPage, Cursor, Error as LedgerError, Ledger};
-use super::watch::{Stage, Watcher};
+use super::watch::{Hold, Stage, Watcher};
 
 /// The wider second pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,6 +75,8 @@ pub enum Error {
     Ledger(#[from] LedgerError),
 }
 
+/// How often is looked whether a page that is held back may go on.
+pub const HOLD_LOOK: Duration = Duration::from_secs(1);
 /// Reads of one page that may fail as unreadable before the scheme is paused.
 const UNREADABLE_LIMIT: u32 = 3;
 
@@ -183,6 +185,9 @@ impl Reading {
             let result = self.source.read(span, &mut sink).await;
             drop((permit, sink.turn.take()));
             self.watcher.stage(Stage::Poll, began.elapsed());
+            if let Err(error) = &result {
+                self.gates.heed(&self.tenant, &self.connection, &error.fault());
+            }
             match result {
                 // A connector that goes on after its sink closed has not handed everything over, whatever it says.
                 Ok(_) if sink.closed => return Err(Error::Stopped),
@@ -212,6 +217,19 @@ impl Reading {
                 Err(error) => return Err(Error::Fault(source_fault(&error))),
             }
         }
+    }
+
+    /// Why nothing is to be read now, where that is so. A pause is another matter.
+    pub fn hold(&self, driver: &Handle) -> Option<Hold> {
+        if let Some(fault) = self.gates.low_disk() {
+            return Some(Hold::Disk(fault));
+        }
+        let backlog = driver.backlog();
+        if backlog.is_full {
+            return Some(Hold::Backlog(backlog));
+        }
+        let wait = self.gates.road(&self.tenant, &self.connection)?.opens_in();
+        (!wait.is_zero()).then_some(Hold::Down(wait))
     }
 
     async fn wait(&self, wait: Duration, stop: &CancellationToken) -> Result<(), Error> {
@@ -247,7 +265,12 @@ fn source_fault(error: &connectors::Error) -> Fault {
     let fault = error.fault();
     match fault.disposition {
         Disposition::Park => Fault { disposition: Disposition::PauseScheme, code: Code::OperationUnknown, ..fault },
-        _ => fault,
+        Disposition::Retry { .. }
+        | Disposition::Verify
+        | Disposition::PauseConnection
+        | Disposition::PauseScheme
+        | Disposition::StopScheme
+        | Disposition::RefuseStart => fault,
     }
 }
 
@@ -263,6 +286,16 @@ struct Sink<'a> {
 
 impl Sink<'_> {
     async fn hand_over(&self, page: Page) -> Result<(), SinkClosed> {
+        // Nothing of the window is asked for while it waits here, so the source being down is of no concern.
+        while let Some(hold @ (Hold::Disk(_) | Hold::Backlog(_))) = self.reading.hold(self.driver) {
+            self.reading.watcher.held(Some(&hold));
+            tokio::select! {
+                biased;
+                () = self.closing() => return Err(SinkClosed),
+                () = tokio::time::sleep(HOLD_LOOK) => {}
+            }
+        }
+        self.reading.watcher.held(None);
         tokio::select! {
             biased;
             done = self.driver.page(page.documents) => done,

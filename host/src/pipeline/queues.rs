@@ -1,7 +1,8 @@
-//! What a scheme has still to do, held in memory. Everything here can be rebuilt from the ledger after a crash.
+//! What a scheme has to do next, held in memory. Everything here can be rebuilt from the ledger after a crash, and what
+//! has no room here is taken up from there when there is: see [`super::laps`].
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::collections::{BinaryHeap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -18,16 +19,20 @@ pub enum Errand {
     Ask { key: DocumentKey, version: u64, target: TargetKey },
 }
 
+impl Errand {
+    fn document(&self) -> &DocumentKey {
+        match self {
+            Errand::Transform { key, .. } | Errand::Write { key, .. } | Errand::Ask { key, .. } => key,
+        }
+    }
+}
+
 /// Errands that can be run now, and those that wait for their time.
 #[derive(Debug, Default)]
 pub struct Queues {
     pub transforms: VecDeque<(DocumentKey, u64, bool)>,
     pub writes: VecDeque<Bill>,
     pub asks: VecDeque<Bill>,
-    /// Documents that wait for a reference table, and hold nothing else back.
-    awaiting: Vec<(DocumentKey, u64)>,
-    /// The oldest generation of the tables that one of them was run with.
-    awaiting_beyond: Option<u64>,
     waiting: BinaryHeap<Reverse<(Timestamp, u64, Errand)>>,
     /// Keeps errands of one instant in the order they came.
     sequence: u64,
@@ -42,7 +47,7 @@ impl Queues {
                 self.sequence += 1;
                 self.waiting.push(Reverse((at, self.sequence, errand)));
             }
-            _ => self.push_now(errand),
+            Some(_) | None => self.push_now(errand),
         }
     }
 
@@ -54,26 +59,12 @@ impl Queues {
         }
     }
 
-    /// A document run with this generation of the tables found one wanting.
-    pub fn ran_with(&mut self, generation: u64) {
-        self.awaiting_beyond = Some(self.awaiting_beyond.map_or(generation, |oldest| oldest.min(generation)));
-    }
-
-    pub fn wait_for_table(&mut self, key: DocumentKey, version: u64) {
-        self.awaiting.push((key, version));
-    }
-
-    pub fn awaiting(&self) -> usize {
-        self.awaiting.len()
-    }
-
-    /// Takes up what waits for a table, where one was fetched meanwhile. Tables may have been fetched between a run and
-    /// the commit of what came of it, so the generation of the run counts.
-    pub fn wake_for_tables(&mut self, generation: u64) {
-        if !self.awaiting.is_empty() && self.awaiting_beyond.is_none_or(|oldest| generation > oldest) {
-            self.awaiting_beyond = None;
-            self.transforms.extend(self.awaiting.drain(..).map(|(key, version)| (key, version, false)));
-        }
+    /// The documents that something here is about.
+    pub fn documents(&self) -> HashSet<&DocumentKey> {
+        let transforms = self.transforms.iter().map(|(key, ..)| key);
+        let bills = self.writes.iter().chain(&self.asks).map(|(key, ..)| key);
+        let waiting = self.waiting.iter().map(|Reverse((_, _, errand))| errand.document());
+        transforms.chain(bills).chain(waiting).collect()
     }
 
     /// Moves what is due to the queues.

@@ -4,7 +4,7 @@
 mod archive;
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -15,7 +15,8 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::connectors::{
-    Answer, Capabilities, Error as VendorError, Failure, Finding, Job, Listed, Resend, SourceDocument, Step, Target,
+    Answer, Caller, Capabilities, Error as VendorError, Failure, Finding, Job, Listed, Resend, Road, SourceDocument,
+    Step, Target,
 };
 use crate::fault::{Code, Fault};
 use crate::model::{
@@ -69,6 +70,8 @@ pub struct FakeTarget {
     books: Arc<Mutex<Books>>,
     upsert: bool,
     pub latency: Mutex<Duration>,
+    /// Where its requests travel, if not through the air.
+    pub road: Mutex<Option<Road>>,
     /// Requests wait for a permit before they are carried out.
     pub open: Semaphore,
 }
@@ -79,6 +82,7 @@ impl FakeTarget {
             books: Arc::default(),
             upsert,
             latency: Mutex::new(Duration::from_millis(10)),
+            road: Mutex::default(),
             open: Semaphore::new(1_000_000),
         })
     }
@@ -106,48 +110,9 @@ impl FakeTarget {
     pub fn be_good(&self) {
         self.books.lock().unwrap().luck.clear();
     }
-}
 
-fn carry_out(books: &Mutex<Books>, step: Step, jobs: &[Job], upsert: bool) {
-    let mut books = books.lock().unwrap();
-    for job in jobs {
-        let stands = books.bills.iter().any(|(key, _)| *key == job.key);
-        match step {
-            Step::Create if upsert && stands => {}
-            Step::Create => books.bills.push((job.key.clone(), job.body.clone())),
-            _ => books
-                .bills
-                .iter_mut()
-                .filter(|(key, _)| *key == job.key)
-                .for_each(|(_, body)| body.clone_from(&job.body)),
-        }
-    }
-}
-
-#[async_trait]
-impl Target for FakeTarget {
-    fn capabilities(&self) -> Capabilities {
-        Capabilities {
-            batch_limit: 64,
-            updatable: true,
-            askable: true,
-            resend: Resend::Never,
-            recognised_by: "key".into(),
-        }
-    }
-
-    fn key_of(&self, body: &str) -> Result<TargetKey, String> {
-        TargetKey::new(body.split('|').next().unwrap_or_default()).map_err(|error| error.to_string())
-    }
-
-    fn check_change(&self, before: &str, after: &str) -> Result<(), String> {
-        match after.contains("frozen") {
-            true => Err(format!("{before} cannot become {after}")),
-            false => Ok(()),
-        }
-    }
-
-    async fn write(&self, step: Step, jobs: &[Job]) -> Result<Vec<Answer>, VendorError> {
+    /// What becomes of a request that has left.
+    async fn take(&self, step: Step, jobs: &[Job]) -> Result<Vec<Answer>, VendorError> {
         let luck = {
             let mut books = self.books.lock().unwrap();
             books.requests.push((step, jobs.iter().map(|job| job.key.clone()).collect()));
@@ -197,9 +162,62 @@ impl Target for FakeTarget {
             Luck::CredentialsRefused => Err(VendorError::CredentialsRefused { detail: "expired".into() }),
         }
     }
+}
+
+fn carry_out(books: &Mutex<Books>, step: Step, jobs: &[Job], upsert: bool) {
+    let mut books = books.lock().unwrap();
+    for job in jobs {
+        let stands = books.bills.iter().any(|(key, _)| *key == job.key);
+        match step {
+            Step::Create if upsert && stands => {}
+            Step::Create => books.bills.push((job.key.clone(), job.body.clone())),
+            _ => books
+                .bills
+                .iter_mut()
+                .filter(|(key, _)| *key == job.key)
+                .for_each(|(_, body)| body.clone_from(&job.body)),
+        }
+    }
+}
+
+#[async_trait]
+impl Target for FakeTarget {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            batch_limit: 64,
+            updatable: true,
+            askable: true,
+            resend: Resend::Never,
+            recognised_by: "key".into(),
+        }
+    }
+
+    fn key_of(&self, body: &str) -> Result<TargetKey, String> {
+        TargetKey::new(body.split('|').next().unwrap_or_default()).map_err(|error| error.to_string())
+    }
+
+    fn check_change(&self, before: &str, after: &str) -> Result<(), String> {
+        match after.contains("frozen") {
+            true => Err(format!("{before} cannot become {after}")),
+            false => Ok(()),
+        }
+    }
+
+    async fn write(&self, step: Step, jobs: &[Job]) -> Result<Vec<Answer>, VendorError> {
+        let road = self.road.lock().unwrap().clone();
+        let Some(road) = road else { return self.take(step, jobs).await };
+        let crossing = road.set_out(&Caller { name: "rig".into(), priority: 5 }).await?;
+        let result = self.take(step, jobs).await;
+        crossing.end(!result.as_ref().is_err_and(VendorError::is_outage));
+        result
+    }
 
     async fn look_up(&self, jobs: &[Job]) -> Result<Vec<Finding>, VendorError> {
         let latency = *self.latency.lock().unwrap();
+        let road = self.road.lock().unwrap().clone();
+        if let Some(road) = road {
+            road.set_out(&Caller { name: "rig".into(), priority: 5 }).await?.end(true);
+        }
         tokio::time::sleep(latency / 2).await;
         let books = self.books.lock().unwrap();
         let find = |job: &Job| match books.bills.iter().find(|(key, _)| *key == job.key) {
@@ -300,10 +318,11 @@ impl Transformer for FakeModule {
     }
 }
 
-/// Counts the driver's turns; a driver that spins is stopped, for paused time would never pass.
+/// Counts the driver's turns, and what it holds at most; a driver that spins is stopped, for paused time would never pass.
 #[derive(Default)]
 pub struct Turns {
     turns: AtomicU64,
+    pub most_errands: AtomicUsize,
     /// Called when pages are committed and not yet acknowledged.
     pub on_received: Mutex<Option<Box<dyn Fn() + Send>>>,
 }
@@ -322,6 +341,9 @@ impl Watcher for Turns {
     }
     fn backlog(&self, _count: u64) {
         assert!(self.turns.fetch_add(1, Ordering::Relaxed) < 100_000, "the driver spins");
+    }
+    fn errands(&self, count: usize) {
+        self.most_errands.fetch_max(count, Ordering::Relaxed);
     }
 }
 
@@ -400,6 +422,9 @@ impl Plan {
     pub fn parts(&self, store: Arc<MemoryStore>) -> Parts {
         let ledger = Ledger::new(store.clone(), tenant(), scheme());
         let gates = Gates::open(store).unwrap();
+        if let Some(road) = &*self.target.road.lock().unwrap() {
+            gates.attach_road(&tenant(), &target_connection(), road.clone());
+        }
         let operation = OperationName::new("BatchSave").unwrap();
         Parts {
             tenant: tenant(),

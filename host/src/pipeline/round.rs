@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::model::{ConnectionName, Digest, DocumentKey, OperationName, TargetKey};
 use crate::state::Batch;
 
-use super::ledger::{Cursor, Error, Ledger, Line, Owner};
+use super::ledger::{Cursor, Error, Ledger, Line, Open, Owner, Tally};
 use super::reference::Revision;
 use super::step::{Action, Event, Moment, Refusal, Rules, Verdict, step};
 use super::subject::{Phase, Subject};
@@ -52,8 +52,8 @@ pub struct Settled {
     pub refusals: HashMap<usize, Refusal>,
     /// Works that changed something.
     pub changed: usize,
-    /// Versions that wait for a person: after minus before.
-    pub parked_change: i64,
+    /// What is unfinished: after minus before.
+    pub change: Tally,
 }
 
 /// Where a scheme's bills go: part of every owner's key.
@@ -98,8 +98,8 @@ pub async fn commit_round(
         }
         for (key, (before, subject)) in &round.subjects {
             ledger.put_subject(&mut round.batch, key, subject);
-            let after = i64::try_from(subject.parked().count()).unwrap_or(i64::MAX);
-            round.settled.parked_change += after - before;
+            round.settled.change.remove(*before);
+            round.settled.change.add(Open::of(subject));
         }
         if round.batch.is_empty() {
             return Ok(round.settled);
@@ -118,8 +118,8 @@ struct Round<'a> {
     rules: &'a Rules,
     moment: Moment,
     batch: Batch,
-    /// Changed subjects, with the number of parked versions they had before.
-    subjects: HashMap<DocumentKey, (i64, Subject)>,
+    /// Changed subjects, with what was unfinished of them before.
+    subjects: HashMap<DocumentKey, (Open, Subject)>,
     /// Target keys claimed in this round.
     claims: HashMap<TargetKey, DocumentKey>,
     settled: Settled,
@@ -127,11 +127,11 @@ struct Round<'a> {
 
 impl Round<'_> {
     fn take(&mut self, index: usize, work: &Work) -> Result<(), Error> {
-        let (parked_before, subject) = match self.subjects.get(&work.key) {
-            Some((parked_before, subject)) => (*parked_before, subject.clone()),
+        let (before, subject) = match self.subjects.get(&work.key) {
+            Some((before, subject)) => (*before, subject.clone()),
             None => {
                 let subject = self.ledger.subject(&work.key)?.unwrap_or_default();
-                (i64::try_from(subject.parked().count()).unwrap_or(i64::MAX), subject)
+                (Open::of(&subject), subject)
             }
         };
         let event = self.with_owners(&work.key, &work.event)?;
@@ -155,7 +155,7 @@ impl Round<'_> {
         }
         let line = Line { at: self.moment.now, event, logs: work.logs.clone(), tables: work.tables.clone() };
         self.ledger.put_line(&mut self.batch, &work.key, stepped.subject.events, &line);
-        self.subjects.insert(work.key.clone(), (parked_before, stepped.subject));
+        self.subjects.insert(work.key.clone(), (before, stepped.subject));
         Ok(())
     }
 

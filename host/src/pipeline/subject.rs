@@ -231,6 +231,17 @@ impl Subject {
         })
     }
 
+    /// Whether all that is left to do waits for a reference table.
+    pub fn only_waits(&self) -> bool {
+        let waits = |version: &Version| version.waits.as_ref().is_some_and(|waits| waits.missed.is_some());
+        self.has_work()
+            && self.versions.iter().all(|version| match version.phase {
+                Phase::Received { .. } => waits(version),
+                Phase::Writing { .. } => false,
+                Phase::Held | Phase::Parked { .. } | Phase::Done { .. } => true,
+            })
+    }
+
     pub fn parked(&self) -> impl Iterator<Item = (&Version, &Fault)> {
         self.versions.iter().filter_map(|version| match &version.phase {
             Phase::Parked { fault, .. } => Some((version, fault)),

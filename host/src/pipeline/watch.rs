@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::fault::{Code, Fault};
 
+use super::driver::Backlog;
 use super::gate::Scope;
 use super::subject::End;
 
@@ -17,6 +18,40 @@ pub enum Stage {
     Verify,
 }
 
+/// Why nothing is read although it is time to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Hold {
+    /// What was read before is to be worked off first.
+    Backlog(Backlog),
+    /// The disk is nearly full.
+    Disk(Fault),
+    /// The source counts as down; so long until a probe.
+    Down(Duration),
+}
+
+impl Hold {
+    /// One of [`crate::telemetry::HOLD_REASONS`].
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Hold::Backlog(_) => "backlog",
+            Hold::Disk(_) => "disk",
+            Hold::Down(_) => "down",
+        }
+    }
+}
+
+impl std::fmt::Display for Hold {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Hold::Backlog(Backlog { documents, resume, .. }) => {
+                write!(f, "{documents} documents are unfinished; reading goes on at {resume}")
+            }
+            Hold::Disk(fault) => write!(f, "{fault}"),
+            Hold::Down(wait) => write!(f, "the source counts as down; a probe leaves in {} s", wait.as_secs()),
+        }
+    }
+}
+
 /// Listens to one scheme. Called often and from the scheme's own task: must return at once.
 pub trait Watcher: Send + Sync + 'static {
     fn received(&self, _documents: usize, _new: usize) {}
@@ -26,11 +61,15 @@ pub trait Watcher: Send + Sync + 'static {
     fn parked_total(&self, _count: u64) {}
     /// Documents that the engine has still to work on.
     fn backlog(&self, _count: u64) {}
+    /// Errands held in memory.
+    fn errands(&self, _count: usize) {}
     /// Documents that wait for a reference table, beside the backlog.
     fn waiting(&self, _count: u64) {}
     fn fuel(&self, _fuel: u64) {}
     fn stage(&self, _stage: Stage, _took: Duration) {}
     fn faulted(&self, _fault: &Fault) {}
+    /// Reading is held back, or no longer.
+    fn held(&self, _hold: Option<&Hold>) {}
     fn paused(&self, _scope: &Scope, _reason: &str) {}
     /// Everything before this instant is in the ledger.
     fn read_to(&self, _instant: jiff::Timestamp) {}

@@ -24,6 +24,7 @@ mod committer;
 #[cfg(test)]
 mod conformance;
 mod directory;
+mod disk;
 mod fault;
 mod format;
 mod group;
@@ -39,6 +40,7 @@ use async_trait::async_trait;
 
 pub use backup::{BackupError, Manifest, restore_backup, verify_backup};
 pub use batch::{Batch, CommitError, Error, Expect, Key, KeyBuilder, Revision, Stored, Table};
+pub use disk::{Disk, Look, Low, Reserve, Room};
 pub use health::Health;
 pub use memory::MemoryStore;
 pub use sled_store::{Settings, SledStore};

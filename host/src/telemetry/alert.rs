@@ -1,10 +1,11 @@
 //! The one webhook: tells a person that something stalls.
 //!
-//! An alert is sent once for each (kind, scheme) until it is cleared. Raising never waits: alerts go through a bounded
+//! An alert is sent once for each (kind, subject) until it is cleared. Raising never waits: alerts go through a bounded
 //! channel to a worker that posts them, tries again a few times, and then logs the failure and forgets, so that the next
 //! raise is a new attempt. What the post goes through is the caller's: there is no HTTP client here.
 
 use std::collections::HashSet;
+use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -12,17 +13,62 @@ use async_trait::async_trait;
 use serde_json::json;
 use tokio::sync::mpsc;
 
+use crate::model::{ConnectionName, TenantId};
+
 use super::{SchemeRef, mask_text};
 
-/// Alerts that wait for the webhook. There is one per (kind, scheme) at most, so this is more than a night's worth.
+/// Alerts that wait for the webhook. There is one per (kind, subject) at most, so this is more than a night's worth.
 const QUEUE_LIMIT: usize = 256;
 
 /// What a person should know.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Alert {
-    SchemePaused { scheme: SchemeRef, reason: String },
-    ParkedGrowing { scheme: SchemeRef, count: u64 },
-    CursorStale { scheme: SchemeRef, age: Duration },
+    SchemePaused {
+        scheme: SchemeRef,
+        reason: String,
+    },
+    ParkedGrowing {
+        scheme: SchemeRef,
+        count: u64,
+    },
+    CursorStale {
+        scheme: SchemeRef,
+        age: Duration,
+    },
+    /// The vendor has counted as down for so long.
+    ConnectionDown {
+        tenant: TenantId,
+        connection: ConnectionName,
+        age: Duration,
+    },
+    DiskLow {
+        free_bytes: u64,
+        reserve_bytes: u64,
+    },
+}
+
+/// What an alert is about.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Subject {
+    Scheme(SchemeRef),
+    Connection(TenantId, ConnectionName),
+    Disk,
+}
+
+impl From<&SchemeRef> for Subject {
+    fn from(scheme: &SchemeRef) -> Self {
+        Subject::Scheme(scheme.clone())
+    }
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Subject::Scheme(scheme) => write!(f, "{scheme}"),
+            Subject::Connection(tenant, connection) => write!(f, "connection {connection} of {tenant}"),
+            Subject::Disk => f.write_str("the disk of data_dir"),
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -30,6 +76,8 @@ pub enum AlertKind {
     SchemePaused,
     ParkedGrowing,
     CursorStale,
+    ConnectionDown,
+    DiskLow,
 }
 
 impl Alert {
@@ -38,39 +86,60 @@ impl Alert {
             Alert::SchemePaused { .. } => AlertKind::SchemePaused,
             Alert::ParkedGrowing { .. } => AlertKind::ParkedGrowing,
             Alert::CursorStale { .. } => AlertKind::CursorStale,
+            Alert::ConnectionDown { .. } => AlertKind::ConnectionDown,
+            Alert::DiskLow { .. } => AlertKind::DiskLow,
         }
     }
 
-    pub fn scheme(&self) -> &SchemeRef {
+    pub fn subject(&self) -> Subject {
         match self {
             Alert::SchemePaused { scheme, .. }
             | Alert::ParkedGrowing { scheme, .. }
-            | Alert::CursorStale { scheme, .. } => scheme,
+            | Alert::CursorStale { scheme, .. } => Subject::Scheme(scheme.clone()),
+            Alert::ConnectionDown { tenant, connection, .. } => Subject::Connection(tenant.clone(), connection.clone()),
+            Alert::DiskLow { .. } => Subject::Disk,
         }
     }
 
     /// The JSON that is posted. `message` is for a person, the rest for a program.
     pub fn body(&self) -> String {
-        let SchemeRef { tenant, scheme } = self.scheme();
-        let (tenant, scheme) = (tenant.as_str(), scheme.as_str());
-        let name = self.scheme();
+        let name = self.subject();
+        let about = |SchemeRef { tenant, scheme }: &SchemeRef| (tenant.to_string(), scheme.to_string());
         let body = match self {
-            Alert::SchemePaused { reason, .. } => {
+            Alert::SchemePaused { scheme, reason } => {
+                let (tenant, scheme) = about(scheme);
                 // A vendor's words may quote the order that they are about, and a chat room is no place for it.
                 let reason = mask_text(reason);
                 let message = format!("{name} is paused: {reason}");
                 json!({ "alert": "scheme_paused", "tenant": tenant, "scheme": scheme, "message": message,
                         "reason": reason })
             }
-            Alert::ParkedGrowing { count, .. } => {
+            Alert::ParkedGrowing { scheme, count } => {
+                let (tenant, scheme) = about(scheme);
                 let message = format!("{name} has {count} parked documents, and more are coming");
                 json!({ "alert": "parked_growing", "tenant": tenant, "scheme": scheme, "message": message,
                         "count": count })
             }
-            Alert::CursorStale { age, .. } => {
+            Alert::CursorStale { scheme, age } => {
+                let (tenant, scheme) = about(scheme);
                 let message = format!("{name} has read nothing new for {} minutes", age.as_secs() / 60);
                 json!({ "alert": "cursor_stale", "tenant": tenant, "scheme": scheme, "message": message,
                         "age_seconds": age.as_secs() })
+            }
+            Alert::ConnectionDown { tenant, connection, age } => {
+                let message = format!("{name} has been down for {} minutes", age.as_secs() / 60);
+                json!({ "alert": "connection_down", "tenant": tenant.as_str(), "connection": connection.as_str(),
+                        "message": message, "age_seconds": age.as_secs() })
+            }
+            Alert::DiskLow { free_bytes, reserve_bytes } => {
+                let mebibytes = |bytes: &u64| bytes >> 20;
+                let message = format!(
+                    "{name} has {} MiB left, {} MiB should be free: nothing is read",
+                    mebibytes(free_bytes),
+                    mebibytes(reserve_bytes)
+                );
+                json!({ "alert": "disk_low", "message": message, "free_bytes": free_bytes,
+                        "reserve_bytes": reserve_bytes })
             }
         };
         body.to_string()
@@ -99,7 +168,7 @@ impl Default for AlertSettings {
     }
 }
 
-type Raised = Arc<Mutex<HashSet<(AlertKind, SchemeRef)>>>;
+type Raised = Arc<Mutex<HashSet<(AlertKind, Subject)>>>;
 
 /// The handle that raises and clears. Cheap to clone.
 #[derive(Clone)]
@@ -126,21 +195,22 @@ impl Alerts {
 
     /// Sends the alert unless it is standing already. Never waits.
     pub fn raise(&self, alert: Alert) {
-        let key = (alert.kind(), alert.scheme().clone());
+        let key = (alert.kind(), alert.subject());
         if !lock(&self.raised).insert(key.clone()) {
             return;
         }
-        tracing::warn!(scheme = %key.1, alert = ?key.0, "alert raised");
+        tracing::warn!(subject = %key.1, alert = ?key.0, "alert raised");
         if let Err(error) = self.queue.try_send(alert) {
             lock(&self.raised).remove(&key);
-            tracing::error!(scheme = %key.1, alert = ?key.0, %error, "alert not queued");
+            tracing::error!(subject = %key.1, alert = ?key.0, %error, "alert not queued");
         }
     }
 
     /// What the alert was about is over: the next one of this kind is news again.
-    pub fn clear(&self, kind: AlertKind, scheme: &SchemeRef) {
-        if lock(&self.raised).remove(&(kind, scheme.clone())) {
-            tracing::info!(%scheme, alert = ?kind, "alert cleared");
+    pub fn clear(&self, kind: AlertKind, subject: impl Into<Subject>) {
+        let key = (kind, subject.into());
+        if lock(&self.raised).remove(&key) {
+            tracing::info!(subject = %key.1, alert = ?kind, "alert cleared");
         }
     }
 }
@@ -154,31 +224,31 @@ impl AlertWorker {
     }
 
     async fn deliver(&self, alert: &Alert) {
-        let (kind, scheme) = (alert.kind(), alert.scheme());
+        let (kind, subject) = (alert.kind(), alert.subject());
         let mut wait = self.settings.backoff;
         for attempt in 1..=self.settings.attempts {
             match self.post.post(alert.body()).await {
                 Ok(()) => return,
-                Err(error) => tracing::warn!(%scheme, alert = ?kind, attempt, %error, "the webhook did not take it"),
+                Err(error) => tracing::warn!(%subject, alert = ?kind, attempt, %error, "the webhook did not take it"),
             }
             if attempt < self.settings.attempts {
                 tokio::time::sleep(wait).await;
                 wait *= 2;
             }
         }
-        tracing::error!(%scheme, alert = ?kind, attempts = self.settings.attempts, "alert not delivered");
-        lock(&self.raised).remove(&(kind, scheme.clone()));
+        tracing::error!(%subject, alert = ?kind, attempts = self.settings.attempts, "alert not delivered");
+        lock(&self.raised).remove(&(kind, subject));
     }
 }
 
-fn lock(raised: &Raised) -> std::sync::MutexGuard<'_, HashSet<(AlertKind, SchemeRef)>> {
+fn lock(raised: &Raised) -> std::sync::MutexGuard<'_, HashSet<(AlertKind, Subject)>> {
     raised.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{SchemeId, TenantId};
+    use crate::model::SchemeId;
 
     /// Refuses the first posts, then takes them.
     struct Webhook {
@@ -236,6 +306,12 @@ mod tests {
             alerts.raise(Alert::ParkedGrowing { scheme: saleout(), count: 12 });
             alerts.clear(AlertKind::SchemePaused, &saleout());
             alerts.raise(paused("second"));
+            for age in [600, 660] {
+                let connection = ConnectionName::new("k3").unwrap();
+                let age = Duration::from_secs(age);
+                alerts.raise(Alert::ConnectionDown { tenant: saleout().tenant, connection, age });
+            }
+            alerts.raise(Alert::DiskLow { free_bytes: 5 << 20, reserve_bytes: 1 << 30 });
         })
         .await;
         let said: Vec<_> = taken.iter().map(|body| body["message"].as_str().unwrap()).collect();
@@ -244,7 +320,9 @@ mod tests {
             [
                 "acme/saleout is paused: first",
                 "acme/saleout has 12 parked documents, and more are coming",
-                "acme/saleout is paused: second"
+                "acme/saleout is paused: second",
+                "connection k3 of acme has been down for 10 minutes",
+                "the disk of data_dir has 5 MiB left, 1024 MiB should be free: nothing is read",
             ]
         );
         assert_eq!(taken[1]["count"], 12);
@@ -266,7 +344,7 @@ mod tests {
         assert_eq!((*webhook.tried.lock().unwrap(), webhook.taken().len()), (3, 0));
 
         alerts.raise(paused("anew"));
-        lock(&worker.raised).insert((AlertKind::SchemePaused, saleout()));
+        lock(&worker.raised).insert((AlertKind::SchemePaused, Subject::Scheme(saleout())));
         *webhook.refuse.lock().unwrap() = 3;
         worker.deliver(&paused("lost too")).await;
         assert!(lock(&alerts.raised).is_empty(), "a lost alert still counts as sent");

@@ -4,6 +4,7 @@
 //! no tenant can make the collector run out of memory. Nothing of a document is ever a label.
 
 use std::collections::HashSet;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -20,6 +21,8 @@ use super::SchemeRef;
 
 /// Distinct schemes (and connections) with labels of their own. One scheme costs about eighty series.
 const LABEL_LIMIT: usize = 1_000;
+/// Why reading can be held back: too much is unfinished, the disk is nearly full, the source counts as down.
+pub const HOLD_REASONS: [&str; 3] = ["backlog", "disk", "down"];
 /// The label of all others.
 const OTHER: &str = "_other";
 
@@ -108,6 +111,26 @@ struct ConnectionLabels {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct HoldLabels {
+    tenant: Arc<str>,
+    scheme: Arc<str>,
+    reason: &'static str,
+}
+
+/// A connection's way to its vendor, in numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct RoadNumbers {
+    /// 0 closed, 1 half open, 2 open.
+    pub breaker: u64,
+    pub opened: u64,
+    pub refused: u64,
+    /// Seconds left of a pause that the vendor asked for.
+    pub held_seconds: u64,
+    pub waiting: u64,
+    pub under_way: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct TableLabels {
     tenant: Arc<str>,
     connection: Arc<str>,
@@ -143,7 +166,15 @@ struct Inner {
     table_failures: Family<TableLabels, Gauge>,
     cursor_age: Family<SchemeLabels, Gauge>,
     scheme_paused: Family<SchemeLabels, Gauge>,
+    reading_held: Family<HoldLabels, Gauge>,
     connection_paused: Family<ConnectionLabels, Gauge>,
+    breaker: Family<ConnectionLabels, Gauge>,
+    breaker_opened: Family<ConnectionLabels, Counter>,
+    breaker_refused: Family<ConnectionLabels, Counter>,
+    road_held: Family<ConnectionLabels, Gauge>,
+    road_waiting: Family<ConnectionLabels, Gauge>,
+    road_under_way: Family<ConnectionLabels, Gauge>,
+    disk_low: Gauge,
     fuel: Histograms<SchemeLabels>,
     stages: Histograms<StageLabels>,
     requests: Family<RequestLabels, Counter>,
@@ -171,7 +202,15 @@ impl Metrics {
             table_failures: Family::default(),
             cursor_age: Family::default(),
             scheme_paused: Family::default(),
+            reading_held: Family::default(),
             connection_paused: Family::default(),
+            breaker: Family::default(),
+            breaker_opened: Family::default(),
+            breaker_refused: Family::default(),
+            road_held: Family::default(),
+            road_waiting: Family::default(),
+            road_under_way: Family::default(),
+            disk_low: Gauge::default(),
             requests: Family::default(),
             schemes: Mutex::default(),
             connections: Mutex::default(),
@@ -193,6 +232,38 @@ impl Metrics {
         );
         registry.register("cursor_age_seconds", "How far reading is behind now", inner.cursor_age.clone());
         registry.register("scheme_paused", "1 while the scheme is paused", inner.scheme_paused.clone());
+        registry.register(
+            "reading_held",
+            "1 while the scheme's reading is held back for this reason",
+            inner.reading_held.clone(),
+        );
+        registry.register(
+            "connection_breaker",
+            "0 closed, 1 half open, 2 open: the vendor counts as down",
+            inner.breaker.clone(),
+        );
+        registry.register(
+            "connection_breaker_opened",
+            "Times the vendor began to count as down",
+            inner.breaker_opened.clone(),
+        );
+        registry.register(
+            "connection_breaker_refused",
+            "Requests given back unsent because the vendor counts as down",
+            inner.breaker_refused.clone(),
+        );
+        registry.register(
+            "connection_held_seconds",
+            "What is left of a pause that the vendor asked for",
+            inner.road_held.clone(),
+        );
+        registry.register("connection_waiting", "Requests that wait for their turn", inner.road_waiting.clone());
+        registry.register("connection_under_way", "Requests under way", inner.road_under_way.clone());
+        registry.register(
+            "disk_low",
+            "0 enough, 1 too little to read more, 2 too little to work at all",
+            inner.disk_low.clone(),
+        );
         registry.register("connection_paused", "1 while the connection is paused", inner.connection_paused.clone());
         registry.register("fuel", "Fuel that one document's call used", inner.fuel.clone());
         registry.register("stage_seconds", "How long a stage took", inner.stages.clone());
@@ -246,6 +317,33 @@ impl Metrics {
 
     pub fn set_scheme_paused(&self, scheme: &SchemeRef, paused: bool) {
         self.0.scheme_paused.get_or_create(&self.scheme(scheme)).set(i64::from(paused));
+    }
+
+    /// `None` while nothing holds the scheme's reading back.
+    pub fn set_reading_held(&self, scheme: &SchemeRef, held: Option<&'static str>) {
+        let SchemeLabels { tenant, scheme } = self.scheme(scheme);
+        for reason in HOLD_REASONS {
+            let labels = HoldLabels { tenant: tenant.clone(), scheme: scheme.clone(), reason };
+            self.0.reading_held.get_or_create(&labels).set(i64::from(held == Some(reason)));
+        }
+    }
+
+    pub fn set_road(&self, tenant: &TenantId, connection: &ConnectionName, numbers: RoadNumbers) {
+        let (tenant, connection) = bounded(&self.0.connections, tenant.as_str(), connection.as_str());
+        let labels = ConnectionLabels { tenant, connection };
+        let RoadNumbers { breaker, opened, refused, held_seconds, waiting, under_way } = numbers;
+        self.0.breaker.get_or_create(&labels).set(gauge(breaker));
+        // They are counted at the road, and only copied here.
+        self.0.breaker_opened.get_or_create(&labels).inner().store(opened, Ordering::Relaxed);
+        self.0.breaker_refused.get_or_create(&labels).inner().store(refused, Ordering::Relaxed);
+        self.0.road_held.get_or_create(&labels).set(gauge(held_seconds));
+        self.0.road_waiting.get_or_create(&labels).set(gauge(waiting));
+        self.0.road_under_way.get_or_create(&labels).set(gauge(under_way));
+    }
+
+    /// 0 enough, 1 too little to read more, 2 too little to work at all.
+    pub fn set_disk_low(&self, level: u8) {
+        self.0.disk_low.set(level.into());
     }
 
     pub fn set_connection_paused(&self, tenant: &TenantId, connection: &ConnectionName, paused: bool) {
@@ -323,8 +421,12 @@ mod tests {
         metrics.set_table(&saleout.tenant, &jdy, "kingdee_jdy.material", numbers);
         metrics.set_cursor_age(&saleout, Duration::from_secs(130));
         metrics.set_scheme_paused(&saleout, true);
+        metrics.set_reading_held(&saleout, Some("disk"));
+        metrics.set_disk_low(1);
         let jst = ConnectionName::new("jst").unwrap();
         metrics.set_connection_paused(&saleout.tenant, &jst, false);
+        let road = RoadNumbers { breaker: 2, opened: 3, refused: 4, held_seconds: 5, waiting: 6, under_way: 7 };
+        metrics.set_road(&saleout.tenant, &jst, road);
         metrics.request(&saleout.tenant, &jst, Ok(()));
         metrics.request(&saleout.tenant, &jst, Err(Code::VendorThrottled));
         for line in [
@@ -340,6 +442,15 @@ mod tests {
             r#"crossdock_reference_failures{tenant="acme",connection="jdy",table="kingdee_jdy.material"} 2"#,
             r#"crossdock_cursor_age_seconds{tenant="acme",scheme="saleout"} 130"#,
             r#"crossdock_scheme_paused{tenant="acme",scheme="saleout"} 1"#,
+            r#"crossdock_reading_held{tenant="acme",scheme="saleout",reason="disk"} 1"#,
+            r#"crossdock_reading_held{tenant="acme",scheme="saleout",reason="backlog"} 0"#,
+            r#"crossdock_connection_breaker{tenant="acme",connection="jst"} 2"#,
+            r#"crossdock_connection_breaker_opened_total{tenant="acme",connection="jst"} 3"#,
+            r#"crossdock_connection_breaker_refused_total{tenant="acme",connection="jst"} 4"#,
+            r#"crossdock_connection_held_seconds{tenant="acme",connection="jst"} 5"#,
+            r#"crossdock_connection_waiting{tenant="acme",connection="jst"} 6"#,
+            r#"crossdock_connection_under_way{tenant="acme",connection="jst"} 7"#,
+            "crossdock_disk_low 1",
             r#"crossdock_connection_paused{tenant="acme",connection="jst"} 0"#,
             r#"crossdock_requests_total{tenant="acme",connection="jst",outcome="ok"} 1"#,
             r#"crossdock_requests_total{tenant="acme",connection="jst",outcome="vendor_throttled"} 1"#,

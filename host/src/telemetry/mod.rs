@@ -12,10 +12,10 @@ use std::fmt;
 
 use crate::model::{SchemeId, TenantId};
 
-pub use alert::{Alert, AlertKind, AlertSettings, AlertWorker, Alerts, Post};
+pub use alert::{Alert, AlertKind, AlertSettings, AlertWorker, Alerts, Post, Subject};
 pub use log::{InitError, LogFormat, check_level, init};
 pub use mask::{Personal, is_identifier, is_personal_field, mask_json, mask_text, replace_patterns};
-pub use metrics::{Metrics, Outcome, Stage, TableNumbers};
+pub use metrics::{HOLD_REASONS, Metrics, Outcome, RoadNumbers, Stage, TableNumbers};
 
 /// A scheme by its full name: its own is unique only within its tenant.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]

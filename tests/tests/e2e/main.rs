@@ -18,6 +18,7 @@ mod references;
 mod stockins;
 mod telling;
 mod trades;
+mod traffic;
 
 use std::path::Path;
 use std::time::Duration;

@@ -88,10 +88,7 @@ pub fn judge(
     blank: &dyn Fn(&str) -> String,
 ) -> Result<Value, Rejection> {
     let other = |error| Err(Rejection::Other(error));
-    let server = |words: &str| {
-        let detail = text::excerpt(&blank(words));
-        Error::Server { host: reply.host.clone(), status: reply.status, detail }
-    };
+    let server = |words: &str| reply.vendor_failed(text::excerpt(&blank(words)));
     let text = match text::decode(&reply.body) {
         Ok(text) => text,
         Err(_) if !reply.is_success() => return other(server(&String::from_utf8_lossy(&reply.body))),

@@ -9,7 +9,8 @@ use url::Url;
 use crate::config::Secret;
 use crate::connectors::flight::Flight;
 use crate::connectors::http::{Http, Line};
-use crate::connectors::limits::{Gate, Limits};
+use crate::connectors::limits::Limits;
+use crate::connectors::road::Road;
 use crate::connectors::settings::{SettingProblem, check_base_url, read};
 
 use super::client::Client;
@@ -119,7 +120,7 @@ pub struct Paths {
 pub struct Connection {
     account: Arc<Account>,
     limits: Arc<Limits>,
-    gate: Arc<Gate>,
+    road: Road,
     session: Arc<Flight<Session>>,
     authorisations: Arc<Authorisations>,
 }
@@ -183,18 +184,22 @@ impl Connection {
             paths,
             unit_key: table.unit_key,
         };
-        let gate = Arc::new(Gate::new(&table.limits));
+        let road = Road::new(&table.limits);
         Ok(Self {
             account: Arc::new(account),
             limits: Arc::new(table.limits),
-            gate,
+            road,
             session: Arc::default(),
             authorisations: Arc::default(),
         })
     }
 
+    pub fn road(&self) -> &Road {
+        &self.road
+    }
+
     pub(super) fn client(&self, http: &Http) -> Client {
-        let line = Line::new(http, self.limits.clone(), self.gate.clone());
+        let line = Line::new(http, self.limits.clone(), self.road.clone());
         Client::new(line, self.account.clone(), self.session.clone(), self.authorisations.clone())
     }
 

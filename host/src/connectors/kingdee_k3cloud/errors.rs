@@ -22,10 +22,7 @@ pub enum Rejection {
 /// been dealt with; `blank` takes out what must not be printed, before words are cut short in the middle of a secret.
 /// Business refusals come with HTTP 200 as well; they are left to the caller.
 pub fn classify(reply: &Reply, blank: &dyn Fn(&str) -> String) -> Result<(Value, Option<Status>), Rejection> {
-    let server = |words: &str| {
-        let detail = text::excerpt(&blank(words));
-        Rejection::Other(Error::Server { host: reply.host.clone(), status: reply.status, detail })
-    };
+    let server = |words: &str| Rejection::Other(reply.vendor_failed(text::excerpt(&blank(words))));
     let unreadable = |detail: String| Rejection::Other(Error::Unreadable { detail, bytes: reply.body.clone() });
     let text = match text::decode(&reply.body) {
         Ok(text) => text,

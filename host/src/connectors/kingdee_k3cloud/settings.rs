@@ -7,7 +7,8 @@ use url::Url;
 
 use crate::config::Secret;
 use crate::connectors::http::{Http, Line};
-use crate::connectors::limits::{Gate, Limits};
+use crate::connectors::limits::Limits;
+use crate::connectors::road::Road;
 use crate::connectors::settings::{SettingProblem, check_base_url, read};
 
 use super::client::{Client, Session};
@@ -96,7 +97,7 @@ impl Account {
 pub struct Connection {
     account: Arc<Account>,
     limits: Arc<Limits>,
-    gate: Arc<Gate>,
+    road: Road,
     session: Arc<Session>,
 }
 
@@ -119,13 +120,17 @@ impl Connection {
             org_num: table.org_num,
             proof,
         };
-        let gate = Arc::new(Gate::new(&table.limits));
+        let road = Road::new(&table.limits);
         let limits = Arc::new(table.limits);
-        Ok(Self { account: Arc::new(account), limits, gate, session: Arc::default() })
+        Ok(Self { account: Arc::new(account), limits, road, session: Arc::default() })
+    }
+
+    pub fn road(&self) -> &Road {
+        &self.road
     }
 
     pub(super) fn client(&self, http: &Http) -> Client {
-        let line = Line::new(http, self.limits.clone(), self.gate.clone());
+        let line = Line::new(http, self.limits.clone(), self.road.clone());
         Client::new(line, self.account.clone(), self.session.clone())
     }
 }

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use crate::config::Secret;
 use crate::connectors::http::{Http, Line};
-use crate::connectors::limits::{Gate, Limits};
+use crate::connectors::limits::Limits;
+use crate::connectors::road::Road;
 use crate::connectors::settings::{SettingProblem, check_base_url};
 
 use super::{Credentials, Gateway, SignMethod};
@@ -27,7 +28,7 @@ pub struct Given {
 pub struct Account {
     credentials: Credentials,
     limits: Arc<Limits>,
-    gate: Arc<Gate>,
+    road: Road,
 }
 
 impl Account {
@@ -52,12 +53,16 @@ impl Account {
             routing: given.routing,
             sign_method: given.sign_method,
         };
-        let gate = Arc::new(Gate::new(&given.limits));
-        Ok(Self { credentials, limits: Arc::new(given.limits), gate })
+        let road = Road::new(&given.limits);
+        Ok(Self { credentials, limits: Arc::new(given.limits), road })
+    }
+
+    pub fn road(&self) -> &Road {
+        &self.road
     }
 
     pub fn gateway(&self, http: &Http) -> Gateway {
-        Gateway::new(Line::new(http, self.limits.clone(), self.gate.clone()), self.credentials.clone())
+        Gateway::new(Line::new(http, self.limits.clone(), self.road.clone()), self.credentials.clone())
     }
 
     pub fn limits(&self) -> &Limits {

@@ -122,7 +122,7 @@ fn failure(reply: &Reply, verdict: &Verdict, clock_tolerance_seconds: u32) -> Er
     let credentials = || Error::CredentialsRefused { detail: detail.clone() };
     let clock_or_credentials = || reply.clock_error(clock_tolerance_seconds).unwrap_or_else(credentials);
     let unknown = || Error::Unknown { code: code.clone(), message: detail.clone() };
-    let server = || Error::Server { host: reply.host.clone(), status: reply.status, detail: detail.clone() };
+    let server = || reply.vendor_failed(detail.clone());
     let throttled = || Error::Throttled { wait: ban(&detail), detail: detail.clone() };
     match verdict.code.number() {
         // Calls over a limit: of the user, the session, the partner, the application, its frequency.
@@ -151,7 +151,7 @@ fn provider(verdict: &Verdict, detail: &str, reply: &Reply) -> Error {
     }
     // No answer from the ERP, or none that the gateway understood: whether it acted is not known.
     if sub_code.is_empty() || sub_code.starts_with("isp.") {
-        return Error::Server { host: reply.host.clone(), status: reply.status, detail: detail.to_owned() };
+        return reply.vendor_failed(detail.to_owned());
     }
     Error::Refused { code: sub_code.to_owned(), message: detail.to_owned() }
 }
@@ -198,6 +198,7 @@ mod tests {
             body: Bytes::from(body.to_owned()),
             date: Some(now - jiff::SignedDuration::from_secs(skew_seconds)),
             received_at: now,
+            hearing: Default::default(),
         }
     }
 

@@ -6,6 +6,7 @@ use crate::config::Secret;
 use crate::connectors::http::Http;
 use crate::connectors::limits::Limits;
 use crate::connectors::qimen::{Account, Gateway, Given, SignMethod};
+use crate::connectors::road::Road;
 use crate::connectors::settings::{SettingProblem, read};
 
 use super::wire::CANCELLED;
@@ -66,6 +67,10 @@ impl Connection {
             limits: table.limits,
         };
         Account::check(given).map(Self)
+    }
+
+    pub fn road(&self) -> &Road {
+        self.0.road()
     }
 
     pub(super) fn gateway(&self, http: &Http) -> Gateway {

@@ -122,7 +122,10 @@ impl Client {
                 return Err(refused(format!("{message} (errcode {code})")));
             }
             // The platform's word for all that it does not like, a wrong secret among it.
-            Err(Rejection::Other(Error::Server { status: 200..300, detail, .. })) => return Err(refused(detail)),
+            Err(Rejection::Other(Error::Server { status: 200..300, detail, .. })) => {
+                reply.vendor_answered();
+                return Err(refused(detail));
+            }
             Err(Rejection::Other(Error::Unreadable { .. })) => return Err(not_a_token()),
             Err(Rejection::Other(error)) => return Err(error),
         };
@@ -139,7 +142,7 @@ impl Client {
             Ok(text) => text,
             Err(_) if !reply.is_success() => {
                 let detail = text::excerpt(&blank(&String::from_utf8_lossy(&reply.body)));
-                return Err(Rejection::Other(Error::Server { host: reply.host.clone(), status: reply.status, detail }));
+                return Err(Rejection::Other(reply.vendor_failed(detail)));
             }
             Err(error) => return Err(Rejection::Other(error)),
         };

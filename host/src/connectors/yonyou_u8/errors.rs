@@ -42,10 +42,7 @@ pub fn judge(
     blank: &dyn Fn(&str) -> String,
 ) -> Result<Verdict, Rejection> {
     let other = |error| Err(Rejection::Other(error));
-    let server = |words: &str| {
-        let detail = text::excerpt(&blank(words));
-        Error::Server { host: reply.host.clone(), status: reply.status, detail }
-    };
+    let server = |words: &str| reply.vendor_failed(text::excerpt(&blank(words)));
     let head: Head = match serde_json::from_str(text) {
         Ok(head) => head,
         Err(_) if !reply.is_success() => return other(server(text)),

@@ -13,7 +13,8 @@ use url::Url;
 use crate::config::Secret;
 use crate::connectors::flight::Flight;
 use crate::connectors::http::{Http, Line};
-use crate::connectors::limits::{Gate, Limits};
+use crate::connectors::limits::Limits;
+use crate::connectors::road::Road;
 use crate::connectors::settings::{SettingProblem, check_base_url, read};
 
 use super::client::Client;
@@ -86,7 +87,7 @@ pub struct Account {
 pub struct Connection {
     account: Arc<Account>,
     limits: Arc<Limits>,
-    gate: Arc<Gate>,
+    road: Road,
     token: Arc<Flight<Token>>,
     budget: Arc<Budget>,
 }
@@ -135,18 +136,22 @@ impl Connection {
             busy_tries: table.busy_tries,
             busy_pause: Duration::from_millis(table.busy_pause_ms),
         };
-        let gate = Arc::new(Gate::new(&table.limits));
+        let road = Road::new(&table.limits);
         Ok(Self {
             account: Arc::new(account),
             limits: Arc::new(table.limits),
-            gate,
+            road,
             token: Arc::default(),
             budget: Arc::new(Budget::new(table.calls_per_token)),
         })
     }
 
+    pub fn road(&self) -> &Road {
+        &self.road
+    }
+
     pub(super) fn client(&self, http: &Http) -> Client {
-        let line = Line::new(http, self.limits.clone(), self.gate.clone());
+        let line = Line::new(http, self.limits.clone(), self.road.clone());
         Client::new(line, self.account.clone(), self.token.clone(), self.budget.clone())
     }
 }

@@ -64,8 +64,10 @@ impl Driver {
         match finished {
             Finished::Transformed { took, results, left, generation } => {
                 self.transforms_running -= 1;
+                self.ends(results.iter().map(|(key, ..)| key));
+                self.ends(left.iter().map(|(key, _)| key));
                 if results.iter().any(|(_, _, ran)| ran.missed.is_some()) {
-                    self.queues.ran_with(generation);
+                    self.laps.ran_with(generation);
                 }
                 for (key, version) in left.into_iter().rev() {
                     self.queues.transforms.push_front((key, version, false));
@@ -77,6 +79,7 @@ impl Driver {
             }
             Finished::Wrote { took, shipments, result } => {
                 self.writes_running -= 1;
+                self.ends(shipments.iter().map(|one| &one.key));
                 self.parts.watcher.stage(Stage::Write, took);
                 for shipment in &shipments {
                     self.on_the_wire.remove(&shipment.target);
@@ -85,6 +88,7 @@ impl Driver {
             }
             Finished::Asked { took, asked_at, questions, result } => {
                 self.asks_running -= 1;
+                self.ends(questions.iter().map(|(key, ..)| key));
                 self.parts.watcher.stage(Stage::Verify, took);
                 match result {
                     Ok(findings) => {
@@ -259,7 +263,8 @@ impl Driver {
     /// What a vendor's fault means beyond the documents it hit.
     pub(super) fn vendor_fault(&mut self, fault: &Fault, pauses: &mut Vec<(Scope, Fault)>) {
         self.parts.watcher.faulted(fault);
-        let Parts { tenant, destination, rules, .. } = &self.parts;
+        let Parts { tenant, destination, rules, gates, .. } = &self.parts;
+        gates.heed(tenant, &destination.connection, fault);
         match fault.disposition {
             Disposition::PauseConnection => {
                 pauses.push((Scope::Connection(tenant.clone(), destination.connection.clone()), fault.clone()));
@@ -267,6 +272,8 @@ impl Driver {
             Disposition::PauseScheme | Disposition::StopScheme | Disposition::RefuseStart => {
                 pauses.push((self.scope(), fault.clone()));
             }
+            // The road says when it is open again.
+            Disposition::Retry { .. } if fault.code == Code::CircuitOpen => {}
             Disposition::Retry { after_ms } => {
                 let asked = after_ms.map(Duration::from_millis).unwrap_or(rules.retry_base);
                 let wait = jiff::SignedDuration::try_from(asked).unwrap_or(jiff::SignedDuration::ZERO);

@@ -22,11 +22,64 @@ use super::{Driver, Finished, Parts, Shipment, TRANSFORM_BYTES};
 impl Driver {
     /// Starts whatever may start.
     pub(super) async fn dispatch(&mut self) -> Result<(), Error> {
+        // Where the disk is full, each commit may be the store's last.
+        if self.parts.gates.is_work_held() {
+            (self.awaited, self.pass) = (None, None);
+            return Ok(());
+        }
         while self.transforms_running < self.parts.flow.transforms_at_once && self.start_transform()? {}
-        // One question at a time: it carries many keys, and what comes back frees what waits behind it.
-        while self.asks_running < 1 && self.start_ask()? {}
-        while self.writes_running < self.parts.flow.writes_at_once && self.start_write().await? {}
-        Ok(())
+        loop {
+            let (asks, writes) = (self.wants_ask(), self.wants_write());
+            if (asks || writes)
+                && let (Some(road), None) = (&self.road, &self.pass)
+            {
+                if self.awaited.is_none() {
+                    let (road, caller) = (road.clone(), self.caller.clone());
+                    self.awaited = Some(Box::pin(async move { road.pass(&caller).await }));
+                }
+                return Ok(());
+            }
+            let began = asks && self.start_ask()? || writes && self.start_write().await?;
+            if !began {
+                // Nothing to send, or nothing that may be sent beside what is under way: somebody else's turn.
+                (self.awaited, self.pass) = (None, None);
+                return Ok(());
+            }
+        }
+    }
+
+    /// Runs an exchange with the target's pass, where its road wants one.
+    fn exchange<F>(&mut self, exchange: F)
+    where
+        F: Future<Output = Finished> + Send + 'static,
+    {
+        match self.pass.take() {
+            Some(pass) => self.running.spawn(pass.carry(exchange)),
+            None => self.running.spawn(exchange),
+        };
+    }
+
+    /// One question at a time: it carries many keys, and what comes back frees what waits behind it.
+    fn wants_ask(&self) -> bool {
+        self.asks_running < 1 && !self.queues.asks.is_empty() && !self.target_rests() && !self.is_paused()
+    }
+
+    fn wants_write(&self) -> bool {
+        let more_may_join = self.transforms_running > 0 && self.queues.writes.len() < self.write_limit();
+        self.writes_running < self.parts.flow.writes_at_once
+            && !self.queues.writes.is_empty()
+            && !more_may_join
+            && !self.target_rests()
+            && !self.is_paused()
+    }
+
+    fn target_rests(&self) -> bool {
+        let now = (self.parts.now)();
+        self.target_not_before.is_some_and(|at| at > now)
+    }
+
+    fn write_limit(&self) -> usize {
+        self.parts.flow.write_batch.min(self.parts.target.capabilities().batch_limit).max(1)
     }
 
     /// Asked for only once it is clear what will be sent: giving a permit back wakes whoever waits at a gate, this
@@ -78,6 +131,7 @@ impl Driver {
         }
         let transformer = self.parts.transformer.clone();
         let generation = self.generation();
+        self.begins(keys.iter().map(|(key, _)| key));
         self.transforms_running += 1;
         self.running.spawn_blocking(move || {
             let began = Instant::now();
@@ -93,10 +147,6 @@ impl Driver {
     }
 
     pub(super) fn start_ask(&mut self) -> Result<bool, Error> {
-        let now = (self.parts.now)();
-        if self.queues.asks.is_empty() || self.target_not_before.is_some_and(|at| at > now) || self.is_paused() {
-            return Ok(false);
-        }
         let (mut questions, mut jobs): (Vec<Bill>, Vec<Job>) = (Vec::new(), Vec::new());
         let mut shared = None;
         // As many keys as one question can carry within the length of a request line that every server takes.
@@ -132,7 +182,8 @@ impl Driver {
         // Taken before the question leaves: what it shows is at least as new as this.
         let asked_at = (self.parts.now)();
         self.asks_running += 1;
-        self.running.spawn(async move {
+        self.begins(questions.iter().map(|(key, ..)| key));
+        self.exchange(async move {
             let began = Instant::now();
             let result = target.look_up(&jobs).await;
             drop(permit);
@@ -143,12 +194,7 @@ impl Driver {
 
     pub(super) async fn start_write(&mut self) -> Result<bool, Error> {
         let now = (self.parts.now)();
-        let limit = self.parts.flow.write_batch.min(self.parts.target.capabilities().batch_limit).max(1);
-        let more_may_join = self.transforms_running > 0 && self.queues.writes.len() < limit;
-        let resting = self.target_not_before.is_some_and(|at| at > now);
-        if self.queues.writes.is_empty() || more_may_join || resting || self.is_paused() {
-            return Ok(false);
-        }
+        let limit = self.write_limit();
         let timeout = self.parts.target.request_timeout();
         let deadline = now
             .checked_add(jiff::SignedDuration::try_from(timeout).unwrap_or(jiff::SignedDuration::MAX))
@@ -186,7 +232,8 @@ impl Driver {
         self.on_the_wire.extend(shipments.iter().map(|one| one.target.clone()));
         let target = self.parts.target.clone();
         self.writes_running += 1;
-        self.running.spawn(async move {
+        self.begins(shipments.iter().map(|one| &one.key));
+        self.exchange(async move {
             let began = Instant::now();
             let result = target.write(step, &jobs).await;
             fail::fail_point!("pipeline::after_answer");

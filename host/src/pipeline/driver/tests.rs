@@ -1,5 +1,8 @@
 //! The driver between a store that crashes and a target that misbehaves.
 
+mod bounds;
+mod outages;
+
 use std::collections::BTreeMap;
 
 use super::super::rig::*;

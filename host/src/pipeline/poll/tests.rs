@@ -7,8 +7,8 @@ use bytes::Bytes;
 
 use super::super::rig::*;
 use super::*;
-use crate::connectors::SourceDocument;
-use crate::state::MemoryStore;
+use crate::connectors::{Caller, Limits, Road, SourceDocument};
+use crate::state::{Disk, MemoryStore, Reserve, Room};
 
 /// What one read of the source meets with.
 enum Read {
@@ -236,6 +236,58 @@ async fn a_pause_returns_although_the_reader_waits_for_a_full_backlog() {
     let read = tokio::time::timeout(Duration::from_secs(3_600), both).await.expect("the pause never returned");
     assert!(matches!(read, Err(Error::Stopped)));
     assert_eq!(desk.read_to(), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_page_waits_for_room_on_the_disk_and_a_pause_does_not_wait_for_the_page() {
+    let free = Arc::new(std::sync::atomic::AtomicU64::new(10));
+    let shown = free.clone();
+    let measure =
+        move || Some(Room { free_bytes: shown.load(std::sync::atomic::Ordering::Relaxed), total_bytes: 1_000 });
+    let desk = Desk::new(Plan::new(), FakeSource::default(), HOUR);
+    desk.rig.gates.attach_disk(Disk::measured_by(Reserve { bytes: 20, percent: 0 }, measure));
+    let one = |key: &str| vec![document(key, "one")];
+    desk.expect(Read::Pages(vec![one("d0")], Ok(None)));
+    desk.expect(Read::Pages(vec![one("d0")], Ok(None)));
+    {
+        let pass = desk.pass();
+        tokio::pin!(pass);
+        assert!(tokio::time::timeout(Duration::from_secs(3_600), &mut pass).await.is_err(), "a page was taken");
+        assert!(matches!(desk.reading.hold(&desk.rig.handle), Some(Hold::Disk(_))));
+        let both = async { tokio::join!(desk.rig.pause(scheme_scope()), pass).1 };
+        let read = tokio::time::timeout(Duration::from_secs(60), both).await.expect("the pause never returned");
+        assert!(matches!(read, Err(Error::Stopped)));
+    }
+    desk.rig.gates.resume(&scheme_scope()).await.unwrap();
+    let release = async {
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        free.store(1_000, std::sync::atomic::Ordering::Relaxed);
+    };
+    tokio::join!(desk.pass(), release).0.unwrap();
+    assert!(desk.read_to().is_some());
+    assert_eq!(desk.reading.hold(&desk.rig.handle), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_source_asks_for_holds_its_road_and_a_source_that_is_down_is_not_read() {
+    let desk = Desk::new(Plan::new(), FakeSource::default(), HOUR);
+    let road = Road::new(&Limits { burst: 100, ..Limits::default() });
+    desk.rig.gates.attach_road(&tenant(), &source_connection(), road.clone());
+    let wait = Some(Duration::from_secs(600));
+    desk.expect(Read::Pages(Vec::new(), Err(connectors::Error::Throttled { wait, detail: "slow down".into() })));
+    assert!(desk.pass().await.is_err());
+    assert!(road.traffic().held_for.is_some_and(|held| held > Duration::from_secs(590)));
+    assert_eq!(desk.reading.hold(&desk.rig.handle), None, "a pause is waited for on the road");
+    road.reset();
+    while !road.is_down() {
+        road.set_out(&Caller { name: "a".into(), priority: 5 }).await.unwrap().end(false);
+    }
+    let mut held = desk.reading.hold(&desk.rig.handle);
+    while let Some(Hold::Down(wait)) = held {
+        tokio::time::sleep(wait).await;
+        held = desk.reading.hold(&desk.rig.handle);
+    }
+    assert_eq!(held, None, "the probe may leave");
 }
 
 #[tokio::test(start_paused = true)]

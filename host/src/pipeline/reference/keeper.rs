@@ -66,7 +66,18 @@ async fn fetch(library: &Inner, table: &FetchedTable) {
     library.listener.fetched(&table.id, Err(&fault));
     let now = (library.now)();
     table.fail(begun, fault.clone(), now);
-    if fault.disposition == Disposition::PauseConnection {
+    library.gates.heed(&table.id.tenant, &table.id.connection, &fault);
+    let pauses = match fault.disposition {
+        Disposition::PauseConnection => true,
+        // A table is no scheme's own, so there is no scheme to pause or stop: it is tried again, and whoever waits sees why.
+        Disposition::Retry { .. }
+        | Disposition::Verify
+        | Disposition::Park
+        | Disposition::PauseScheme
+        | Disposition::StopScheme
+        | Disposition::RefuseStart => false,
+    };
+    if pauses {
         let scope = Scope::Connection(table.id.tenant.clone(), table.id.connection.clone());
         let pause = Pause { scope: scope.clone(), since: now, reason: fault.message.clone(), code: Some(fault.code) };
         tracing::error!(%scope, code = %fault.code, reason = words, "paused");
@@ -79,6 +90,9 @@ async fn fetch(library: &Inner, table: &FetchedTable) {
 }
 
 async fn bring(library: &Inner, table: &FetchedTable, begun: &Begun) -> Result<Edition, Fault> {
+    if let Some(fault) = library.gates.low_disk() {
+        return Err(fault);
+    }
     let rows = table.source.fetch(&table.id.table).await.map_err(|error| error.fault())?;
     let before = table.edition();
     let entries: BTreeMap<String, String> = rows.into_iter().collect();

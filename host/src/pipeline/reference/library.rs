@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::connectors::ReferenceSource;
-use crate::fault::{Code, Disposition, Fault};
+use crate::fault::{Code, Fault};
 use crate::state::Store;
 
 use super::super::driver::Now;
@@ -129,7 +129,7 @@ impl Library {
             return Some(format!("{}: {} is paused: {}", table.id, pause.scope, pause.reason));
         }
         let failure = table.failure()?;
-        let passes = matches!(failure.fault.disposition, Disposition::Retry { .. });
+        let passes = failure.fault.disposition.passes();
         let given_up = failure.count >= TRIES || !passes;
         given_up.then(|| format!("{}: {} (tried {} times)", table.id, failure.fault, failure.count))
     }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{Notify, watch};
 
 use crate::connectors::ReferenceSource;
-use crate::fault::{Disposition, Fault};
+use crate::fault::{Code, Disposition, Fault};
 use crate::model::{ConnectionName, TenantId};
 
 use super::edition::{Edition, Revision};
@@ -230,13 +230,21 @@ impl FetchedTable {
 
     pub(super) fn fail(&self, begun: Begun, fault: Fault, now: Timestamp) {
         let mut state = self.lock();
-        let count = state.failure.as_ref().map_or(0, |failure| failure.count).saturating_add(1);
-        let doubled = RETRY_BASE.saturating_mul(1 << (count - 1).min(10)).min(RETRY_CAP);
+        // Where nothing was sent, nothing was tried.
+        let tried = u32::from(fault.code != Code::CircuitOpen);
+        let count = state.failure.as_ref().map_or(0, |failure| failure.count).saturating_add(tried);
+        let doubled = RETRY_BASE.saturating_mul(1 << count.saturating_sub(1).min(10)).min(RETRY_CAP);
         let wait = match fault.disposition {
             Disposition::Retry { after_ms: Some(wait) } => {
                 doubled.max(SignedDuration::from_millis(i64::try_from(wait).unwrap_or(i64::MAX)))
             }
-            _ => doubled,
+            Disposition::Retry { after_ms: None }
+            | Disposition::Verify
+            | Disposition::Park
+            | Disposition::PauseConnection
+            | Disposition::PauseScheme
+            | Disposition::StopScheme
+            | Disposition::RefuseStart => doubled,
         };
         let not_before = now.checked_add(wait).unwrap_or(Timestamp::MAX);
         state.failure = Some(Failure { fault, at: now, count, not_before });

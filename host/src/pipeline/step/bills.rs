@@ -103,6 +103,10 @@ impl Run<'_> {
         if step == Step::Create && !in_doubt {
             self.keep(target, Existence::No, None);
         }
+        if fault.code == Code::CircuitOpen {
+            self.withdraw(number, target);
+            return;
+        }
         match fault.disposition {
             Disposition::Park if in_doubt => self.stop(number, target, refused_in_doubt(&fault.message)),
             Disposition::Park => self.stop(number, target, self.refused_at(step, fault.clone())),
@@ -209,7 +213,8 @@ impl Run<'_> {
     pub(super) fn ask_failed(&mut self, number: u64, target: &TargetKey, fault: &Fault) {
         let Some(write) = self.write_mut(number, target) else { return };
         let Fate::Asking { settled_at, tries } = write.fate else { return };
-        let (tries, sent) = (tries + 1, write.attempt > 0);
+        let asked = u32::from(fault.code != Code::CircuitOpen);
+        let (tries, sent) = (tries + asked, write.attempt > 0);
         write.fate = Fate::Asking { settled_at, tries };
         if fault.disposition == Disposition::Park && tries >= ASK_REFUSALS_LIMIT {
             let code = if sent { Code::WriteUnknown } else { fault.code };
@@ -219,7 +224,12 @@ impl Run<'_> {
         }
         let wait = match fault.disposition {
             Disposition::Retry { after_ms } => after_ms,
-            _ => None,
+            Disposition::Verify
+            | Disposition::Park
+            | Disposition::PauseConnection
+            | Disposition::PauseScheme
+            | Disposition::StopScheme
+            | Disposition::RefuseStart => None,
         };
         let not_before = Some(self.after(tries, wait));
         self.actions.push(Action::Ask { version: number, target: target.clone(), not_before });
@@ -355,7 +365,9 @@ impl Run<'_> {
         // The commit of the intent took its time before the request left: the deadline may lie behind us.
         let settled = match self.rules.sabotage {
             Sabotage::NoSettle => self.moment.now,
-            _ => later(deadline.max(self.moment.now), self.rules.settle),
+            Sabotage::None | Sabotage::NoIntent | Sabotage::NoVerify => {
+                later(deadline.max(self.moment.now), self.rules.settle)
+            }
         };
         let settled_at = settled.max(self.after(doubts, None));
         let Some(write) = self.write_mut(number, target) else { return };
@@ -380,6 +392,17 @@ impl Run<'_> {
         if !self.gives_way(number) {
             self.actions.push(Action::Enqueue { version: number, target: target.clone(), not_before });
         }
+    }
+
+    /// The intent came between the turn and the outage: nothing was tried, and nothing counts as a try.
+    fn withdraw(&mut self, number: u64, target: &TargetKey) {
+        if let Some(write) = self.write_mut(number, target) {
+            write.attempt -= 1;
+            if write.attempt == 0 {
+                write.first_tried_at = None;
+            }
+        }
+        self.ready(number, target, None);
     }
 
     pub(super) fn stop(&mut self, number: u64, target: &TargetKey, fault: Fault) {

@@ -180,6 +180,7 @@ fn configuration(wdt: &Value, jdy: &Value, component: &Path, plan: &Plan<'_>) ->
 data_dir = "data"
 listen = "127.0.0.1:0"
 low_disk_bytes = 0
+low_disk_percent = 0
 
 [[connection]]
 name = "wdt"
