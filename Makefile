@@ -34,7 +34,7 @@ unit: components ## Unit, contract and end-to-end tests, natively and against th
 	cd transforms && $(CARGO) test --locked
 
 failpoints: ## The store's fail points, in a build that has them
-	$(CARGO) test --locked --workspace --features crossdock/failpoints --test store_fail_points
+	$(CARGO) test --locked --workspace --features crossdock/failpoints --test store_fail_points --test rewrite_fail_points
 
 lint: ## Formatting and lints
 	$(CARGO) fmt --all --check

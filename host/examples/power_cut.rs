@@ -6,6 +6,8 @@
 //! The next cuts go on with the copy, so that a recovered store is cut again. This is kind to the store: no write is
 //! reordered and no drive forgets its cache.
 //!
+//! The child rewrites the store all the time beside its commits, so that some cuts fall into the switch.
+//!
 //! At the end one disk is filled up: the child must end, and what it acknowledged must be there once there is room again.
 //!
 //! `--sabotage no-syncfs` (with the feature `failpoints`) leaves the sync out, to see that this program would notice.
@@ -19,7 +21,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail, ensure};
 use cap_std::fs::Dir;
 use clap::Parser;
-use crossdock::state::{Batch, Key, KeyBuilder, Settings, SledStore, Store, Table};
+use crossdock::state::{Batch, Key, KeyBuilder, Pace, Settings, SledStore, Store, Table};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use rustix::process::{Pid, Signal};
@@ -234,13 +236,27 @@ fn write_until_killed(directory: &Path, work: Work) -> anyhow::Result<()> {
     let _scenario = fail::FailScenario::setup();
     let store = open(directory)?;
     let runtime = tokio::runtime::Builder::new_current_thread().build()?;
-    runtime.block_on(async {
-        for first in (0..).step_by(4) {
-            // Four at a time, so that there are groups and lone batches after them.
-            let commits = (first..first + 4).map(|number| commit_and_say(&store, work, number));
-            futures::future::try_join_all(commits).await?;
-        }
-        Ok(())
+    std::thread::scope(|scope| {
+        // A cut falls into a rewrite as often as beside one.
+        let rewriting = scope.spawn(|| {
+            let pace = Pace { bytes_per_second: u64::MAX, keep_free_bytes: 8 << 20 };
+            while store.health().failure.is_none() {
+                // A disk that is nearly full has no room for one.
+                let _ = store.rewrite(&pace, &|_| true);
+                std::thread::sleep(Duration::from_millis(50));
+            }
+        });
+        let ended = runtime.block_on(async {
+            for first in (0..).step_by(4) {
+                // Four at a time, so that there are groups and lone batches after them.
+                let commits = (first..first + 4).map(|number| commit_and_say(&store, work, number));
+                futures::future::try_join_all(commits).await?;
+            }
+            Ok(())
+        });
+        // The store has failed, so this ends as well.
+        let _ = rewriting.join();
+        ended
     })
 }
 

@@ -144,11 +144,12 @@ fn pause(data_dir: &Path, manifest: &Manifest) -> Result<(), ExitCode> {
 }
 
 /// An existing store; a mistyped folder must not become a new and empty one.
-fn open(data_dir: &Path) -> Result<SledStore, ExitCode> {
-    if !data_dir.join("store").is_dir() {
+pub(super) fn open(data_dir: &Path) -> Result<SledStore, ExitCode> {
+    let opened = Dir::open_ambient_dir(data_dir, ambient_authority());
+    if !opened.as_ref().is_ok_and(|dir| state::holds_store(dir).unwrap_or(false)) {
         return Err(fail(Exit::Failed, &format!("{} holds no store", data_dir.display())));
     }
-    let opened = Dir::open_ambient_dir(data_dir, ambient_authority())
+    let opened = opened
         .map_err(|error| state::Error::Open { detail: format!("{}: {error}", data_dir.display()) })
         .and_then(|dir| SledStore::open(&dir, data_dir, &state::Settings::default()));
     opened.map_err(|error| match error {
@@ -158,7 +159,7 @@ fn open(data_dir: &Path) -> Result<SledStore, ExitCode> {
 }
 
 /// Only where the data is, so that neither needs the environment's secrets.
-fn data_dir(config: &Path) -> Result<PathBuf, ExitCode> {
+pub(super) fn data_dir(config: &Path) -> Result<PathBuf, ExitCode> {
     let found = config::data_dir(config);
     found.ok_or_else(|| fail(Exit::Usage, &format!("{} names no [engine] data_dir", config.display())))
 }
@@ -172,7 +173,7 @@ fn broken(path: &Path, error: &BackupError) -> ExitCode {
     fail(Exit::Failed, &format!("{}: {error}", path.display()))
 }
 
-fn fail(exit: Exit, message: &str) -> ExitCode {
+pub(super) fn fail(exit: Exit, message: &str) -> ExitCode {
     eprintln!("crossdock: {message}");
     exit.into()
 }

@@ -265,6 +265,9 @@ async fn show(arguments: &ShowArguments) -> Result<(), ExitCode> {
                 if let Some(module) = &version.module {
                     println!("  module {module}, fuel {}", version.fuel);
                 }
+                if let Some(at) = version.removed_at {
+                    println!("  body, bills and history were removed by retention at {at}");
+                }
                 if let Some(body) = &version.body {
                     println!("  source {body}");
                 }

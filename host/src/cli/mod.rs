@@ -6,6 +6,7 @@ mod backup;
 mod build;
 mod capsule_module;
 mod check;
+mod compact;
 mod compile_child;
 mod document;
 mod exit;
@@ -84,6 +85,8 @@ enum Command {
     Backup(backup::BackupArguments),
     /// Put a backup into an empty data directory, paused
     Restore(backup::RestoreArguments),
+    /// Write the store's files anew, so that they take no more disk than the ledger needs
+    Compact(compact::Arguments),
     /// Compile one component from standard input (what the engine starts for each compilation)
     #[command(hide = true)]
     CompileChild,
@@ -137,6 +140,7 @@ pub fn main() -> ExitCode {
         Command::Resume(arguments) => pause::resume(&arguments),
         Command::Backup(arguments) => backup::backup(&arguments),
         Command::Restore(arguments) => backup::restore(&arguments),
+        Command::Compact(arguments) => compact::run(&arguments),
         Command::CompileChild => compile_child::run(),
     }
 }

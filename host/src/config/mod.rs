@@ -6,6 +6,7 @@
 //! prints one, never opens a connection, and never writes.
 
 mod calendar;
+mod compaction;
 mod conditions;
 mod connection;
 mod csv;
@@ -16,6 +17,7 @@ mod limits;
 mod module;
 mod problem;
 mod reference;
+mod retention;
 mod schedule;
 mod scheme;
 mod secret;
@@ -29,6 +31,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 pub use calendar::Calendar;
+pub use compaction::Compaction;
 pub use conditions::{Conditions, DayTime};
 pub use connection::Connection;
 pub use engine::Engine;
@@ -36,6 +39,7 @@ pub use limits::Limits;
 pub use module::ModuleSource;
 pub use problem::{Objection, Place, Problem, Problems, Severity};
 pub use reference::{CheckReference, Reference, ReferenceFrom};
+pub use retention::{Keep, Retention};
 pub use schedule::Schedule;
 pub use scheme::{Endpoint, Isolation, OnChange, Retry, Scheme, Sweep};
 pub use secret::Secret;
@@ -52,6 +56,8 @@ pub struct Config {
     pub sandbox: toml::Table,
     pub connections: Vec<Connection>,
     pub schemes: Vec<Scheme>,
+    pub retention: Retention,
+    pub compaction: Compaction,
     /// What can be used and most likely was not meant.
     pub warnings: Problems,
 }
@@ -184,12 +190,20 @@ fn read<'a>(
         schemes.push(found);
     }
     conditions::check(&schemes, report);
+    let tenants: Vec<&TenantId> =
+        connections.iter().map(|found| &found.tenant).chain(schemes.iter().map(|found| &found.tenant)).collect();
+    let retention = root.section("retention", "write [retention]");
+    let retention = retention.map(|section| retention::read(section.named("[retention]"), &tenants));
+    let compaction = root.section("compaction", "write [compaction]");
+    let compaction = compaction.map(|section| compaction::read(section.named("[compaction]")));
     root.finish();
     Some(Config {
         engine: engine?,
         sandbox,
         connections: connections.into_iter().map(|found| found.connection).collect::<Option<_>>()?,
         schemes: schemes.into_iter().map(|found| found.scheme).collect::<Option<_>>()?,
+        retention: retention.unwrap_or_default(),
+        compaction: compaction.unwrap_or_default(),
         warnings: Problems::default(),
     })
 }

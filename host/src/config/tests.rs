@@ -140,6 +140,33 @@ fn the_defaults_that_the_example_shows_are_the_defaults() {
 }
 
 #[test]
+fn a_tenant_keeps_what_its_own_words_say_and_otherwise_what_all_keep() {
+    let retention = "[retention]\nkeep = \"180d\"\nkeep_bytes = 1000\n[retention.tenant.default]\nkeep_bytes = 0\n";
+    let config = Folder::new().load(&format!("{GOOD}{retention}"), &LoadOptions::new(&env));
+    let config = config.unwrap_or_else(|problems| panic!("{problems}"));
+    let days = |days: i64| Some(SignedDuration::from_hours(24 * days));
+    assert_eq!(config.retention.of(&config.schemes[0].tenant), Keep { time: days(180), bytes: None });
+    let other = TenantId::new("other").unwrap();
+    assert_eq!(config.retention.of(&other), Keep { time: days(180), bytes: Some(1_000) });
+    let plain = Folder::new().load(GOOD, &LoadOptions::new(&env)).unwrap_or_else(|problems| panic!("{problems}"));
+    assert_eq!(plain.retention.of(&other), Keep::default(), "without a word everything is kept");
+}
+
+#[test]
+fn what_retention_and_compaction_cannot_mean_is_said() {
+    let wrong = "[retention]\nkeep = \"0s\"\n[retention.tenant.acme]\nkep = \"1d\"\n[compaction]\nratio = 2\n";
+    let found = Folder::new().problems(&format!("{GOOD}{wrong}"), &LoadOptions::new(&env)).join("\n");
+    for words in [
+        "`keep` of [retention]: \"0s\" is out of range",
+        "no connection and no scheme has the tenant \"acme\"",
+        "[retention.tenant.acme] has an unknown key `kep`",
+        "`ratio` of [compaction] is 2",
+    ] {
+        assert!(found.contains(words), "{words}\nis not among\n{found}");
+    }
+}
+
+#[test]
 fn all_mistakes_are_found_at_once_in_the_order_of_the_file() {
     let toml = r#"[engine]
 data_dri = "data"

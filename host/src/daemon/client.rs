@@ -11,6 +11,7 @@ use crate::pipeline::reconcile::Line;
 
 use super::backfill::BackfillRequest;
 use super::capsule_desk::{CapsuleAnswer, CapsuleRequest};
+use super::compaction::CompactionLine;
 use super::control::{PauseCall, Problem, ShowRequest, socket_path};
 use super::office::{CommandRequest, DocumentView, Filter, PauseRequest, Summary};
 use super::reconcile::ReconcileRequest;
@@ -92,18 +93,14 @@ impl Client {
         request: &ReconcileRequest,
         mut take: impl FnMut(Line) -> bool,
     ) -> Result<(), ClientError> {
-        let mut answer = self.send("reconcile", request).await?;
-        let mut rest = Vec::new();
-        while let Some(bytes) = answer.chunk().await.map_err(|error| broken(&error))? {
-            rest.extend_from_slice(&bytes);
-            while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
-                let line: Vec<u8> = rest.drain(..=end).collect();
-                if !take(serde_json::from_slice(&line).map_err(|error| broken(&error))?) {
-                    return Ok(());
-                }
-            }
-        }
-        Ok(())
+        let answer = self.send("reconcile", request).await?;
+        each_line(answer, &mut take).await
+    }
+
+    /// Has the engine write its store anew; `take` is given each line as it comes, and `false` stops it.
+    pub async fn compact(&self, mut take: impl FnMut(CompactionLine) -> bool) -> Result<(), ClientError> {
+        let answer = self.send("compact", &()).await?;
+        each_line(answer, &mut take).await
     }
 
     /// Writes a backup to `out`, as the engine makes it. Whether it is whole, the backup itself says.
@@ -143,6 +140,24 @@ impl Client {
             Err(_) => Err(ClientError::Broken(format!("HTTP {status}"))),
         }
     }
+}
+
+/// One JSON object a line, until the last one or until `take` says no.
+async fn each_line<T: DeserializeOwned>(
+    mut answer: reqwest::Response,
+    take: &mut dyn FnMut(T) -> bool,
+) -> Result<(), ClientError> {
+    let mut rest = Vec::new();
+    while let Some(bytes) = answer.chunk().await.map_err(|error| broken(&error))? {
+        rest.extend_from_slice(&bytes);
+        while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
+            let line: Vec<u8> = rest.drain(..=end).collect();
+            if !take(serde_json::from_slice(&line).map_err(|error| broken(&error))?) {
+                return Ok(());
+            }
+        }
+    }
+    Ok(())
 }
 
 fn broken(error: &dyn std::fmt::Display) -> ClientError {

@@ -147,6 +147,9 @@ pub struct VersionView {
     pub body: Option<String>,
     /// The emitted bills' bytes.
     pub emitted: Vec<String>,
+    /// When retention removed the bodies and the history.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub removed_at: Option<Timestamp>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -273,6 +276,7 @@ impl Office {
                 fuel: version.fuel,
                 body: read(version.body)?,
                 emitted: emitted.into_iter().flatten().collect(),
+                removed_at: subject.removed_at(version.number),
             });
         }
         let history = desk.ledger.history(&key, subject.events, HISTORY_SHOWN)?;
@@ -302,7 +306,7 @@ impl Office {
             return Ok(handle.command(key, request.version, command).await?);
         }
         // Nobody is at work: the state changes now, and what follows from it is taken up at the next start.
-        let newest = subject.parked().map(|(version, _)| version.number).last();
+        let newest = subject.newest_to_command();
         let version = request.version.or(newest).ok_or_else(|| CommandError::NothingParked(key.clone()))?;
         let event = match command {
             Command::Retry(mode) => Event::Retry { version, mode },

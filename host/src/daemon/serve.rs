@@ -1,8 +1,9 @@
 //! `crossdock serve`: every scheme on its schedule until told to stop.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use futures::FutureExt as _;
@@ -15,17 +16,20 @@ use crate::config::Config;
 use crate::model::{SchemeId, TenantId};
 use crate::pipeline::driver;
 use crate::pipeline::gate::Gates;
+use crate::pipeline::retention::Member;
 use crate::pipeline::step::Sabotage;
 use crate::telemetry::{Alert, AlertKind, AlertSettings, Alerts};
 
 use super::alerts::Webhook;
 use super::backfill::Backfills;
+use super::compaction::{self, Compactor};
 use super::control;
 use super::engine::{Engine, OpenError};
 use super::errands;
 use super::health::{self, Health};
 use super::reader::{Predecessor, Reader};
 use super::reconcile::Auditors;
+use super::retention::Retention;
 use super::scheme::Scheme;
 use super::traffic;
 use super::watcher::SchemeWatcher;
@@ -84,12 +88,23 @@ pub async fn serve(
     let ended = http_stop.clone();
     let backfills = Arc::new(Backfills::default());
     let auditors = Auditors::of(&engine.schemes);
-    let router =
-        control::router(office.clone(), engine.store.clone()).merge(errands::router(backfills.clone(), auditors));
+    let scheme_stop = stop.child_token();
+    let compactor = Arc::new(Compactor {
+        store: engine.store.clone(),
+        settings: config.compaction.clone(),
+        keep_free_bytes: config.engine.low_disk_bytes,
+        metrics: engine.metrics.clone(),
+        last_bytes: AtomicU64::new(0),
+        stop: scheme_stop.clone(),
+    });
+    let router = control::router(office.clone(), engine.store.clone())
+        .merge(errands::router(backfills.clone(), auditors))
+        .merge(compaction::router(compactor.clone()));
     servers.spawn(async move { axum::serve(socket, router).with_graceful_shutdown(ended.cancelled_owned()).await });
 
-    let scheme_stop = stop.child_token();
     let mut drivers = JoinSet::new();
+    drivers.spawn(compactor.run());
+    let mut members = BTreeMap::<TenantId, Vec<Member>>::new();
     for keeper in engine.library.keepers(&|_| true, &scheme_stop) {
         drivers.spawn(keeper);
     }
@@ -103,6 +118,8 @@ pub async fn serve(
         let after = after.and_then(|name| runs.get(&(settings.tenant.clone(), name.clone()))).cloned();
         let (handle, driver) = driver::start(parts, scheme_stop.clone());
         office.attach(&settings.tenant, &settings.name, handle.clone());
+        let member = Member { ledger: reading.ledger.clone(), handle: handle.clone() };
+        members.entry(settings.tenant.clone()).or_default().push(member);
         let stale_after = Duration::try_from(config.engine.stale_after).unwrap_or(Duration::MAX);
         let (gates, ended) = (engine.gates.clone(), scheme_stop.clone());
         tasks.spawn(watch(watcher.clone(), alerts.clone(), gates, stale_after, ended));
@@ -121,6 +138,14 @@ pub async fn serve(
         let reader = Reader { settings, reading, handle, watcher: watcher.clone(), after };
         drivers.spawn(async move { to_its_end(&watcher, reader.run(ended)).await });
     }
+    let retention = Retention {
+        settings: config.retention.clone(),
+        members,
+        library: engine.library.clone(),
+        metrics: engine.metrics.clone(),
+        now: engine.now.clone(),
+    };
+    drivers.spawn(retention.run(scheme_stop.clone()));
     tracing::info!(%address, control = %control::socket_path(&engine.data_dir).display(), "serving");
     ready(address);
 

@@ -32,6 +32,7 @@ use super::laps::Laps;
 use super::ledger::{BadPage, Cursor, Error, Ledger, Tally};
 use super::queues::{Bodies, Errand, Queues};
 use super::reference::Catalogue;
+use super::retention;
 use super::round::{Destination, Settled, Work, commit_round, portion};
 use super::step::{Action, Event, Moment, Refusal, RetryMode, Rules};
 use super::subject::Phase;
@@ -110,6 +111,7 @@ enum Request {
     Cursor { cursor: Cursor, done: oneshot::Sender<()> },
     Backfill { backfill: Backfill, done: oneshot::Sender<()> },
     BadPage { page: BadPage, bytes: Bytes, done: oneshot::Sender<()> },
+    Reduce { keys: Vec<DocumentKey>, before: Timestamp, done: oneshot::Sender<u64> },
 }
 
 /// A person's command, apart from the pages: a full backlog holds pages back, and must not hold back whoever clears it.
@@ -203,6 +205,15 @@ impl Handle {
 
     pub async fn bad_page(&self, page: BadPage, bytes: Bytes) -> Result<(), connectors::SinkClosed> {
         self.ask(|done| Request::BadPage { page, bytes, done }).await
+    }
+
+    /// Takes bodies' names and history of those of the documents away that were finished before then; says of how many.
+    /// `Err` where the driver has stopped.
+    pub async fn reduce(&self, keys: Vec<DocumentKey>, before: Timestamp) -> Result<u64, connectors::SinkClosed> {
+        let (done, answer) = oneshot::channel();
+        let request = Request::Reduce { keys, before, done };
+        self.requests.send(request).await.map_err(|_| connectors::SinkClosed)?;
+        answer.await.map_err(|_| connectors::SinkClosed)
     }
 
     /// Returns the version it applied to. Without `version`, the newest parked one.
@@ -601,6 +612,10 @@ impl Driver {
                     self.parts.ledger.commit(batch).await?;
                     dones.push(done);
                 }
+                Request::Reduce { keys, before, done } => {
+                    let reduced = retention::reduce(&self.parts.ledger, &keys, before, (self.parts.now)()).await?;
+                    let _ = done.send(reduced);
+                }
             }
             next = if dones.len() < ROUND_LIMIT { self.pages.try_recv().ok() } else { None };
         }
@@ -677,8 +692,7 @@ impl Driver {
         let Some(subject) = self.parts.ledger.subject(&key)? else {
             return Ok(Err(CommandError::NoSuchDocument(key)));
         };
-        let newest_parked = subject.parked().map(|(version, _)| version.number).last();
-        let Some(version) = version.or(newest_parked) else {
+        let Some(version) = version.or_else(|| subject.newest_to_command()) else {
             return Ok(Err(CommandError::NothingParked(key)));
         };
         let event = match command {

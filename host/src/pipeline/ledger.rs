@@ -1,6 +1,6 @@
 //! The ledger: typed rows over the store's seam. One [`Ledger`] is one scheme's view; it cannot reach another's rows.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -262,8 +262,12 @@ impl Ledger {
         self.prefix().text("backfill").build()
     }
 
-    pub fn put_line(&self, batch: &mut Batch, key: &DocumentKey, sequence: u64, line: &Line) {
-        batch.put(Table::History, self.prefix().text(key.as_str()).number(sequence).build(), encode(line));
+    /// Says how long the line is as a row.
+    pub fn put_line(&self, batch: &mut Batch, key: &DocumentKey, sequence: u64, line: &Line) -> usize {
+        let row = encode(line);
+        let length = row.len();
+        batch.put(Table::History, self.prefix().text(key.as_str()).number(sequence).build(), row);
+        length
     }
 
     /// The newest lines of a subject's history, oldest of them first. Lines are numbered by the subject's events.
@@ -274,15 +278,70 @@ impl Ledger {
         rows.iter().map(|(_, row)| decode(Table::History, &row.value)).collect()
     }
 
+    /// Removes the oldest lines of a subject's history, at most `limit`; says how many.
+    pub fn remove_lines(&self, batch: &mut Batch, key: &DocumentKey, limit: usize) -> Result<usize, Error> {
+        let rows = self.store.keys(Table::History, &self.document_key(key), None, limit)?;
+        let count = rows.len();
+        for (row, _) in rows {
+            batch.remove(Table::History, row);
+        }
+        Ok(count)
+    }
+
+    /// Bodies in the order of their digests, after `after`: where they lie, and since which batch.
+    pub fn bodies(&self, after: Option<&Key>, limit: usize) -> Result<Vec<(Key, Digest, Revision)>, Error> {
+        let rows = self.store.keys(Table::Bodies, &self.prefix().build(), after, limit)?;
+        let digest = |key: &Key| {
+            let tail = key.as_bytes().get(self.prefix().build().as_bytes().len()..).unwrap_or_default();
+            let text = std::str::from_utf8(tail).unwrap_or_default().trim_end_matches('\0');
+            Digest::try_from(text.to_owned())
+                .map_err(|_| Error::Row { table: Table::Bodies, detail: "its key is no digest".into() })
+        };
+        rows.into_iter().map(|(key, revision)| Ok((key.clone(), digest(&key)?, revision))).collect()
+    }
+
+    /// Removes a body, where nobody put it again since.
+    pub fn remove_body(&self, batch: &mut Batch, row: Key, since: Revision) {
+        batch.expect(Table::Bodies, row.clone(), Expect::At(since)).remove(Table::Bodies, row);
+    }
+
     pub fn put_bad_page(&self, batch: &mut Batch, page: &BadPage, bytes: Bytes) {
         let at = u64::try_from(page.at.as_microsecond()).unwrap_or(0);
         batch.put(Table::BadPages, self.prefix().text("page").number(at).build(), encode(page));
-        batch.put(Table::BadPages, self.prefix().text("bytes").text(&page.digest.to_string()).build(), bytes);
+        batch.put(Table::BadPages, self.bad_page_bytes(&page.digest), bytes);
     }
 
     pub fn bad_pages(&self, limit: usize) -> Result<Vec<BadPage>, Error> {
         let rows = self.store.scan(Table::BadPages, &self.prefix().text("page").build(), None, limit)?;
         rows.iter().map(|(_, row)| decode(Table::BadPages, &row.value)).collect()
+    }
+
+    /// Removes pages that were kept before then, and bytes that no page names any more. Few at a time: what is over
+    /// waits for the next call.
+    pub fn remove_bad_pages(&self, batch: &mut Batch, before: Timestamp, limit: usize) -> Result<usize, Error> {
+        // The bytes first: those that a page is kept for from now on change their revision, and the batch fails.
+        let bytes = self.store.keys(Table::BadPages, &self.prefix().text("bytes").build(), None, limit)?;
+        let pages = self.store.scan(Table::BadPages, &self.prefix().text("page").build(), None, limit)?;
+        let is_whole = pages.len() < limit;
+        let (mut named, mut removed) = (BTreeSet::new(), 0);
+        for (key, row) in pages {
+            let page: BadPage = decode(Table::BadPages, &row.value)?;
+            if page.at < before {
+                batch.remove(Table::BadPages, key);
+                removed += 1;
+            } else {
+                named.insert(self.bad_page_bytes(&page.digest));
+            }
+        }
+        for (key, revision) in bytes.into_iter().filter(|(key, _)| is_whole && !named.contains(key)) {
+            batch.expect(Table::BadPages, key.clone(), Expect::At(revision)).remove(Table::BadPages, key);
+            removed += 1;
+        }
+        Ok(removed)
+    }
+
+    fn bad_page_bytes(&self, digest: &Digest) -> Key {
+        self.prefix().text("bytes").text(&digest.to_string()).build()
     }
 
     pub async fn commit(&self, mut batch: Batch) -> Result<Revision, Error> {

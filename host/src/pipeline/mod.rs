@@ -12,6 +12,7 @@ pub mod poll;
 pub mod queues;
 pub mod reconcile;
 pub mod reference;
+pub mod retention;
 pub mod round;
 pub mod step;
 pub mod subject;

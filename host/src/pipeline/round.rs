@@ -150,12 +150,15 @@ impl Round<'_> {
         if let Event::Transformed { version, .. } = &event {
             self.claim(&work.key, *version, &stepped.subject)?;
         }
+        let mut subject = stepped.subject;
+        subject.touched_at = Some(self.moment.now);
         for (digest, body) in &work.bodies {
             self.ledger.put_body(&mut self.batch, *digest, body.as_bytes().to_vec());
+            subject.kept_bytes += body.len() as u64;
         }
         let line = Line { at: self.moment.now, event, logs: work.logs.clone(), tables: work.tables.clone() };
-        self.ledger.put_line(&mut self.batch, &work.key, stepped.subject.events, &line);
-        self.subjects.insert(work.key.clone(), (before, stepped.subject));
+        subject.kept_bytes += self.ledger.put_line(&mut self.batch, &work.key, subject.events, &line) as u64;
+        self.subjects.insert(work.key.clone(), (before, subject));
         Ok(())
     }
 

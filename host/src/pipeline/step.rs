@@ -248,6 +248,12 @@ pub enum Refusal {
     NotAskable,
     #[error("a newer version {0} exists; this one cannot be retried")]
     Outdated(u64),
+    #[error(
+        "version {version} is finished, and retention removed its body at {at}, so there is nothing to run again: where \
+         its bill is wrong, mend the bill at the target, or change the record in the source, which then serves a new \
+         version"
+    )]
+    Removed { version: u64, at: Timestamp },
 }
 
 /// The answer of a step.

@@ -14,6 +14,9 @@ use crate::model::{Digest, Reason, TargetKey};
 /// changes every minute for a day would otherwise carry 1,440 versions through every commit.
 const FINISHED_VERSIONS_KEPT: usize = 16;
 
+/// In the place of words that retention took away.
+const REMOVED: &str = "removed by retention";
+
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Subject {
     /// Oldest first. Numbers grow by one and are never used twice.
@@ -22,6 +25,29 @@ pub struct Subject {
     pub targets: BTreeMap<TargetKey, Held>,
     /// Events taken so far: the sequence number of the next line of history.
     pub events: u64,
+    /// Bytes of bodies and history that the ledger took in for this record since retention last took them away; what was
+    /// put twice counts twice.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub kept_bytes: u64,
+    /// When the last event was taken. Rows of an earlier Crossdock have none until their next event.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub touched_at: Option<Timestamp>,
+    /// What retention took away.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reduced: Option<Reduced>,
+}
+
+/// Retention took the bodies and the history of these versions away. What is left says what they were, and not what was
+/// in them: enough to know each again, and everything that a later version is judged by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reduced {
+    pub at: Timestamp,
+    /// The newest version it took them of, and with it all older ones.
+    pub through: u64,
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// What is known of one bill at the target.
@@ -199,6 +225,53 @@ impl Subject {
         self.versions.iter_mut().find(|version| version.number == number)
     }
 
+    /// When retention took this version's bodies away, where it did.
+    pub fn removed_at(&self, version: u64) -> Option<Timestamp> {
+        self.reduced.filter(|reduced| version <= reduced.through).map(|reduced| reduced.at)
+    }
+
+    /// Leaves the fingerprint alone. Nothing is, where something of it is unfinished.
+    pub(super) fn reduce(&mut self, at: Timestamp) -> bool {
+        let Some(through) = self.latest().map(|latest| latest.number).filter(|_| !self.is_open()) else { return false };
+        for version in &mut self.versions {
+            let Phase::Done { end, targets } = &mut version.phase else { continue };
+            // A module's words, and a vendor's, may quote the document.
+            if let End::Skipped(reason) = end {
+                reason.message = REMOVED.into();
+            }
+            for write in targets {
+                if let Fate::Stopped { fault } = &mut write.fate {
+                    *fault = Fault { message: REMOVED.into(), internal: None, ..fault.clone() };
+                }
+            }
+        }
+        self.kept_bytes = 0;
+        self.reduced = Some(Reduced { at, through });
+        true
+    }
+
+    /// Since when it has been finished, where it is and retention has not come by: what it may take away.
+    pub fn finished_at(&self) -> Option<Timestamp> {
+        let latest = self.latest().filter(|latest| !self.is_open() && self.removed_at(latest.number).is_none())?;
+        Some(self.touched_at.unwrap_or(latest.received_at))
+    }
+
+    /// The bodies that something may still be done with, or that a person may still look at.
+    pub fn named_bodies(&self) -> impl Iterator<Item = Digest> + '_ {
+        let kept = self.versions.iter().filter(|version| self.removed_at(version.number).is_none());
+        let of_versions = kept.flat_map(|version| {
+            let writes: &[TargetWrite] = match &version.phase {
+                Phase::Writing { targets } | Phase::Parked { targets, .. } | Phase::Done { targets, .. } => targets,
+                Phase::Received { .. } | Phase::Held => &[],
+            };
+            std::iter::once(version.body).chain(writes.iter().map(|write| write.body))
+        });
+        // What stands is compared with what is to stand, for as long as anything of the record is kept.
+        let is_reduced = self.latest().is_some_and(|latest| self.removed_at(latest.number).is_some());
+        let standing = self.targets.values().filter(move |_| !is_reduced).filter_map(|held| held.body);
+        of_versions.chain(standing)
+    }
+
     pub fn latest(&self) -> Option<&Version> {
         self.versions.last()
     }
@@ -247,6 +320,14 @@ impl Subject {
             Phase::Parked { fault, .. } => Some((version, fault)),
             _ => None,
         })
+    }
+
+    /// The version that a person means who names none: the newest parked one; the newest of all where retention took it,
+    /// so that they hear of that.
+    pub fn newest_to_command(&self) -> Option<u64> {
+        let parked = self.parked().map(|(version, _)| version.number).last();
+        let latest = self.latest().map(|latest| latest.number);
+        parked.or_else(|| latest.filter(|latest| self.removed_at(*latest).is_some()))
     }
 
     /// Forgets finished versions beyond those kept, oldest first; never an unfinished one, never the latest.

@@ -1,17 +1,14 @@
 //! A copy of the store at one moment, taken while it is in use, and the way back.
 //!
-//! The copy is a walk over all rows, and beside it every change that was made meanwhile, in the order of the changes.
-//! Read from its beginning to its end, with the later word about a row winning, it is the store as it stood when the walk
-//! ended. So nothing waits for a backup, and a backup waits for nobody.
+//! The copy is a [`walk`](super::walk) over all rows, and beside it every change that was made meanwhile. Read from its
+//! beginning to its end it is the store as it stood when the walk ended.
 //!
 //! The file: a line that names the format, a header, records, and an end that holds the SHA-256 of all before it. A file
 //! without its end, or with another byte anywhere, is refused whole.
 
 use std::collections::HashSet;
 use std::io::{self, Read, Write};
-use std::ops::Bound;
 use std::path::Path;
-use std::sync::{PoisonError, mpsc};
 
 use cap_std::fs::Dir;
 use jiff::Timestamp;
@@ -21,14 +18,15 @@ use sha2::{Digest as _, Sha256};
 use super::Settings;
 use super::batch::Error;
 use super::blobs::Blobs;
-use super::directory::{self, Directory, STORE};
+use super::directory::{self, Directory};
 use super::format::{self, FORMAT, FORMAT_ROW};
+use super::mark::Mark;
+use super::note::{self, Note};
 use super::row::{self, Digest, Payload};
 use super::sled_store::{Core, SledStore, decode, guarded, open_sled};
+use super::walk::{Tap, TreeChange};
 
 const MAGIC: &[u8] = b"crossdock-backup 1\n";
-/// Rows read under one hold of the gate: a commit waits for as long.
-const CHUNK_ROWS: usize = 500;
 /// No key, value or large value is longer; what claims to be is not a backup.
 const LONGEST_BYTES: u64 = 1 << 30;
 /// Rows written at once when a backup is put back.
@@ -38,9 +36,6 @@ const PUT: u8 = 1;
 const REMOVE: u8 = 2;
 const FILE: u8 = 3;
 const END: u8 = 0;
-
-/// One row as it became: its key in the tree, and its bytes, or that it went.
-pub(super) type TreeChange = (Vec<u8>, Option<Vec<u8>>);
 
 /// What a backup says of itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,7 +56,7 @@ pub struct Manifest {
 
 #[derive(Debug, thiserror::Error)]
 pub enum BackupError {
-    #[error("another backup is being taken")]
+    #[error("another backup is being taken, or the store is being rewritten; try again when that has ended")]
     Busy,
     #[error("the data directory holds a store already; restore into an empty one")]
     NotEmpty,
@@ -81,67 +76,17 @@ impl SledStore {
     /// is called is in it, and of what is committed while it runs everything up to one moment.
     pub fn backup(&self, created_at: Timestamp, out: impl Write) -> Result<Manifest, BackupError> {
         let core = self.core();
-        let tap = Tap::open(core)?;
+        let tap = Tap::open(core).ok_or(BackupError::Busy)?;
         let mut manifest =
             Manifest { created_at, version: env!("CARGO_PKG_VERSION").into(), store_format: FORMAT, rows: 0, files: 0 };
         let mut writer = Writer { out, hash: Sha256::new(), files: HashSet::new(), core, manifest: &mut manifest };
         writer.head()?;
-        let mut after: Option<Vec<u8>> = None;
-        loop {
-            let rows = core.read(|db| {
-                let start = after.as_ref().map_or(Bound::Unbounded, |after| Bound::Excluded(after.as_slice()));
-                let found = db.range::<&[u8], _>((start, Bound::Unbounded)).take(CHUNK_ROWS);
-                let rows = found.map(|row| row.map(|(key, value)| (key.to_vec(), value.to_vec())));
-                rows.collect::<Result<Vec<_>, _>>().map_err(|error| format::sled_failed(&error))
-            })?;
-            let Some((last, _)) = rows.last() else { break };
-            after = Some(last.clone());
-            for (key, value) in rows {
-                writer.change(&(key, Some(value)))?;
-            }
-            for change in tap.changes.try_iter() {
-                writer.change(&change)?;
-            }
-        }
+        tap.walk(|change| writer.change(&change))?;
         for change in tap.close() {
             writer.change(&change)?;
         }
         writer.end()?;
         Ok(manifest)
-    }
-}
-
-/// Hears every change from its opening to its closing.
-struct Tap<'a> {
-    core: &'a Core,
-    changes: mpsc::Receiver<TreeChange>,
-}
-
-impl<'a> Tap<'a> {
-    fn open(core: &'a Core) -> Result<Self, BackupError> {
-        let (sender, changes) = mpsc::channel();
-        let mut tap = core.tap.lock().unwrap_or_else(PoisonError::into_inner);
-        if tap.is_some() {
-            return Err(BackupError::Busy);
-        }
-        *tap = Some(sender);
-        drop(tap);
-        Ok(Self { core, changes })
-    }
-
-    /// What was not taken yet. Nothing is being applied while it closes, so the last change is there whole.
-    fn close(mut self) -> Vec<TreeChange> {
-        let gate = self.core.db.read().unwrap_or_else(PoisonError::into_inner);
-        self.core.tap.lock().unwrap_or_else(PoisonError::into_inner).take();
-        drop(gate);
-        let (_, none) = mpsc::channel();
-        std::mem::replace(&mut self.changes, none).try_iter().collect()
-    }
-}
-
-impl Drop for Tap<'_> {
-    fn drop(&mut self) {
-        self.core.tap.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 }
 
@@ -215,14 +160,18 @@ pub fn verify_backup(input: impl Read) -> Result<Manifest, BackupError> {
 /// Puts a backup into a data directory that holds no store. The caller has verified it: this reads once, and stops at
 /// the first thing that is wrong, with a store that refuses to be opened.
 pub fn restore_backup(input: impl Read, data_dir: &Dir, path: &Path) -> Result<Manifest, BackupError> {
-    if data_dir.exists(STORE) {
+    let looking = |error: io::Error| directory::io_failed("looking for a store", &error);
+    // A note that names another folder than a new store's would lead away from what is restored.
+    let noted = Note::read(data_dir)?.folder;
+    if !note::store_folders(data_dir).map_err(looking)?.is_empty() || noted != note::FIRST {
         return Err(BackupError::NotEmpty);
     }
+    Mark::remove(data_dir).map_err(looking)?;
     let mut reader = Reader { input, hash: Sha256::new() };
     let manifest = reader.head()?;
     let directory = Directory::open(data_dir)?;
     let blobs = Blobs::open(data_dir)?;
-    let db = open_sled(path, &Settings::default(), false)?;
+    let db = open_sled(&path.join(directory.folder()), &Settings::default(), false)?;
     let apply = |batch: sled::Batch| {
         guarded(|| db.apply_batch(batch).map_err(|error| format::sled_failed(&error))).map_err(BackupError::from)
     };
@@ -268,7 +217,7 @@ pub fn restore_backup(input: impl Read, data_dir: &Dir, path: &Path) -> Result<M
         drop(db);
         Ok(())
     })?;
-    directory.wait_until_unlocked()?;
+    directory.wait_until_unlocked(&directory.folder())?;
     Ok(Manifest { rows, files, ..manifest })
 }
 

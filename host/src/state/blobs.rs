@@ -1,9 +1,10 @@
 //! Values too large for the store's tree, each in a file named by the SHA-256 of its bytes.
 //!
-//! A file is whole and durable before the batch that names it is applied, and is verified whenever it is read. Nothing
-//! removes a file while the store is open, so a reader that has a row can always read its bytes; what no row names any
-//! more is removed at the next open.
+//! A file is whole and durable before the batch that names it is applied, and is verified whenever it is read. What no
+//! row names any more is removed by the committer, never while somebody reads a row and then its file; what is left over
+//! is removed at the next open.
 
+use std::collections::HashMap;
 use std::io::{self, Read};
 
 use bytes::Bytes;
@@ -56,6 +57,29 @@ impl Blobs {
             return Err(damaged(format!("does not hold what was written ({length_bytes} bytes expected)")));
         }
         Ok(bytes.into())
+    }
+
+    /// Not synced: what comes back after a power cut is garbage that the next opening finds.
+    pub fn remove(&self, digest: &Digest) -> Result<(), Error> {
+        match self.dir.remove_file(hex::encode(digest)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(directory::io_failed("removing an unused large value", &error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Every file with its length.
+    pub fn lengths(&self) -> Result<HashMap<Digest, u64>, Error> {
+        let failed = |error: io::Error| directory::io_failed("looking at the large values", &error);
+        let mut found = HashMap::new();
+        for entry in self.dir.entries().map_err(failed)? {
+            let entry = entry.map_err(failed)?;
+            if let Some(digest) = entry.file_name().to_str().and_then(digest_of) {
+                found.insert(digest, entry.metadata().map_err(failed)?.len());
+            }
+        }
+        Ok(found)
     }
 
     /// Removes unfinished files and those that `in_use` denies; answers how many went.

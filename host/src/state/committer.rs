@@ -6,31 +6,34 @@ use std::sync::{Arc, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
+use bytes::Bytes;
 use tokio::sync::oneshot;
 
-use super::backup::TreeChange;
 use super::batch::{CommitError, Error, Revision};
 use super::directory;
-use super::format::{self, REVISION_ROW, sled_failed};
+use super::format::{self, Opened, REVISION_ROW, SUM_ROW, sled_failed};
 use super::group::{Conflict, Ground, Group};
 use super::queue::{Answer, Request};
 use super::row::{Digest, Row};
-use super::sled_store::{Core, decode, guarded};
+use super::sled_store::{Core, decode, guarded, is_used};
+use super::walk::TreeChange;
 
 /// Starts the thread. It ends when the queue is closed and empty.
-pub(super) fn start(core: Arc<Core>, last: Revision) -> io::Result<JoinHandle<()>> {
+pub(super) fn start(core: Arc<Core>, opened: Opened) -> io::Result<JoinHandle<()>> {
     std::thread::Builder::new().name("state-committer".into()).spawn(move || {
-        let mut last = last;
+        let mut last = opened;
         while let Some(requests) = core.queue.gather() {
             core.pulse.begin(Instant::now());
             let committed = commit(&core, requests, &mut last);
             core.pulse.end(Instant::now(), committed);
+            collect(&core);
         }
     })
 }
 
 /// Answers every request; says how many batches became durable.
-fn commit(core: &Core, requests: Vec<Request>, last: &mut Revision) -> usize {
+fn commit(core: &Core, requests: Vec<Request>, opened: &mut Opened) -> usize {
+    let Opened { last, sum, .. } = opened;
     let mut fitting: Vec<(oneshot::Sender<Answer>, Revision)> = Vec::with_capacity(requests.len());
     let ground = Tree(core);
     let mut rooms = Vec::with_capacity(requests.len());
@@ -50,16 +53,19 @@ fn commit(core: &Core, requests: Vec<Request>, last: &mut Revision) -> usize {
             }
         }
         if fitting.is_empty() {
-            return Ok(group.last());
+            return Ok((group.last(), *sum));
         }
-        let reached = group.last();
+        let (reached, sum) = (group.last(), group.sum(*sum));
         group.set(format::own_key(REVISION_ROW), format::number_value(reached.0), &ground)?;
-        write(core, group.into_changes())?;
-        Ok(reached)
+        group.set(format::own_key(SUM_ROW), Bytes::copy_from_slice(&sum.bytes()), &ground)?;
+        let (changes, dropped) = group.into_changes();
+        write(core, changes, reached)?;
+        core.garbage.lock().unwrap_or_else(PoisonError::into_inner).extend(dropped);
+        Ok((reached, sum))
     });
     match written {
         Ok(reached) => {
-            *last = reached;
+            (*last, *sum) = reached;
             let committed = fitting.len();
             for (answer, revision) in fitting {
                 send(answer, Ok(revision));
@@ -78,7 +84,7 @@ fn commit(core: &Core, requests: Vec<Request>, last: &mut Revision) -> usize {
 }
 
 /// Makes a group durable. The order of apply, flush, sync and answer is what the store promises.
-fn write(core: &Core, changes: Vec<TreeChange>) -> Result<(), Error> {
+fn write(core: &Core, changes: Vec<TreeChange>, reached: Revision) -> Result<(), Error> {
     fail::fail_point!("state::before_apply", |_| Err(injected("before_apply")));
     let mut batch = sled::Batch::default();
     for (key, value) in &changes {
@@ -100,7 +106,41 @@ fn write(core: &Core, changes: Vec<TreeChange>) -> Result<(), Error> {
     fail::fail_point!("state::after_flush", |_| Err(injected("after_flush")));
     core.directory.sync().map_err(|error| directory::io_failed("syncing the store", &error))?;
     fail::fail_point!("state::after_sync", |_| Err(injected("after_sync")));
-    Ok(())
+    core.directory
+        .note_acknowledged(reached)
+        .map_err(|error| directory::io_failed("marking what is acknowledged", &error))
+}
+
+/// Files removed between two groups: each costs the filesystem's journal, and whoever commits next waits for it.
+const COLLECT_AT_ONCE: usize = 64;
+
+/// Removes large values that no row needs any more. Only here, between two groups: a file that is written for a batch is
+/// named by no row yet. That the rows which named these are gone is durable by now.
+fn collect(core: &Core) {
+    let mut garbage = core.garbage.lock().unwrap_or_else(PoisonError::into_inner);
+    if garbage.is_empty() {
+        return;
+    }
+    // A walk reads files of rows that may have gone since. It cannot begin while this is held.
+    let tap = core.tap.lock().unwrap_or_else(PoisonError::into_inner);
+    // Somebody reads a row and its file. What is left here goes after a later group, or at the next opening.
+    let Ok(files) = core.files.try_write() else { return };
+    if tap.is_some() {
+        return;
+    }
+    let count = garbage.len().min(COLLECT_AT_ONCE);
+    let collected = core.read(|db| {
+        for digest in garbage.drain(..count) {
+            if !is_used(db, &digest)? {
+                core.blobs.remove(&digest)?;
+            }
+        }
+        Ok(())
+    });
+    drop(files);
+    if let Err(error) = collected {
+        tracing::warn!(%error, "unused large values could not be removed");
+    }
 }
 
 /// A backup that is being taken hears of every change before anybody can read it.

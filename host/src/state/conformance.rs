@@ -93,6 +93,7 @@ conformance! {
     a_batch_sees_those_ahead_of_it_in_its_group
     a_scan_goes_in_key_order_from_after_to_limit_within_its_prefix
     a_scan_sees_a_batch_whole
+    keys_are_those_of_the_scan_without_their_values
     tables_do_not_see_one_another
     revisions_and_leases_grow_over_reopenings
     the_same_is_there_after_reopening
@@ -514,6 +515,28 @@ fn a_store_that_failed_acknowledges_nothing<S: Subject>() {
     let store = subject.store();
     assert_eq!(value(&*store, Table::Subjects, "before").unwrap(), "1");
     assert_eq!(read(&*store, Table::Subjects, "after"), None);
+}
+
+fn keys_are_those_of_the_scan_without_their_values<S: Subject>() {
+    let subject = S::fresh();
+    let store = subject.store();
+    for (number, length) in [(1, 10), (2, 100_000), (3, 0), (4, 10)] {
+        commit(&*store, |batch| {
+            batch.put(Table::Bodies, KeyBuilder::new().text("a").number(number).build(), vec![7; length]);
+            batch.put(Table::Bodies, KeyBuilder::new().text("b").number(number).build(), vec![7; length]);
+        })
+        .unwrap();
+    }
+    let prefix = key("a");
+    let mut after = None;
+    for limit in [1, 2, 9, 9] {
+        let rows = store.scan(Table::Bodies, &prefix, after.as_ref(), limit).unwrap();
+        let keys = store.keys(Table::Bodies, &prefix, after.as_ref(), limit).unwrap();
+        let expected: Vec<_> = rows.into_iter().map(|(key, row)| (key, row.revision)).collect();
+        assert_eq!(keys, expected);
+        after = keys.last().map(|(key, _)| key.clone()).or(after);
+    }
+    assert_eq!(store.keys(Table::Bodies, &prefix, after.as_ref(), 9).unwrap(), []);
 }
 
 fn the_stores_own_table_is_refused<S: Subject>() {

@@ -2,14 +2,16 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use cap_std::fs::Dir;
 use rustix::fs::{Mode, OFlags};
 
-use super::batch::Error;
+use super::batch::{Error, Revision};
+use super::mark::Mark;
+use super::note::{self, Note};
 
-pub(super) const STORE: &str = "store";
 pub(super) const BLOBS: &str = "blobs";
 
 /// An open data directory. It can be synced; a path could be swapped under us, a handle cannot.
@@ -17,6 +19,8 @@ pub(super) const BLOBS: &str = "blobs";
 pub(super) struct Directory {
     dir: Dir,
     handle: OwnedFd,
+    note: Mutex<Note>,
+    mark: Mark,
     #[cfg(test)]
     pub failing: std::sync::atomic::AtomicBool,
 }
@@ -25,28 +29,108 @@ impl Directory {
     /// Takes the data directory and makes the two folders in it.
     pub fn open(data_dir: &Dir) -> Result<Self, Error> {
         let dir = data_dir.try_clone().map_err(cannot_open("the data directory"))?;
-        for folder in [STORE, BLOBS] {
+        let note = Note::read(&dir)?;
+        refuse_a_lost_folder(&dir, &note)?;
+        for folder in [note.folder.as_str(), BLOBS] {
             dir.create_dir_all(folder).map_err(cannot_open(folder))?;
         }
         let handle = handle_of(&dir).map_err(cannot_open("the data directory"))?;
-        for folder in [STORE, BLOBS] {
-            // Customers' names and addresses: for the engine's own user alone, whoever may look into the folder above.
-            // sled makes its files readable for everybody. An earlier engine's folders are shut as well.
-            rustix::fs::chmodat(&handle, folder, Mode::RWXU, rustix::fs::AtFlags::empty())
-                .map_err(|error| cannot_open(folder)(error.into()))?;
-        }
         let found = Self {
+            mark: Mark::open(&dir).map_err(cannot_open("the mark of what was acknowledged"))?,
             dir,
             handle,
+            note: Mutex::new(note),
             #[cfg(test)]
             failing: Default::default(),
         };
+        for folder in [found.folder().as_str(), BLOBS] {
+            found.shut(folder).map_err(cannot_open(folder))?;
+        }
         found.refuse_two_filesystems()?;
         Ok(found)
     }
 
-    pub fn dir(&self) -> &Dir {
-        &self.dir
+    /// Customers' names and addresses: for the engine's own user alone, whoever may look into the folder above. sled makes
+    /// its files readable for everybody. An earlier engine's folders are shut as well.
+    fn shut(&self, folder: &str) -> io::Result<()> {
+        Ok(rustix::fs::chmodat(&self.handle, folder, Mode::RWXU, rustix::fs::AtFlags::empty())?)
+    }
+
+    /// The folder of the rows.
+    pub fn folder(&self) -> String {
+        self.note().folder.clone()
+    }
+
+    /// Openings of this store, as the note beside it has them.
+    pub fn noted_lease(&self) -> u64 {
+        self.note().lease
+    }
+
+    pub fn note_lease(&self, lease: u64) -> io::Result<()> {
+        let mut note = self.note();
+        note.lease = lease;
+        note.write(&self.dir)
+    }
+
+    /// Whether the note still says what it said when this was opened: an engine that ran meanwhile may have rewritten
+    /// the store, and what lies in the folder of then is nobody's.
+    pub fn note_still_stands(&self) -> Result<bool, Error> {
+        Ok(Note::read(&self.dir)? == *self.note())
+    }
+
+    /// A new and empty folder for a rewrite; what an earlier one left under its name goes.
+    pub fn new_folder(&self) -> io::Result<String> {
+        let folder = self.note().next_folder();
+        self.remove_folder(&folder)?;
+        self.dir.create_dir(&folder)?;
+        self.shut(&folder)?;
+        Ok(folder)
+    }
+
+    /// From now on, and durably, the rows lie in this folder.
+    pub fn switch_to(&self, folder: &str) -> io::Result<()> {
+        let mut note = self.note();
+        let switched = Note { folder: folder.into(), ..note.clone() };
+        switched.write(&self.dir)?;
+        *note = switched;
+        Ok(())
+    }
+
+    /// Removes what rewrites that were cut short left behind, and stores that a rewrite replaced. Only for who holds the
+    /// store's lock.
+    pub fn remove_other_folders(&self) -> io::Result<()> {
+        let own = self.folder();
+        for folder in note::store_folders(&self.dir)?.into_iter().filter(|folder| *folder != own) {
+            tracing::info!(folder, "removed what a rewrite of the store left behind");
+            self.remove_folder(&folder)?;
+        }
+        Ok(())
+    }
+
+    pub fn remove_folder(&self, folder: &str) -> io::Result<()> {
+        match self.dir.remove_dir_all(folder) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// The last batch that was surely acknowledged, where that is known.
+    pub fn acknowledged(&self) -> io::Result<Option<Revision>> {
+        self.mark.read()
+    }
+
+    pub fn note_acknowledged(&self, revision: Revision) -> io::Result<()> {
+        self.mark.write(revision)
+    }
+
+    /// Bytes that the filesystem still has room for.
+    pub fn free_bytes(&self) -> io::Result<u64> {
+        let found = rustix::fs::fstatvfs(&self.handle)?;
+        Ok(found.f_bavail.saturating_mul(found.f_frsize))
+    }
+
+    fn note(&self) -> MutexGuard<'_, Note> {
+        self.note.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Everything written on this filesystem so far is durable when this returns. sled's own `flush` hands bytes to the
@@ -54,6 +138,7 @@ impl Directory {
     pub fn sync(&self) -> io::Result<()> {
         // Lets the power-cut program show that it would notice.
         fail::fail_point!("state::skip_sync", |_| Ok(()));
+        fail::fail_point!("state::sync_fails", |_| Err(io::Error::other("injected: the sync failed")));
         #[cfg(test)]
         if self.failing.load(std::sync::atomic::Ordering::SeqCst) {
             return Err(io::Error::other("injected: the sync failed"));
@@ -68,7 +153,7 @@ impl Directory {
             found.map(|stat| stat.st_dev).map_err(|error| cannot_open(folder)(error.into()))
         };
         let here = device(".")?;
-        for folder in [STORE, BLOBS] {
+        for folder in [self.folder().as_str(), BLOBS] {
             if device(folder)? != here {
                 let detail =
                     format!("{folder} lies on another filesystem than the data directory: one sync must reach both");
@@ -79,20 +164,20 @@ impl Directory {
     }
 
     /// Syncs the files that sled makes once and never syncs, and the folders that name them.
-    pub fn sync_store_files(&self) -> io::Result<()> {
-        for file in ["store/conf", "store/db"] {
-            self.dir.open(file)?.sync_all()?;
+    pub fn sync_store_files(&self, folder: &str) -> io::Result<()> {
+        for file in ["conf", "db"] {
+            self.dir.open(format!("{folder}/{file}"))?.sync_all()?;
         }
-        for folder in ["store/blobs", STORE, BLOBS, "."] {
+        for folder in [format!("{folder}/blobs").as_str(), folder, BLOBS, "."] {
             sync_folder(&self.dir, folder)?;
         }
         Ok(())
     }
 
     /// sled's threads hold its file, and with it the lock, a moment longer than its handle lives.
-    pub fn wait_until_unlocked(&self) -> Result<(), Error> {
+    pub fn wait_until_unlocked(&self, folder: &str) -> Result<(), Error> {
         let failed = |error: io::Error| io_failed("letting go of the store", &error);
-        let file = self.dir.open("store/db").map_err(failed)?;
+        let file = self.dir.open(format!("{folder}/db")).map_err(failed)?;
         for _ in 0..5_000 {
             match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
                 Ok(()) => return Ok(()),
@@ -105,25 +190,43 @@ impl Directory {
 
     /// Bytes in all files of the state.
     pub fn size_bytes(&self) -> io::Result<u64> {
+        Ok(self.rows_bytes()? + self.folder_bytes(BLOBS)?)
+    }
+
+    /// Bytes in the files that hold the rows, without the large values.
+    pub fn rows_bytes(&self) -> io::Result<u64> {
+        let folder = self.folder();
+        Ok(self.folder_bytes(&folder)? + self.folder_bytes(&format!("{folder}/blobs"))?)
+    }
+
+    fn folder_bytes(&self, folder: &str) -> io::Result<u64> {
         let mut total = 0;
-        for folder in [STORE, "store/blobs", BLOBS] {
-            for entry in self.dir.read_dir(folder)? {
-                // A file may go while we count: sled drops its own when it likes.
-                match entry.and_then(|entry| entry.metadata()) {
-                    Ok(found) if found.is_file() => total += found.len(),
-                    Ok(_) => {}
-                    Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                    Err(error) => return Err(error),
-                }
+        for entry in self.dir.read_dir(folder)? {
+            // A file may go while we count: sled drops its own when it likes.
+            match entry.and_then(|entry| entry.metadata()) {
+                Ok(found) if found.is_file() => total += found.len(),
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
             }
         }
         Ok(total)
     }
+}
 
-    /// Replaces a small file so that after a crash there is either the old one or the new one.
-    pub fn replace(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
-        write_durably(&self.dir, name, bytes)
+/// A store that was opened before has its folder, and none that was never opened has one of a rewrite.
+fn refuse_a_lost_folder(dir: &Dir, note: &Note) -> Result<(), Error> {
+    let found = note::store_folders(dir).map_err(cannot_open("the data directory"))?;
+    if found.contains(&note.folder) || (note.lease == 0 && found.is_empty()) {
+        return Ok(());
     }
+    let there = if found.is_empty() { "none".to_owned() } else { found.join(", ") };
+    let detail = format!(
+        "the store's folder {} is missing ({there} is there); put it back, or restore the whole data directory from a \
+         backup",
+        note.folder
+    );
+    Err(Error::Damaged { detail })
 }
 
 /// Writes beside, syncs, renames, syncs the folder: a file of this name is whole whenever it is there.
@@ -181,11 +284,11 @@ mod tests {
         use std::os::unix::fs::PermissionsExt as _;
         let temp = tempfile::tempdir().unwrap();
         // One folder is new, the other is an earlier engine's.
-        std::fs::create_dir(temp.path().join(STORE)).unwrap();
-        std::fs::set_permissions(temp.path().join(STORE), std::fs::Permissions::from_mode(0o755)).unwrap();
+        std::fs::create_dir(temp.path().join(note::FIRST)).unwrap();
+        std::fs::set_permissions(temp.path().join(note::FIRST), std::fs::Permissions::from_mode(0o755)).unwrap();
         let dir = Dir::open_ambient_dir(temp.path(), cap_std::ambient_authority()).unwrap();
         Directory::open(&dir).unwrap();
-        for folder in [STORE, BLOBS] {
+        for folder in [note::FIRST, BLOBS] {
             let mode = std::fs::metadata(temp.path().join(folder)).unwrap().permissions().mode();
             assert_eq!(mode & 0o777, 0o700, "{folder}");
         }

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use super::batch::{Error, KeyBuilder, Revision, Table};
 use super::directory::{self, Directory};
 use super::row::{self, Payload, Row};
+use super::sum::Sum;
 
 /// The format that this Crossdock writes. A change of [`row`] or of what a table's rows mean is a new number and a step.
 pub(super) const FORMAT: u32 = 1;
@@ -19,19 +20,17 @@ pub(super) struct Step {
 /// None yet: format 1 is the first.
 pub(super) const STEPS: &[Step] = &[];
 
-/// Beside the store, so that a store which lost its rows is not taken for a new one: sled drops a log that it cannot
-/// read and opens empty.
-const LEASE_FILE: &str = "lease";
-
 pub(super) const FORMAT_ROW: &str = "format";
 const LEASE_ROW: &str = "lease";
 pub(super) const REVISION_ROW: &str = "revision";
+pub(super) const SUM_ROW: &str = "sum";
 
 /// What the store says of itself when it has been opened.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Opened {
     pub lease: u64,
     pub last: Revision,
+    pub sum: Sum,
 }
 
 /// Checks the format, migrates an older one, and takes the next lease. All durable on return.
@@ -40,7 +39,7 @@ pub(super) fn take_lease(tree: &sled::Tree, directory: &Directory) -> Result<Ope
 }
 
 fn take_lease_as(tree: &sled::Tree, directory: &Directory, known: u32, steps: &[Step]) -> Result<Opened, Error> {
-    let noted = noted_lease(directory)?;
+    let noted = directory.noted_lease();
     let found = read_number(tree, FORMAT_ROW)?;
     let lease = read_number(tree, LEASE_ROW)?.unwrap_or(0);
     if lease < noted {
@@ -51,6 +50,7 @@ fn take_lease_as(tree: &sled::Tree, directory: &Directory, known: u32, steps: &[
         return Err(Error::Damaged { detail });
     }
     let last = Revision(read_number(tree, REVISION_ROW)?.unwrap_or(0));
+    refuse_a_lost_end(last, directory)?;
 
     match found {
         Some(found) => migrate(tree, directory, to_format(found)?, known, steps)?,
@@ -60,16 +60,47 @@ fn take_lease_as(tree: &sled::Tree, directory: &Directory, known: u32, steps: &[
             return Err(Error::Damaged { detail: detail.into() });
         }
     }
+    // What a step made of the rows has a sum of its own.
+    let sum = if found == Some(known.into()) { checked_sum(tree)? } else { Sum::of(tree)? };
     let lease = lease + 1;
     let mut batch = sled::Batch::default();
+    let sum_row = Row { revision: last, lease, payload: Payload::Inline(Bytes::copy_from_slice(&sum.bytes())) };
+    batch.insert(own_key(SUM_ROW), sum_row.encode());
     write_number(&mut batch, FORMAT_ROW, known.into(), lease, last);
     write_number(&mut batch, LEASE_ROW, lease, lease, last);
     apply_durably(tree, directory, batch)?;
-    directory.sync_store_files().map_err(|error| directory::io_failed("syncing the store's files", &error))?;
-    directory
-        .replace(LEASE_FILE, lease.to_string().as_bytes())
-        .map_err(|error| directory::io_failed("noting the lease", &error))?;
-    Ok(Opened { lease, last })
+    let folder = directory.folder();
+    directory.sync_store_files(&folder).map_err(|error| directory::io_failed("syncing the store's files", &error))?;
+    directory.note_lease(lease).map_err(|error| directory::io_failed("noting the lease", &error))?;
+    Ok(Opened { lease, last, sum })
+}
+
+/// The sum of the rows, where it is the one that was kept with them.
+fn checked_sum(tree: &sled::Tree) -> Result<Sum, Error> {
+    let found = Sum::of(tree)?;
+    // A store of an earlier Crossdock has none; what it holds now is what it is held to from now on.
+    let Some(kept) = read_own(tree, SUM_ROW)? else { return Ok(found) };
+    if Sum::from_bytes(&kept) == Some(found) {
+        return Ok(found);
+    }
+    let detail = "the rows are not those that were acknowledged: some were lost or are older than they should be; keep \
+                  this directory for inspection and restore the whole data directory from a backup";
+    Err(Error::Damaged { detail: detail.into() })
+}
+
+/// sled opens without the end of its log where it cannot read it.
+fn refuse_a_lost_end(last: Revision, directory: &Directory) -> Result<(), Error> {
+    let acknowledged = directory.acknowledged().map_err(|error| directory::io_failed("reading the mark", &error))?;
+    match acknowledged {
+        Some(acknowledged) if acknowledged > last => Err(Error::Damaged {
+            detail: format!(
+                "the store ends with batch {} and batch {} was acknowledged, so its end was lost or damaged; keep this \
+                 directory for inspection and restore the whole data directory from a backup",
+                last.0, acknowledged.0
+            ),
+        }),
+        _ => Ok(()),
+    }
 }
 
 fn migrate(tree: &sled::Tree, directory: &Directory, found: u32, known: u32, steps: &[Step]) -> Result<(), Error> {
@@ -111,23 +142,6 @@ pub(super) fn sled_failed(error: &sled::Error) -> Error {
     }
 }
 
-/// Whether any opening of this data directory ever ended well. Nothing can have been acknowledged before one did.
-pub(super) fn was_ever_opened(directory: &Directory) -> Result<bool, Error> {
-    Ok(noted_lease(directory)? > 0)
-}
-
-/// The lease that was noted beside the store; zero where none was.
-fn noted_lease(directory: &Directory) -> Result<u64, Error> {
-    let text = match directory.dir().read_to_string(LEASE_FILE) {
-        Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(0),
-        Err(error) => return Err(Error::Open { detail: format!("{LEASE_FILE}: {error}") }),
-    };
-    text.trim().parse().map_err(|_| Error::Damaged {
-        detail: format!("{LEASE_FILE} holds no number; restore the data directory from a backup"),
-    })
-}
-
 pub(super) fn own_key(name: &str) -> Vec<u8> {
     row::tree_key(Table::Meta, &KeyBuilder::new().text(name).build())
 }
@@ -142,14 +156,22 @@ fn write_number(batch: &mut sled::Batch, name: &str, number: u64, lease: u64, re
 }
 
 fn read_number(tree: &sled::Tree, name: &str) -> Result<Option<u64>, Error> {
+    let Some(bytes) = read_own(tree, name)? else { return Ok(None) };
+    bytes.as_ref().try_into().map(|bytes| Some(u64::from_be_bytes(bytes))).map_err(|_| unreadable(name))
+}
+
+fn read_own(tree: &sled::Tree, name: &str) -> Result<Option<Bytes>, Error> {
     let Some(raw) = tree.get(own_key(name)).map_err(|error| sled_failed(&error))? else { return Ok(None) };
-    let number = Row::decode(&raw).and_then(|row| match row.payload {
-        Payload::Inline(bytes) => bytes.as_ref().try_into().ok().map(u64::from_be_bytes),
-        Payload::File { .. } => None,
-    });
-    number.map(Some).ok_or_else(|| Error::Damaged {
+    match Row::decode(&raw).map(|row| row.payload) {
+        Some(Payload::Inline(bytes)) => Ok(Some(bytes)),
+        Some(Payload::File { .. }) | None => Err(unreadable(name)),
+    }
+}
+
+fn unreadable(name: &str) -> Error {
+    Error::Damaged {
         detail: format!("the store's own row `{name}` is unreadable; restore the data directory from a backup"),
-    })
+    }
 }
 
 fn to_format(number: u64) -> Result<u32, Error> {
@@ -203,7 +225,8 @@ mod tests {
     fn grows_the_lease_by_one_at_every_opening() {
         let place = place();
         for lease in 1..4 {
-            assert_eq!(take_lease(&place.db, &place.directory).unwrap(), Opened { lease, last: Revision(0) });
+            let opened = Opened { lease, last: Revision(0), sum: Sum::default() };
+            assert_eq!(take_lease(&place.db, &place.directory).unwrap(), opened);
         }
     }
 

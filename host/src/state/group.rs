@@ -7,9 +7,10 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
-use super::backup::TreeChange;
 use super::batch::{Batch, Error, Expect, Key, Revision, Table};
 use super::row::{self, Digest, INLINE_LIMIT_BYTES, Payload, Row};
+use super::sum::{self, Sum};
+use super::walk::TreeChange;
 
 /// What a group needs from the store: the rows as they stand, and a place for large values.
 pub(super) trait Ground {
@@ -41,6 +42,19 @@ pub(super) struct Group {
 impl Group {
     pub fn new(lease: u64, last: Revision) -> Self {
         Self { lease, last, changes: BTreeMap::new() }
+    }
+
+    /// The sum over all rows as it will be, from what it is.
+    pub fn sum(&self, mut sum: Sum) -> Sum {
+        for (tree_key, change) in self.changes.iter().filter(|(tree_key, _)| sum::counts(tree_key)) {
+            if let Some(before) = &change.before {
+                sum.take(tree_key, &before.encode());
+            }
+            if let Some(after) = &change.after {
+                sum.add(tree_key, &after.encode());
+            }
+        }
+        sum
     }
 
     /// The revision of the last batch that fitted.
@@ -78,19 +92,22 @@ impl Group {
         self.change(tree_key, Some(row), ground)
     }
 
-    /// Every row that changes, those among them that say which files are in use.
-    pub fn into_changes(self) -> Vec<TreeChange> {
+    /// Every row that changes, those among them that say which files are in use; and the files that a row needed before
+    /// and that perhaps none needs now.
+    pub fn into_changes(self) -> (Vec<TreeChange>, Vec<Digest>) {
         let mut out = Vec::with_capacity(self.changes.len());
+        let mut dropped = Vec::new();
         for (tree_key, change) in self.changes {
             let before = change.before.as_ref().and_then(file_of);
             let after = change.after.as_ref().and_then(file_of);
             if before != after {
                 out.extend(before.map(|digest| (row::file_use_key(digest, &tree_key), None)));
                 out.extend(after.map(|digest| (row::file_use_key(digest, &tree_key), Some(Vec::new()))));
+                dropped.extend(before);
             }
             out.push((tree_key, change.after.map(|row| row.encode())));
         }
-        out
+        (out, dropped)
     }
 
     fn new_row(&self, revision: Revision, bytes: &Bytes, ground: &impl Ground) -> Result<Row, Error> {

@@ -246,6 +246,17 @@ impl Store for MemoryStore {
         Ok(ours.take(limit).map(|((_, key), row)| (key.clone(), row.clone())).collect())
     }
 
+    fn keys(
+        &self,
+        table: Table,
+        prefix: &Key,
+        after: Option<&Key>,
+        limit: usize,
+    ) -> Result<Vec<(Key, Revision)>, Error> {
+        let rows = self.scan(table, prefix, after, limit)?;
+        Ok(rows.into_iter().map(|(key, row)| (key, row.revision)).collect())
+    }
+
     fn lease(&self) -> u64 {
         self.lease
     }

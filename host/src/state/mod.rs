@@ -29,12 +29,19 @@ mod fault;
 mod format;
 mod group;
 mod health;
+mod mark;
 mod memory;
+mod note;
 mod queue;
+mod rewrite;
 mod row;
 mod sled_store;
+mod sum;
+#[cfg(test)]
+mod torn;
 #[cfg(test)]
 mod twin;
+mod walk;
 
 use async_trait::async_trait;
 
@@ -43,7 +50,8 @@ pub use batch::{Batch, CommitError, Error, Expect, Key, KeyBuilder, Revision, St
 pub use disk::{Disk, Look, Low, Reserve, Room};
 pub use health::Health;
 pub use memory::MemoryStore;
-pub use sled_store::{Settings, SledStore};
+pub use rewrite::{Pace, Progress, RewriteError, Rewritten, Space};
+pub use sled_store::{Settings, SledStore, holds_store};
 
 /// The seam.
 #[async_trait]
@@ -57,6 +65,15 @@ pub trait Store: Send + Sync + 'static {
     /// Rows of `table` whose key begins with `prefix` and is greater than `after` (where given), in key order, at most
     /// `limit`.
     fn scan(&self, table: Table, prefix: &Key, after: Option<&Key>, limit: usize) -> Result<Vec<(Key, Stored)>, Error>;
+
+    /// As [`Store::scan`], without the values: for who looks for what nobody names.
+    fn keys(
+        &self,
+        table: Table,
+        prefix: &Key,
+        after: Option<&Key>,
+        limit: usize,
+    ) -> Result<Vec<(Key, Revision)>, Error>;
 
     /// The lease of this opening: one larger than any before. Every row carries the lease it was written under.
     fn lease(&self) -> u64;

@@ -95,6 +95,15 @@ pub(super) fn file_use_key(digest: &Digest, tree_key: &[u8]) -> Vec<u8> {
     out
 }
 
+/// The file and the row's own key.
+pub(super) fn file_use_parts(key: &[u8]) -> Option<(Digest, &[u8])> {
+    let (digest, tree_key) = key.strip_prefix(&[FILE_USE])?.split_first_chunk::<32>()?;
+    Some((*digest, tree_key))
+}
+
+/// The prefix of all of them.
+pub(super) const FILE_USES: [u8; 1] = [FILE_USE];
+
 /// Whether the row says which row needs a file, and is no row of a table.
 pub(super) fn is_file_use(tree_key: &[u8]) -> bool {
     tree_key.first() == Some(&FILE_USE)

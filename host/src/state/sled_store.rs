@@ -4,10 +4,11 @@
 //! syncs the filesystem, and only then answers. After any failure of sled or of the disk the store is closed and
 //! acknowledges nothing any more, for nobody can say what of the failed group is durable; opening it again can.
 
+use std::collections::VecDeque;
 use std::io;
 use std::ops::Bound;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, mpsc};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -16,15 +17,16 @@ use async_trait::async_trait;
 use cap_std::fs::Dir;
 
 use super::Store;
-use super::backup::TreeChange;
 use super::batch::{Batch, CommitError, Error, Key, Revision, Stored, Table};
 use super::blobs::Blobs;
 use super::committer::{self, panic_text};
-use super::directory::{self, Directory, STORE};
+use super::directory::{self, BLOBS, Directory};
 use super::format::{self, sled_failed};
 use super::health::{Health, Pulse};
+use super::note;
 use super::queue::Queue;
-use super::row::{self, Payload, Row};
+use super::row::{self, Digest, Payload, Row};
+use super::walk::TreeChange;
 
 /// What an operator may set.
 #[derive(Debug, Clone)]
@@ -60,8 +62,15 @@ pub(super) struct Core {
     pub queue: Queue,
     pub pulse: Arc<Pulse>,
     pub lease: u64,
-    /// Where a backup that is being taken hears of changes.
+    /// Where a walk that is under way hears of changes.
     pub tap: Mutex<Option<mpsc::Sender<TreeChange>>>,
+    /// Held for reading from the look at a row until its file has been read, and for writing while files go.
+    pub files: RwLock<()>,
+    /// Files that perhaps no row needs any more.
+    pub garbage: Mutex<VecDeque<Digest>>,
+    /// Where the data directory is: sled knows only paths.
+    pub path: PathBuf,
+    pub settings: Settings,
     failure: Mutex<Option<Error>>,
 }
 
@@ -71,9 +80,16 @@ impl SledStore {
     pub fn open(data_dir: &Dir, path: &Path, settings: &Settings) -> Result<Self, Error> {
         refuse_another_folder(data_dir, path)?;
         let directory = Directory::open(data_dir)?;
-        let db = open_sled(path, settings, format::was_ever_opened(&directory)?)?;
+        // Nothing can have been acknowledged before an opening ended well.
+        let ever_opened = directory.noted_lease() > 0;
+        let db = open_sled(&path.join(directory.folder()), settings, ever_opened)?;
+        if !directory.note_still_stands()? {
+            return Err(Error::InUse);
+        }
         let opened = guarded(|| format::take_lease(&db, &directory))?;
+        directory.remove_other_folders().map_err(|error| directory::io_failed("removing an older store", &error))?;
         let blobs = Blobs::open(data_dir)?;
+        guarded(|| refuse_lost_files(&db, &blobs))?;
         let removed = guarded(|| blobs.collect(|digest| is_used(&db, digest)))?;
         if removed > 0 {
             tracing::info!(removed, "large values that no row names any more were removed");
@@ -86,12 +102,16 @@ impl SledStore {
             pulse: Arc::default(),
             lease: opened.lease,
             tap: Mutex::new(None),
+            files: RwLock::new(()),
+            garbage: Mutex::default(),
+            path: path.into(),
+            settings: settings.clone(),
             failure: Mutex::new(None),
         });
         let stall_after = Duration::from_millis(settings.stall_after_ms);
         let no_thread = |error: io::Error| Error::Open { detail: format!("cannot start a thread: {error}") };
         let watchdog = core.pulse.watch(stall_after).map_err(no_thread)?;
-        let committer = committer::start(Arc::clone(&core), opened.last).map_err(no_thread)?;
+        let committer = committer::start(Arc::clone(&core), opened).map_err(no_thread)?;
         Ok(Self { core, committer: Mutex::new(Some(committer)), watchdog: Mutex::new(Some(watchdog)), stall_after })
     }
 
@@ -113,7 +133,7 @@ impl SledStore {
             drop(db);
             Ok(())
         })?;
-        self.core.directory.wait_until_unlocked()?;
+        self.core.directory.wait_until_unlocked(&self.core.directory.folder())?;
         match self.core.failure() {
             Some(failure) => Err(failure),
             None => self.core.directory.sync().map_err(|error| directory::io_failed("the last sync", &error)),
@@ -161,6 +181,7 @@ impl Store for SledStore {
     }
 
     fn get(&self, table: Table, key: &Key) -> Result<Option<Stored>, Error> {
+        let _files = self.core.files.read().unwrap_or_else(PoisonError::into_inner);
         let row = self.core.read(|db| match db.get(row::tree_key(table, key)) {
             Ok(Some(raw)) => decode(&raw).map(Some),
             Ok(None) => Ok(None),
@@ -170,23 +191,20 @@ impl Store for SledStore {
     }
 
     fn scan(&self, table: Table, prefix: &Key, after: Option<&Key>, limit: usize) -> Result<Vec<(Key, Stored)>, Error> {
-        let prefix = row::tree_key(table, prefix);
-        let start = match after.map(|key| row::tree_key(table, key)) {
-            Some(after) if after >= prefix => Bound::Excluded(after),
-            _ => Bound::Included(prefix.clone()),
-        };
-        let rows = self.core.read(|db| {
-            let mut rows = Vec::new();
-            for found in db.range((start, Bound::Unbounded)).take(limit) {
-                let (key, raw) = found.map_err(|error| sled_failed(&error))?;
-                if !key.starts_with(&prefix) {
-                    break;
-                }
-                rows.push((Key(key[1..].to_vec()), decode(&raw)?));
-            }
-            Ok(rows)
-        })?;
+        let _files = self.core.files.read().unwrap_or_else(PoisonError::into_inner);
+        let rows = self.core.rows(table, prefix, after, limit)?;
         rows.into_iter().map(|(key, row)| Ok((key, self.core.load(row)?))).collect()
+    }
+
+    fn keys(
+        &self,
+        table: Table,
+        prefix: &Key,
+        after: Option<&Key>,
+        limit: usize,
+    ) -> Result<Vec<(Key, Revision)>, Error> {
+        let rows = self.core.rows(table, prefix, after, limit)?;
+        Ok(rows.into_iter().map(|(key, row)| (key, row.revision)).collect())
     }
 
     fn lease(&self) -> u64 {
@@ -224,10 +242,32 @@ impl Core {
         found
     }
 
+    fn rows(&self, table: Table, prefix: &Key, after: Option<&Key>, limit: usize) -> Result<Vec<(Key, Row)>, Error> {
+        let prefix = row::tree_key(table, prefix);
+        let start = match after.map(|key| row::tree_key(table, key)) {
+            Some(after) if after >= prefix => Bound::Excluded(after),
+            _ => Bound::Included(prefix.clone()),
+        };
+        self.read(|db| {
+            let mut rows = Vec::new();
+            for found in db.range((start, Bound::Unbounded)).take(limit) {
+                let (key, raw) = found.map_err(|error| sled_failed(&error))?;
+                if !key.starts_with(&prefix) {
+                    break;
+                }
+                rows.push((Key(key[1..].to_vec()), decode(&raw)?));
+            }
+            Ok(rows)
+        })
+    }
+
     fn load(&self, row: Row) -> Result<Stored, Error> {
         let value = match row.payload {
             Payload::Inline(bytes) => bytes,
-            Payload::File { digest, length_bytes } => self.blobs.read(&digest, length_bytes)?,
+            Payload::File { digest, length_bytes } => {
+                fail::fail_point!("state::before_file");
+                self.blobs.read(&digest, length_bytes)?
+            }
         };
         Ok(Stored { value, revision: row.revision, lease: row.lease })
     }
@@ -239,7 +279,42 @@ pub(super) fn decode(raw: &[u8]) -> Result<Row, Error> {
     })
 }
 
-fn is_used(db: &sled::Db, digest: &row::Digest) -> Result<bool, Error> {
+/// Large values named in the message about lost ones.
+const NAMED: usize = 5;
+
+/// A large value that a row names and that is not there, or not as long as it was, was acknowledged and is lost. What it
+/// holds is checked when it is read: that would take an opening minutes.
+fn refuse_lost_files(db: &sled::Db, blobs: &Blobs) -> Result<(), Error> {
+    let there = blobs.lengths()?;
+    let (mut lost, mut named) = (0_u64, Vec::new());
+    for found in db.scan_prefix(row::FILE_USES) {
+        let (key, _) = found.map_err(|error| sled_failed(&error))?;
+        let Some((digest, tree_key)) = row::file_use_parts(&key) else { continue };
+        let raw = db.get(tree_key).map_err(|error| sled_failed(&error))?;
+        let payload = raw.map(|raw| decode(&raw)).transpose()?.map(|row| row.payload);
+        let length = match payload {
+            Some(Payload::File { digest: named, length_bytes }) if named == digest => Some(length_bytes),
+            _ => None,
+        };
+        if length.is_none() || length != there.get(&digest).copied() {
+            lost += 1;
+            if named.len() < NAMED {
+                named.push(format!("{BLOBS}/{}", hex::encode(digest)));
+            }
+        }
+    }
+    if lost == 0 {
+        return Ok(());
+    }
+    let named = named.join(", ");
+    let detail = format!(
+        "{lost} large values are missing or cut off, among them {named}; put these files back, or restore the whole data \
+         directory from a backup"
+    );
+    Err(Error::Damaged { detail })
+}
+
+pub(super) fn is_used(db: &sled::Db, digest: &row::Digest) -> Result<bool, Error> {
     match db.scan_prefix(row::file_use_prefix(digest)).next() {
         Some(Ok(_)) => Ok(true),
         Some(Err(error)) => Err(sled_failed(&error)),
@@ -247,14 +322,18 @@ fn is_used(db: &sled::Db, digest: &row::Digest) -> Result<bool, Error> {
     }
 }
 
-pub(super) fn open_sled(path: &Path, settings: &Settings, ever_opened: bool) -> Result<sled::Db, Error> {
+/// Whether a data directory holds a store, of whatever state.
+pub fn holds_store(data_dir: &Dir) -> io::Result<bool> {
+    Ok(!note::store_folders(data_dir)?.is_empty())
+}
+
+pub(super) fn open_sled(store: &Path, settings: &Settings, ever_opened: bool) -> Result<sled::Db, Error> {
     let config = sled::Config::new()
-        .path(path.join(STORE))
+        .path(store)
         .cache_capacity(settings.cache_bytes)
         // Its default, said aloud: without its own flusher sled never syncs nor collects segments.
         .flush_every_ms(Some(500));
     let opened = catch_unwind(AssertUnwindSafe(|| config.open()));
-    let store = path.join(STORE);
     let damaged = |why: String| {
         let what_to_do = match ever_opened {
             true => "keep this directory for inspection and restore the whole data directory from a backup",

@@ -137,6 +137,11 @@ struct TableLabels {
     table: Arc<str>,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct TenantLabels {
+    tenant: Arc<str>,
+}
+
 /// A reference table, in numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct TableNumbers {
@@ -178,6 +183,12 @@ struct Inner {
     fuel: Histograms<SchemeLabels>,
     stages: Histograms<StageLabels>,
     requests: Family<RequestLabels, Counter>,
+    reduced: Family<TenantLabels, Counter>,
+    removed: Family<TenantLabels, Counter>,
+    kept_bytes: Family<TenantLabels, Gauge>,
+    store_bytes: Gauge,
+    store_live_bytes: Gauge,
+    compactions: Counter,
 }
 
 impl Default for Metrics {
@@ -212,6 +223,12 @@ impl Metrics {
             road_under_way: Family::default(),
             disk_low: Gauge::default(),
             requests: Family::default(),
+            reduced: Family::default(),
+            removed: Family::default(),
+            kept_bytes: Family::default(),
+            store_bytes: Gauge::default(),
+            store_live_bytes: Gauge::default(),
+            compactions: Counter::default(),
             schemes: Mutex::default(),
             connections: Mutex::default(),
             fuel,
@@ -268,6 +285,16 @@ impl Metrics {
         registry.register("fuel", "Fuel that one document's call used", inner.fuel.clone());
         registry.register("stage_seconds", "How long a stage took", inner.stages.clone());
         registry.register("requests", "Requests to vendors by how they ended", inner.requests.clone());
+        registry.register(
+            "retention_reduced_documents",
+            "Documents of which retention left the fingerprint",
+            inner.reduced.clone(),
+        );
+        registry.register("retention_removed_bodies", "Bodies and pages that retention removed", inner.removed.clone());
+        registry.register("kept_bytes", "Bodies and history of a tenant's documents", inner.kept_bytes.clone());
+        registry.register("store_bytes", "Files of the store's rows", inner.store_bytes.clone());
+        registry.register("store_live_bytes", "The store's rows, when last looked at", inner.store_live_bytes.clone());
+        registry.register("compactions", "Times the store was written anew", inner.compactions.clone());
         Self(Arc::new(inner))
     }
 
@@ -356,6 +383,27 @@ impl Metrics {
         let (tenant, connection) = bounded(&self.0.connections, tenant.as_str(), connection.as_str());
         let outcome = outcome.map_or_else(|code| code.as_str(), |()| "ok");
         self.0.requests.get_or_create(&RequestLabels { tenant, connection, outcome }).inc();
+    }
+
+    /// One pass of retention over a tenant.
+    pub fn retained(&self, tenant: &TenantId, reduced: u64, removed: u64, kept_bytes: u64) {
+        let (tenant, _) = bounded(&self.0.connections, tenant.as_str(), "");
+        let labels = TenantLabels { tenant };
+        self.0.reduced.get_or_create(&labels).inc_by(reduced);
+        self.0.removed.get_or_create(&labels).inc_by(removed);
+        self.0.kept_bytes.get_or_create(&labels).set(gauge(kept_bytes));
+    }
+
+    pub fn set_store_bytes(&self, bytes: u64) {
+        self.0.store_bytes.set(gauge(bytes));
+    }
+
+    pub fn set_store_live_bytes(&self, bytes: u64) {
+        self.0.store_live_bytes.set(gauge(bytes));
+    }
+
+    pub fn compacted(&self) {
+        self.0.compactions.inc();
     }
 
     /// Everything, in the text form that Prometheus reads.

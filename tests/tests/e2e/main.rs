@@ -15,6 +15,7 @@ mod operating;
 mod pages;
 mod parked;
 mod references;
+mod retention;
 mod stockins;
 mod telling;
 mod trades;

@@ -16,7 +16,7 @@ use super::super::gate::{Pause, Scope};
 use super::super::ledger::Error;
 use super::super::round::Work;
 use super::super::step::{Emitted, Event, OnChange, Sabotage, Verdict};
-use super::super::subject::Held;
+use super::super::subject::Subject;
 use super::super::transformer::{Miss, Ran};
 use super::super::watch::Stage;
 use super::{Driver, Finished, Parts, ROUND_LIMIT, Shipment};
@@ -147,7 +147,7 @@ impl Driver {
                     let body: Arc<str> = document.body.into();
                     self.bodies.keep(digest, body.clone());
                     bodies.push((digest, body.clone()));
-                    let frozen = self.frozen(standing.get(&document.key), digest, &body)?;
+                    let frozen = self.frozen(&standing, &document.key, digest, &body)?;
                     emitted.push(Emitted { key: document.key, body: digest, taken_by: None, frozen });
                 }
                 match mismatch {
@@ -173,21 +173,28 @@ impl Driver {
         Ok(Work { key, event, logs: ran.logs, tables: ran.tables, bodies })
     }
 
-    /// The document's bills as they stand, where this scheme would change one. Nobody else needs a look into the ledger
-    /// for each document that is transformed.
-    fn standing(&self, key: &DocumentKey) -> Result<BTreeMap<TargetKey, Held>, Error> {
+    /// The document with its bills as they stand, where this scheme would change one. Nobody else needs a look into the
+    /// ledger for each document that is transformed.
+    fn standing(&self, key: &DocumentKey) -> Result<Subject, Error> {
         match self.parts.rules.on_change {
-            OnChange::Update => Ok(self.parts.ledger.subject(key)?.unwrap_or_default().targets),
-            OnChange::Ignore | OnChange::Park => Ok(BTreeMap::new()),
+            OnChange::Update => Ok(self.parts.ledger.subject(key)?.unwrap_or_default()),
+            OnChange::Ignore | OnChange::Park => Ok(Subject::default()),
         }
     }
 
     /// What stands in the way of changing what stands under the key into `body`.
-    fn frozen(&self, held: Option<&Held>, digest: Digest, body: &str) -> Result<Option<String>, Error> {
+    fn frozen(&self, subject: &Subject, key: &TargetKey, digest: Digest, body: &str) -> Result<Option<String>, Error> {
+        let held = subject.targets.get(key);
         let Some(standing) = held.and_then(|held| held.body).filter(|standing| *standing != digest) else {
             return Ok(None);
         };
-        Ok(self.parts.target.check_change(&self.body(&standing)?, body).err())
+        let Some(reduced) = subject.reduced.filter(|_| matches!(self.parts.ledger.body(standing), Ok(None))) else {
+            return Ok(self.parts.target.check_change(&self.body(&standing)?, body).err());
+        };
+        // A target that changes whatever it is told does not look. One that looks cannot, and a person has to.
+        let looks = self.parts.target.check_change("", body).is_err();
+        Ok(looks
+            .then(|| format!("what stands there was removed by retention at {} and cannot be compared", reduced.at)))
     }
 
     pub(super) fn wrote(

@@ -122,6 +122,10 @@ impl Work<'_> {
             Phase::Parked { targets, .. } if targets.is_empty() => return Ok(Told::No),
             Phase::Parked { targets, .. } => targets,
             Phase::Done { end: End::Written | End::Unchanged | End::Superseded { .. }, targets } => targets,
+            Phase::Done { end: End::Ignored | End::Discarded { .. }, .. } if self.stands_unseen(case)? => {
+                let why = "what was written for an earlier version was removed by retention and is not compared";
+                return Ok(Told::AsItWere(Judgement::new(Class::NotAsked, why)));
+            }
             Phase::Done { end: End::Ignored, .. } => {
                 self.standing(case, &Wanted::Bill, questions)?;
                 return Ok(Told::Yes);
@@ -139,11 +143,32 @@ impl Work<'_> {
                 return Ok(Told::AsItWere(Judgement::new(Class::LeftOut, why)));
             }
         };
+        let mut found = Vec::new();
         for bill in bills {
-            let body = self.parts.ledger.body(bill.body)?.ok_or_else(|| missing_body(&bill.body))?;
-            questions.push(question(case, bill.key.clone(), body, Wanted::Bill));
+            match self.parts.ledger.body(bill.body)? {
+                Some(body) => found.push(question(case, bill.key.clone(), body, Wanted::Bill)),
+                // What the module makes of it today is what should be there.
+                None if self.is_reduced(case)? => return Ok(Told::No),
+                None => return Err(missing_body(&bill.body)),
+            }
         }
+        questions.extend(found);
         Ok(Told::Yes)
+    }
+
+    /// Looked up anew: retention may have come since.
+    fn is_reduced(&self, case: &Case) -> Result<bool, Broken> {
+        Ok(self.parts.ledger.subject(&case.key)?.is_some_and(|subject| subject.reduced.is_some()))
+    }
+
+    /// Whether something stands of which retention left no more than its number.
+    fn stands_unseen(&self, case: &Case) -> Result<bool, Broken> {
+        for digest in case.subject.targets.values().filter_map(|held| held.body) {
+            if self.parts.ledger.body(digest)?.is_none() && self.is_reduced(case)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// The bills that earlier versions wrote, as they were last written. Whether there are any.

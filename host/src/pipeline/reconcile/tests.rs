@@ -4,6 +4,9 @@ use std::collections::BTreeMap;
 
 use jiff::SignedDuration;
 
+use tokio_util::sync::CancellationToken;
+
+use super::super::retention::{self, Keep, Member};
 use super::super::rig::*;
 use super::*;
 use crate::model::TargetKey;
@@ -88,6 +91,29 @@ async fn untouched_books_agree() {
     assert_eq!(entries, BTreeMap::new());
     assert_eq!((totals.documents, totals.listed, totals.agrees, totals.differences()), (9, 9, 9, 0));
     assert_eq!(totals.unanswered, Vec::<String>::new());
+}
+
+/// What retention left still finds a bill that is gone, changed or somebody else's.
+#[tokio::test(start_paused = true)]
+async fn reduced_documents_are_compared_with_what_the_module_makes_of_them_today() {
+    let desk = Desk::new(Plan::new()).await;
+    super::super::rig::pass(Duration::from_secs(7_200)).await;
+    let member = Member { ledger: desk.rig.ledger.clone(), handle: desk.rig.handle.clone() };
+    let keep = Keep { time: Some(SignedDuration::from_hours(1)), bytes: None };
+    let now = (desk.rig.plan.now)();
+    let passed = retention::pass(&[member], &keep, now, &CancellationToken::new()).await.unwrap();
+    assert_eq!((passed.reduced, passed.removed), (9, 18));
+    let (entries, totals) = desk.compare().await;
+    assert_eq!((entries.len(), totals.agrees), (0, 9), "{entries:?}");
+    desk.rig.plan.target.tamper(|bills| {
+        bills.retain(|(bill, _)| *bill != key("T-d1"));
+        bills.iter_mut().filter(|(bill, _)| *bill == key("T-d2")).for_each(|(_, body)| body.push('!'));
+        bills.push((key("by hand"), "somebody's".into()));
+    });
+    let (entries, totals) = desk.compare().await;
+    let told: Vec<(&str, Class)> = entries.iter().map(|(bill, entry)| (bill.as_str(), entry.class)).collect();
+    assert_eq!(told, [("T-d1", Class::Missing), ("T-d2", Class::Differs), ("by hand", Class::Foreign)]);
+    assert_eq!(totals.agrees, 7);
 }
 
 #[tokio::test(start_paused = true)]

@@ -17,7 +17,7 @@ use super::super::ledger::Error;
 use super::Listener;
 use super::catalogue::Catalogue;
 use super::keeper;
-use super::shelf::Shelf;
+use super::shelf::{self, Shelf};
 use super::table::{FetchedTable, Rhythm, Status, TableId};
 
 /// Fetches in a row that fail before whoever waits in the foreground gives up. The last comes some fifteen seconds after
@@ -79,6 +79,12 @@ impl Library {
     /// Counts the fetches that ended, of all tables.
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.0.changed.subscribe()
+    }
+
+    /// Removes what was kept of tables that no scheme names any more; says how many rows went.
+    pub async fn forget_unwanted(&self) -> Result<usize, Error> {
+        let wanted = self.0.tables.keys().flat_map(shelf::rows).collect();
+        self.0.shelf.forget_others(&wanted).await
     }
 
     /// One task for each of these tables, until `stop`. Whoever starts them waits for them.

@@ -1,13 +1,13 @@
 //! Where the ledger keeps fetched tables: a small row that says of when a table is, and a large value that is written
 //! only when the content changed.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::state::{Batch, Key, KeyBuilder, Store, Table};
+use crate::state::{Batch, Expect, Key, KeyBuilder, Store, Table};
 
 use super::super::ledger::{Error, decode, encode};
 use super::edition::{Edition, Entries, Revision};
@@ -61,6 +61,28 @@ impl Shelf {
         self.store.commit(batch).await?;
         Ok(())
     }
+
+    /// Removes the tables that are none of these; says how many rows went. Whoever wants one again fetches it again.
+    pub async fn forget_others(&self, wanted: &BTreeSet<Key>) -> Result<usize, Error> {
+        let rows = self.store.keys(Table::References, &Key::default(), None, ROWS)?;
+        let mut batch = Batch::new();
+        let mut count = 0;
+        for (row, since) in rows.into_iter().filter(|(row, _)| !wanted.contains(row)) {
+            batch.expect(Table::References, row.clone(), Expect::At(since)).remove(Table::References, row);
+            count += 1;
+        }
+        if count > 0 {
+            self.store.commit(batch).await?;
+        }
+        Ok(count)
+    }
+}
+
+/// More rows than the tables of any engine have; what is over waits for the next call.
+const ROWS: usize = 10_000;
+
+pub(super) fn rows(id: &TableId) -> [Key; 2] {
+    ["head", "content"].map(|part| key(id, part))
 }
 
 fn key(id: &TableId, part: &str) -> Key {

@@ -235,7 +235,7 @@ impl Run<'_> {
     pub(super) fn retry(&mut self, number: u64, mode: RetryMode) -> Result<(), Refusal> {
         let latest = self.subject.latest().map_or(0, |latest| latest.number);
         let version = self.subject.version(number).ok_or(Refusal::NoSuchVersion(number))?;
-        let Phase::Parked { fault, targets } = &version.phase else { return Err(Refusal::NotParked(number)) };
+        let Phase::Parked { fault, targets } = &version.phase else { return Err(self.not_parked(number)) };
         let (code, writes) = (fault.code, targets.clone());
         if matches!(code, Code::WriteUnknown | Code::LeftUnaudited) {
             return self.take_up(number, code, writes, mode);
@@ -258,6 +258,13 @@ impl Run<'_> {
             self.begin(number);
         }
         Ok(())
+    }
+
+    fn not_parked(&self, number: u64) -> Refusal {
+        match self.subject.removed_at(number) {
+            Some(at) => Refusal::Removed { version: number, at },
+            None => Refusal::NotParked(number),
+        }
     }
 
     /// Goes on with bills that were sent: asks for them, or takes a person's word.
@@ -325,8 +332,8 @@ impl Run<'_> {
     }
 
     pub(super) fn discard(&mut self, number: u64, reason: &str) -> Result<(), Refusal> {
-        let version = self.subject.version_mut(number).ok_or(Refusal::NoSuchVersion(number))?;
-        let Phase::Parked { targets, .. } = &version.phase else { return Err(Refusal::NotParked(number)) };
+        let version = self.subject.version(number).ok_or(Refusal::NoSuchVersion(number))?;
+        let Phase::Parked { targets, .. } = &version.phase else { return Err(self.not_parked(number)) };
         let writes = targets.clone();
         self.finish(number, End::Discarded { reason: reason.into() }, writes);
         Ok(())

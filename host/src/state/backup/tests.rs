@@ -136,7 +136,7 @@ fn a_store_is_never_restored_over_another_and_half_a_restore_is_no_store() {
         assert!(matches!(opened, Err(Error::Damaged { .. })), "{length}: {opened:?}");
         let again = restore_backup(backup.as_slice(), &dir, folder.path());
         assert!(matches!(again, Err(BackupError::NotEmpty)), "{again:?}");
-        dir.remove_dir_all(STORE).unwrap();
+        dir.remove_dir_all(note::FIRST).unwrap();
     }
     restore_backup(backup.as_slice(), &dir, folder.path()).unwrap();
     assert!(open(folder.path()).is_ok());

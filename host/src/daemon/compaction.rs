@@ -1,0 +1,144 @@
+//! Compaction at work: looks now and then whether the store's files are worth being written anew, and does it when asked.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use bytes::Bytes;
+use futures::StreamExt as _;
+use serde::{Deserialize, Serialize};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::config;
+use crate::state::{Error, Pace, Progress, RewriteError, Rewritten, SledStore};
+use crate::telemetry::Metrics;
+
+/// What is said of a compaction while it goes on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CompactionLine {
+    Progress {
+        done_bytes: u64,
+        of_bytes: u64,
+    },
+    /// The last line of one that came to its end.
+    Done {
+        before_bytes: u64,
+        after_bytes: u64,
+        held_ms: u64,
+    },
+    /// The last line of one that did not, and why.
+    Failed(String),
+}
+
+pub(super) struct Compactor {
+    pub store: Arc<SledStore>,
+    pub settings: config::Compaction,
+    pub keep_free_bytes: u64,
+    pub metrics: Metrics,
+    /// What the files took after the last time; zero where there was none.
+    pub last_bytes: AtomicU64,
+    pub stop: CancellationToken,
+}
+
+impl Compactor {
+    /// Until `stop`.
+    pub async fn run(self: Arc<Self>) {
+        let every = Duration::try_from(self.settings.every).unwrap_or(Duration::MAX);
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep(every) => {}
+                () = self.stop.cancelled() => return,
+            }
+            let compactor = self.clone();
+            // A panic in there is said by the task itself and must not end the looking.
+            let _ = tokio::task::spawn_blocking(move || compactor.look()).await;
+        }
+    }
+
+    fn look(&self) {
+        match self.is_due() {
+            Ok(true) => {
+                let _ = self.compact(&|_| true);
+            }
+            Ok(false) => {}
+            Err(error) => tracing::error!("whether the store is to be compacted is not known: {error}"),
+        }
+    }
+
+    fn is_due(&self) -> Result<bool, Error> {
+        let disk_bytes = self.store.rows_bytes()?;
+        self.metrics.set_store_bytes(disk_bytes);
+        let Some(ratio) = self.settings.ratio.filter(|_| disk_bytes >= self.settings.from_bytes) else {
+            return Ok(false);
+        };
+        // Where the last one did not help, the next would not either until the files have grown.
+        if disk_bytes < self.last_bytes.load(Ordering::Relaxed).saturating_mul(3) / 2 {
+            return Ok(false);
+        }
+        let space = self.store.space()?;
+        self.metrics.set_store_live_bytes(space.live_bytes);
+        Ok(space.disk_bytes >= space.live_bytes.saturating_mul(ratio))
+    }
+
+    fn compact(&self, go_on: &dyn Fn(Progress) -> bool) -> Result<Rewritten, RewriteError> {
+        let Self { store, settings, keep_free_bytes, .. } = self;
+        let pace = Pace { bytes_per_second: settings.bytes_per_second, keep_free_bytes: *keep_free_bytes };
+        tracing::info!("the store is being written anew");
+        let done = store.rewrite(&pace, &|progress| !self.stop.is_cancelled() && go_on(progress));
+        match &done {
+            Ok(Rewritten { before_bytes, after_bytes, held }) => {
+                let held_ms = held.as_millis() as u64;
+                tracing::info!(before_bytes, after_bytes, held_ms, "the store was written anew");
+                self.metrics.compacted();
+                self.metrics.set_store_bytes(*after_bytes);
+                self.last_bytes.store(*after_bytes, Ordering::Relaxed);
+            }
+            Err(RewriteError::Stopped) => tracing::info!("the store stays as it is: stopped"),
+            Err(error) => tracing::error!("the store was not written anew: {error}"),
+        }
+        done
+    }
+}
+
+pub(super) fn router(compactor: Arc<Compactor>) -> axum::Router {
+    axum::Router::new().route("/compact", post(compact)).with_state(compactor)
+}
+
+/// One JSON object a line. Whoever asked and goes away stops it.
+async fn compact(State(compactor): State<Arc<Compactor>>) -> Response {
+    let (sender, mut lines) = mpsc::channel::<CompactionLine>(8);
+    tokio::task::spawn_blocking(move || {
+        let last = compactor.compact(&|progress| sender.blocking_send(progress.into()).is_ok());
+        let _ = sender.blocking_send(last.into());
+    });
+    let lines = futures::stream::poll_fn(move |context| lines.poll_recv(context)).map(|line| {
+        let mut text = serde_json::to_vec(&line)?;
+        text.push(b'\n');
+        Ok::<Bytes, serde_json::Error>(text.into())
+    });
+    ([(header::CONTENT_TYPE, "application/x-ndjson")], Body::from_stream(lines)).into_response()
+}
+
+impl From<Progress> for CompactionLine {
+    fn from(Progress { done_bytes, of_bytes }: Progress) -> Self {
+        CompactionLine::Progress { done_bytes, of_bytes }
+    }
+}
+
+impl From<Result<Rewritten, RewriteError>> for CompactionLine {
+    fn from(done: Result<Rewritten, RewriteError>) -> Self {
+        match done {
+            Ok(Rewritten { before_bytes, after_bytes, held }) => {
+                CompactionLine::Done { before_bytes, after_bytes, held_ms: held.as_millis() as u64 }
+            }
+            Err(error) => CompactionLine::Failed(error.to_string()),
+        }
+    }
+}
