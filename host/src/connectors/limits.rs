@@ -1,12 +1,13 @@
 //! How hard one connection may press its vendor.
 
 use std::sync::Mutex;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::Error;
 use super::settings::SettingProblem;
 use super::turns::{Turn, Turns};
 use serde::Deserialize;
+use tokio::time::Instant;
 
 /// The `limits` table of a connection. One connection's sources and targets share them, for the vendor counts by key.
 #[derive(Debug, Clone, Deserialize)]
@@ -122,7 +123,7 @@ impl Gate {
     pub async fn enter(&self, priority: u8) -> Result<Turn, Error> {
         let deadline = Instant::now() + self.queue_timeout;
         let throttled = |wait, detail: &str| Error::Throttled { wait, detail: detail.into() };
-        let turn = tokio::time::timeout_at(deadline.into(), self.in_flight.take(priority))
+        let turn = tokio::time::timeout_at(deadline, self.in_flight.take(priority))
             .await
             .map_err(|_| throttled(None, "this connection's max_in_flight is in use"))?;
         let leaves = {
@@ -131,7 +132,7 @@ impl Gate {
         };
         match leaves {
             Ok(at) => {
-                tokio::time::sleep_until(at.into()).await;
+                tokio::time::sleep_until(at).await;
                 Ok(turn)
             }
             Err(wait) => Err(throttled(Some(wait), "this connection's requests_per_second is used up")),

@@ -183,6 +183,7 @@ impl Reader {
                 return Ok(());
             }
             tokio::select! {
+                biased;
                 () = change => {}
                 () = stop.cancelled() => return Err(Ended::Stopped),
             }
@@ -200,6 +201,7 @@ impl Reader {
 
 async fn wait_or_stop(wait: Duration, stop: &CancellationToken) -> Result<(), Ended> {
     tokio::select! {
+        biased;
         () = tokio::time::sleep(wait) => Ok(()),
         () = stop.cancelled() => Err(Ended::Stopped),
     }

@@ -306,6 +306,7 @@ impl Reading {
             }
         });
         tokio::select! {
+            biased;
             () = tokio::time::sleep(wait) => Ok(None),
             () = stop.cancelled() => Ok(Some(Ended::Stopped)),
         }

@@ -33,6 +33,7 @@ use super::reference::Catalogue;
 use super::round::{Destination, Settled, Work, commit_round};
 use super::step::{Action, Event, Moment, Refusal, RetryMode, Rules};
 use super::subject::Phase;
+use super::tally::Follower;
 use super::transformer::{Ran, Transformer};
 use super::watch::{Stage, Watcher};
 
@@ -573,14 +574,9 @@ async fn sleep_until(at: Option<Timestamp>, now: Timestamp) {
 }
 
 /// Never, where no table is fetched.
-async fn next_fetch(tables: &mut Option<watch::Receiver<u64>>) {
+async fn next_fetch(tables: &mut Option<Follower>) {
     match tables {
-        Some(tables) => {
-            if tables.changed().await.is_err() {
-                // The library is gone, and no table comes any more.
-                std::future::pending().await
-            }
-        }
+        Some(tables) => tables.grown().await,
         None => std::future::pending().await,
     }
 }

@@ -1,5 +1,6 @@
 //! Joins source, sandbox, ledger and target. [`step`] decides, [`driver`] does; between the two stands a commit.
 
+pub(crate) mod apart;
 pub mod backfill;
 pub mod bisection;
 pub mod driver;
@@ -13,6 +14,7 @@ pub mod reference;
 pub mod round;
 pub mod step;
 pub mod subject;
+pub(crate) mod tally;
 pub mod transformer;
 pub mod watch;
 

@@ -72,7 +72,7 @@ pub async fn commit_round(
             rules,
             moment,
             batch: Batch::new(),
-            subjects: HashMap::new(),
+            subjects: BTreeMap::new(),
             claims: HashMap::new(),
             settled: Settled::default(),
         };
@@ -105,7 +105,7 @@ struct Round<'a> {
     moment: Moment,
     batch: Batch,
     /// Changed subjects, with the number of parked versions they had before.
-    subjects: HashMap<DocumentKey, (i64, Subject)>,
+    subjects: BTreeMap<DocumentKey, (i64, Subject)>,
     /// Target keys claimed in this round.
     claims: HashMap<TargetKey, DocumentKey>,
     settled: Settled,

@@ -9,6 +9,7 @@ use crate::connectors::{Job, Step};
 use crate::fault::{Code, Disposition, Fault};
 use crate::model::{Digest, Document, TargetKey};
 
+use super::super::apart::apart;
 use super::super::bisection::Bill;
 use super::super::gate::Permit;
 use super::super::ledger::Error;
@@ -77,9 +78,9 @@ impl Driver {
         let transformer = self.parts.transformer.clone();
         let generation = self.generation();
         self.transforms_running += 1;
-        self.running.spawn_blocking(move || {
+        self.running.spawn(async move {
             let began = Instant::now();
-            let mut ran = transformer.run(&tasks);
+            let mut ran = apart(move || transformer.run(&tasks)).await;
             if ran.is_empty() {
                 ran.push(no_result());
             }
