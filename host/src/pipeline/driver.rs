@@ -212,6 +212,7 @@ pub fn start(parts: Parts, stop: CancellationToken) -> (Handle, impl Future<Outp
     let driver = Driver {
         bodies: Bodies::new(parts.flow.body_cache_bytes),
         at_work_since: (parts.now)(),
+        clock_seen: ((parts.now)(), tokio::time::Instant::now()),
         parts,
         queues: Queues::default(),
         running: JoinSet::new(),
@@ -283,6 +284,8 @@ struct Driver {
     target_not_before: Option<Timestamp>,
     /// Since when writes may leave: the start, or the end of the last pause.
     at_work_since: Timestamp,
+    /// The clock at the last turn, and a clock that nobody sets.
+    clock_seen: (Timestamp, tokio::time::Instant),
     was_paused: bool,
     parked_total: i64,
     /// Rounds so far; with the scheme's name and the clock, the seed of the dice.
@@ -292,6 +295,9 @@ struct Driver {
     pages: mpsc::Receiver<Request>,
     commands: mpsc::Receiver<Order>,
 }
+
+/// What the clock may be ahead of itself between two turns: a slew, and the coarseness of clocks.
+const CLOCK_TOLERANCE: Duration = Duration::from_secs(1);
 
 /// Requests and results taken into one round at most. A round is one batch of the store.
 const ROUND_LIMIT: usize = 64;
@@ -307,6 +313,7 @@ impl Driver {
             tokio::pin!(change);
             change.as_mut().enable();
             let now = (self.parts.now)();
+            self.watch_the_clock(now).await?;
             self.queues.wake(now);
             self.queues.wake_for_tables(self.generation());
             self.target_not_before = self.target_not_before.filter(|at| *at > now);
@@ -351,6 +358,18 @@ impl Driver {
         }
     }
 
+    /// A clock that was set ahead must not make anything in doubt count as settled.
+    async fn watch_the_clock(&mut self, now: Timestamp) -> Result<(), Error> {
+        let (before, since) = std::mem::replace(&mut self.clock_seen, (now, tokio::time::Instant::now()));
+        let leapt = Duration::try_from(now.duration_since(before)).unwrap_or_default();
+        if leapt <= since.elapsed() + CLOCK_TOLERANCE {
+            return Ok(());
+        }
+        tracing::warn!(scheme = %self.parts.scheme, "the clock was set ahead; what is in doubt settles anew");
+        let deadline = departures::ends_by(now, self.parts.target.request_timeout());
+        self.tell_unfinished(&Event::ClockLeapt { deadline }).await
+    }
+
     /// Of the scheme's reference tables.
     fn generation(&self) -> u64 {
         self.parts.transformer.catalogue().map_or(0, Catalogue::generation)
@@ -375,20 +394,33 @@ impl Driver {
 
     /// Takes up what an earlier run left unfinished.
     async fn recover(&mut self) -> Result<(), Error> {
+        self.count_parked()?;
+        self.tell_unfinished(&Event::Restarted).await?;
+        self.parts.watcher.parked_total(u64::try_from(self.parked_total).unwrap_or(0));
+        Ok(())
+    }
+
+    fn count_parked(&mut self) -> Result<(), Error> {
+        let mut after = None;
+        loop {
+            let open = self.parts.ledger.open(after.as_ref(), 500)?;
+            let Some((last, _)) = open.last() else { return Ok(()) };
+            after = Some(last.clone());
+            self.parked_total += open.iter().map(|(_, open)| i64::from(open.parked)).sum::<i64>();
+        }
+    }
+
+    /// Brings an event to every document that the engine has something left to do with.
+    async fn tell_unfinished(&mut self, event: &Event) -> Result<(), Error> {
         let mut after = None;
         loop {
             let open = self.parts.ledger.open(after.as_ref(), 500)?;
             let Some((last, _)) = open.last() else { break };
             after = Some(last.clone());
-            self.parked_total += open.iter().map(|(_, open)| i64::from(open.parked)).sum::<i64>();
-            let works: Vec<Work> = open
-                .into_iter()
-                .filter(|(_, open)| open.work)
-                .map(|(key, _)| Work::new(key, Event::Restarted))
-                .collect();
+            let works: Vec<Work> =
+                open.into_iter().filter(|(_, open)| open.work).map(|(key, _)| Work::new(key, event.clone())).collect();
             self.round(&works, None).await?;
         }
-        self.parts.watcher.parked_total(u64::try_from(self.parked_total).unwrap_or(0));
         Ok(())
     }
 

@@ -1,7 +1,7 @@
 //! What leaves: transformations, requests and questions, each once its turn has come and nothing is paused.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
@@ -19,6 +19,9 @@ use super::super::step::{Action, Event, Sabotage};
 use super::super::subject::{Fate, Phase, Subject, TargetWrite};
 use super::super::transformer::{Ran, Task};
 use super::{Driver, Finished, Parts, Shipment};
+
+/// What a commit of intents takes at most, as a rule; where it takes longer, the request's deadline moves.
+const INTENT_SLACK: Duration = Duration::from_millis(250);
 
 impl Driver {
     /// Starts whatever may start.
@@ -149,9 +152,7 @@ impl Driver {
             return Ok(false);
         }
         let timeout = self.parts.target.request_timeout();
-        let deadline = now
-            .checked_add(jiff::SignedDuration::try_from(timeout).unwrap_or(jiff::SignedDuration::MAX))
-            .unwrap_or(Timestamp::MAX);
+        let deadline = ends_by(now, INTENT_SLACK + timeout);
         let Some((step, picked)) = self.pick_writes(limit)? else { return Ok(false) };
         let Some(permit) = self.permit() else {
             self.queues.writes.extend(picked);
@@ -171,12 +172,14 @@ impl Driver {
                 .into_iter()
                 .map(|(key, version, target)| Work::new(key, Event::Dispatched { version, target, deadline }))
                 .collect();
+            let committing = tokio::time::Instant::now();
             let settled = self.round(&works, None).await?;
             for (key, action) in settled.actions {
                 let Action::Send { version, target, body, id, attempt, .. } = action else { continue };
                 jobs.push(Job { key: target.clone(), body: self.body(&body)?.to_string(), id });
                 shipments.push(Shipment { key, version, target, attempt, deadline });
             }
+            self.postpone(committing, timeout, &shipments).await?;
         }
         if jobs.is_empty() {
             return Ok(true);
@@ -193,6 +196,30 @@ impl Driver {
             Finished::Wrote { took: began.elapsed(), shipments, result }
         });
         Ok(true)
+    }
+
+    /// The request leaves only now, and what the ledger says of its end must be true, or a restart would believe too early
+    /// that it cannot be carried out any more.
+    async fn postpone(
+        &mut self,
+        mut since: tokio::time::Instant,
+        timeout: Duration,
+        shipments: &[Shipment],
+    ) -> Result<(), Error> {
+        let mut slack = INTENT_SLACK;
+        while since.elapsed() > slack {
+            // A store that is slow now is slow with this commit as well.
+            slack = since.elapsed() * 2;
+            since = tokio::time::Instant::now();
+            let deadline = ends_by((self.parts.now)(), slack + timeout);
+            let later = |one: &Shipment| {
+                let (version, target, attempt) = (one.version, one.target.clone(), one.attempt);
+                Work::new(one.key.clone(), Event::Postponed { version, target, attempt, deadline })
+            };
+            let works: Vec<Work> = shipments.iter().map(later).collect();
+            self.round(&works, None).await?;
+        }
+        Ok(())
     }
 
     /// Bills that may share one request: one step, distinct target keys, none of them already under way; and of what was
@@ -240,6 +267,12 @@ impl Driver {
         }
         Ok(shared.map(|(step, _)| (step, picked)))
     }
+}
+
+/// The end of a request that leaves at `now`.
+pub(super) fn ends_by(now: Timestamp, takes: Duration) -> Timestamp {
+    let takes = jiff::SignedDuration::try_from(takes).unwrap_or(jiff::SignedDuration::MAX);
+    now.checked_add(takes).unwrap_or(Timestamp::MAX)
 }
 
 fn find_write<'a>(subject: &'a Subject, version: u64, target: &TargetKey) -> Option<&'a TargetWrite> {
