@@ -6,6 +6,8 @@ mod backup;
 mod build;
 mod check;
 mod compile_child;
+#[cfg(feature = "failpoints")]
+mod death;
 mod document;
 mod exit;
 mod explain;

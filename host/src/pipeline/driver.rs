@@ -27,6 +27,7 @@ use crate::state::Batch;
 use super::backfill::Backfill;
 use super::bisection::Bill;
 use super::gate::{Gates, Scope};
+use super::instant;
 use super::ledger::{BadPage, Cursor, Error, Ledger};
 use super::queues::{Bodies, Errand, Queues};
 use super::reference::Catalogue;
@@ -431,7 +432,9 @@ impl Driver {
         let moment = Moment { now, dice: self.dice(now), at_work_since: self.at_work_since };
         let began = Instant::now();
         let Parts { ledger, destination, rules, .. } = &self.parts;
+        self.pass_instants("before", works, cursor);
         let mut settled = commit_round(ledger, destination, rules, moment, works, cursor).await?;
+        self.pass_instants("after", works, cursor);
         self.parts.watcher.stage(Stage::Commit, began.elapsed());
         let mut sends = Vec::new();
         for (key, action) in settled.actions.drain(..) {
@@ -473,6 +476,14 @@ impl Driver {
         Ok(settled)
     }
 
+    /// Around a round's commit.
+    fn pass_instants(&self, _side: &str, _works: &[Work], _cursor: Option<&Cursor>) {
+        #[cfg(feature = "failpoints")]
+        for effect in instant::effects(_works, _cursor.is_some()) {
+            instant::pass!(self.parts.scheme, format!("{effect}.{_side}"));
+        }
+    }
+
     /// Spreads retries: other for each scheme, moment and round, and the same when a story is told again.
     fn dice(&self, now: Timestamp) -> u32 {
         let Parts { tenant, scheme, .. } = &self.parts;
@@ -507,7 +518,9 @@ impl Driver {
                     works.clear();
                     let mut batch = Batch::new();
                     self.parts.ledger.put_backfill(&mut batch, &backfill);
+                    instant::pass!(self.parts.scheme, "backfill.before");
                     self.parts.ledger.commit(batch).await?;
+                    instant::pass!(self.parts.scheme, "backfill.after");
                     dones.push(done);
                 }
                 Request::BadPage { page, bytes, done } => {

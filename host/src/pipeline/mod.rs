@@ -5,6 +5,7 @@ pub mod backfill;
 pub mod bisection;
 pub mod driver;
 pub mod gate;
+pub(crate) mod instant;
 pub mod lane;
 pub mod ledger;
 pub mod poll;

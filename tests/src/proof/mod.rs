@@ -15,6 +15,7 @@ pub mod expect;
 pub mod http;
 pub mod kills;
 pub mod ledger;
+pub mod matrix;
 pub mod programs;
 pub mod schemes;
 pub mod simulator;

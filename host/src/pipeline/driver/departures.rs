@@ -12,6 +12,7 @@ use crate::model::{Digest, Document, TargetKey};
 use super::super::apart::apart;
 use super::super::bisection::Bill;
 use super::super::gate::Permit;
+use super::super::instant;
 use super::super::ledger::Error;
 use super::super::queues::Errand;
 use super::super::round::Work;
@@ -131,12 +132,15 @@ impl Driver {
             return Ok(false);
         };
         let target = self.parts.target.clone();
+        let _scheme = self.parts.scheme.clone();
         // Taken before the question leaves: what it shows is at least as new as this.
         let asked_at = (self.parts.now)();
         self.asks_running += 1;
         self.running.spawn(async move {
             let began = Instant::now();
+            instant::pass!(_scheme, "question.before");
             let result = target.look_up(&jobs).await;
+            instant::pass!(_scheme, "question.after");
             drop(permit);
             Finished::Asked { took: began.elapsed(), asked_at, questions, result }
         });
@@ -184,14 +188,15 @@ impl Driver {
         if jobs.is_empty() {
             return Ok(true);
         }
-        fail::fail_point!("pipeline::after_intent");
         self.on_the_wire.extend(shipments.iter().map(|one| one.target.clone()));
         let target = self.parts.target.clone();
+        let _scheme = self.parts.scheme.clone();
         self.writes_running += 1;
         self.running.spawn(async move {
             let began = Instant::now();
+            instant::pass!(_scheme, "send.before");
             let result = target.write(step, &jobs).await;
-            fail::fail_point!("pipeline::after_answer");
+            instant::pass!(_scheme, "send.after");
             drop(permit);
             Finished::Wrote { took: began.elapsed(), shipments, result }
         });

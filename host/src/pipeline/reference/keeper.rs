@@ -11,6 +11,7 @@ use crate::telemetry::mask_text;
 
 use super::super::apart::apart;
 use super::super::gate::{Pause, Scope};
+use super::super::instant;
 use super::edition::{Edition, Entries};
 use super::library::Inner;
 use super::table::{Begun, FetchedTable};
@@ -103,7 +104,9 @@ async fn bring(library: &Inner, table: &FetchedTable, begun: &Begun) -> Result<E
     let changed_at = same.as_ref().map_or(begun.at, |before| before.changed_at);
     let edition = Edition { entries, fetched_at: begun.at, changed_at, missing: Default::default() };
     let content = same.is_none().then_some(content);
+    instant::pass!(table.id.connection, "reference.before");
     let kept = library.shelf.keep(&table.id, &edition, content).await;
+    instant::pass!(table.id.connection, "reference.after");
     kept.map_err(|error| {
         Fault::retry(Code::StoreFailed, None, "the table could not be kept").with_internal(error.to_string())
     })?;
