@@ -30,6 +30,8 @@ pub use clock::{Clock, FixedClock, SystemClock};
 pub use error::Error;
 pub use factory::Connection;
 pub use http::{Http, SetupError};
+#[cfg(test)]
+pub(crate) use limits::{Gate, Limits};
 pub use settings::SettingProblem;
 
 use crate::fault::Fault;

@@ -18,6 +18,8 @@ mod reference_desk;
 mod references;
 mod scheme;
 mod serve;
+#[cfg(test)]
+mod simulation;
 mod tls;
 mod transformer;
 mod watcher;
