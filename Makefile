@@ -26,7 +26,7 @@ components: build ## Build the transforms into components (prepares the guest to
 demo: components ## Move 2,800 documents of three schemes, kill the engine in the middle, show that the books balance
 	$(BIN)/demo
 
-test: components unit failpoints lint ## Everything that CI checks
+test: components unit failpoints crash-matrix lint ## Everything that CI checks
 	$(BIN)/examples/power_cut --cuts 5
 
 unit: components ## Unit, contract and end-to-end tests, natively and against the simulators

@@ -60,8 +60,8 @@ const SIDES: [&str; 2] = ["before", "after"];
 const FRESH: usize = 6;
 /// Starts in vain before an instant counts as one that the engine does not come to.
 const STARTS: usize = 4;
-/// From the engine's start to its death.
-const PATIENCE: Duration = Duration::from_secs(15);
+/// From the engine's start to its death. One that is too short costs another start.
+const PATIENCE: Duration = Duration::from_secs(8);
 const REST_PATIENCE: Duration = Duration::from_secs(180);
 
 pub struct Outcome {
@@ -150,7 +150,7 @@ impl Matrix {
 
     /// Deaths at the instant: 1, or 0 where the engine does not come to it.
     fn die(&mut self, effect: &Effect, scheme: &'static dyn Scheme, instant: &str) -> Result<usize> {
-        for _ in 0..STARTS {
+        for start in 0..STARTS {
             for _ in 0..FRESH {
                 self.made += 1;
                 let document = scheme.document(self.made, &mut self.chance);
@@ -160,9 +160,9 @@ impl Matrix {
                 self.world.product.dies_at = None;
                 self.world.product.succeed(&["pause", "--scheme", scheme.name()])?;
             }
-            // Not always the first: what came before it in the same run counts as well.
+            // Not always the first, for what came before it in the same run counts as well; but some come once only.
             let pass = match effect.needs {
-                Needs::Documents => self.chance.random_range(1..3),
+                Needs::Documents if start == 0 => self.chance.random_range(1..3),
                 _ => 1,
             };
             self.world.product.dies_at = Some(format!("{instant}*{pass}"));
