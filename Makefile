@@ -10,7 +10,8 @@ COMPONENTS := $(TARGET)/components
 TRANSFORMS := $(notdir $(patsubst %/Cargo.toml,%,$(wildcard transforms/*/Cargo.toml)))
 BUILD := $(CARGO) build --locked --workspace --bins --examples
 
-.PHONY: help build components demo test unit lint failpoints crash sabotage power-cut languages neighbours soak load
+.PHONY: help build components demo test unit lint failpoints simulate crash crash-matrix sabotage power-cut languages \
+  neighbours soak load
 
 help: ## Show what can be typed
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,7 +27,7 @@ components: build ## Build the transforms into components (prepares the guest to
 demo: components ## Move 2,800 documents of three schemes, kill the engine in the middle, show that the books balance
 	$(BIN)/demo
 
-test: components unit failpoints lint ## Everything that CI checks
+test: components unit failpoints crash-matrix lint ## Everything that CI checks
 	$(BIN)/examples/power_cut --cuts 5
 
 unit: components ## Unit, contract and end-to-end tests, natively and against the simulators
@@ -36,6 +37,13 @@ unit: components ## Unit, contract and end-to-end tests, natively and against th
 failpoints: ## The store's fail points, in a build that has them
 	$(CARGO) test --locked --workspace --features crossdock/failpoints --test store_fail_points --test rewrite_fail_points
 
+simulate: ## 10,000 seeds of the simulation, on every core; a red one prints its story
+	$(CARGO) test --locked --workspace --lib --no-run
+	@cores=$$(nproc); part=0; pids=; while [ $$part -lt $$cores ]; do \
+	  CROSSDOCK_SIM_SEEDS=10000 CROSSDOCK_SIM_SHARD=$$part/$$cores \
+	    $(CARGO) test --locked --workspace --lib simulation::tests::nothing & pids="$$pids $$!"; part=$$((part + 1)); \
+	done; red=0; for pid in $$pids; do wait $$pid || red=1; done; exit $$red
+
 lint: ## Formatting and lints
 	$(CARGO) fmt --all --check
 	cd transforms && $(CARGO) fmt --all --check
@@ -43,6 +51,12 @@ lint: ## Formatting and lints
 
 crash: components ## Kill an engine of three schemes 200 times at random; nothing may be lost or doubled
 	$(BIN)/crash --kills 200
+
+crash-matrix: components ## Kill the engine at every named instant before and after each effect, in each scheme
+	$(BUILD) --features crossdock/failpoints
+	mkdir -p $(TARGET)/sabotage && cp $(BIN)/crossdock $(TARGET)/sabotage/crossdock
+	$(BUILD)
+	$(BIN)/crash --matrix --engine $(TARGET)/sabotage/crossdock
 
 sabotage: components ## Break each promise on purpose and see the crash test turn red
 	$(BUILD) --features crossdock/failpoints

@@ -15,6 +15,7 @@ use crossdock::bench::laboratory::Tables;
 use crossdock::daemon::SandboxTransformer;
 use crossdock::model::{Document, DocumentKey, Outcome, SchemeId, TenantId};
 use crossdock::pipeline::reference::{Catalogue, Entries};
+use crossdock::pipeline::tally::Tally;
 use crossdock::pipeline::transformer::{Ran, Task, Transformer as _};
 use crossdock::sandbox::{Call, Compiler, Context, Isolation, Limits, Sandbox, Settings};
 use crossdock_guest::testing::{Case, EXAMPLE};
@@ -191,7 +192,6 @@ fn engine(
     let sandbox = Sandbox::new(Settings::default(), artefacts, Compiler::InProcess).unwrap();
     let module = sandbox.load(&std::fs::read(component).unwrap(), Default::default()).unwrap();
     let fixed = tables.iter().map(|(name, entries)| (name.clone(), Arc::new(Entries::new(entries.clone())))).collect();
-    let (_changes, watching) = tokio::sync::watch::channel(0);
     let transformer = SandboxTransformer {
         source: module.description().source.as_str().into(),
         target: module.description().target.as_str().into(),
@@ -202,7 +202,7 @@ fn engine(
         tenant: TenantId::new(EXAMPLE).unwrap(),
         scheme: SchemeId::new(EXAMPLE).unwrap(),
         parameters: parameters.into(),
-        catalogue: Catalogue::new(fixed, BTreeMap::new(), watching),
+        catalogue: Catalogue::new(fixed, BTreeMap::new(), Tally::default().follow()),
         now: Arc::new(|| Timestamp::UNIX_EPOCH),
     };
     let task = |document: &Document| Task {

@@ -8,6 +8,8 @@ mod capsule_module;
 mod check;
 mod compact;
 mod compile_child;
+#[cfg(feature = "failpoints")]
+mod death;
 mod document;
 mod exit;
 mod explain;

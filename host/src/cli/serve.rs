@@ -34,6 +34,8 @@ fn serve(arguments: &Arguments) -> Result<(), ExitCode> {
         return Err(Exit::Usage.into());
     }
     log_warnings(&config);
+    #[cfg(feature = "failpoints")]
+    super::death::arrange();
     let (program, runtime) = (program()?, runtime()?);
     runtime.block_on(async {
         let stop = stop_on_signals().map_err(|error| {

@@ -36,6 +36,8 @@ pub use factory::Connection;
 pub use http::{Http, SetupError};
 #[cfg(test)]
 pub use limits::Limits;
+#[cfg(test)]
+pub use road::Crossing;
 pub use road::{Pass, Road, Traffic};
 pub use settings::SettingProblem;
 pub use turns::Caller;

@@ -10,6 +10,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
+use rand::rngs::StdRng;
+use rand::{Rng as _, SeedableRng as _};
 use tokio::sync::{Notify, oneshot};
 
 use super::Error;
@@ -47,6 +49,8 @@ struct State {
     max_in_flight: u32,
     /// The vendor asked for a pause until then.
     held_until: Option<Instant>,
+    /// For the breaker's jitter.
+    dice: StdRng,
 }
 
 #[derive(Debug)]
@@ -84,6 +88,16 @@ pub struct Traffic {
 
 impl Road {
     pub fn new(limits: &Limits) -> Self {
+        Self::with_dice(limits, StdRng::from_os_rng())
+    }
+
+    /// One whose waits can be had again.
+    #[cfg(test)]
+    pub fn seeded(limits: &Limits, seed: u64) -> Self {
+        Self::with_dice(limits, StdRng::seed_from_u64(seed))
+    }
+
+    fn with_dice(limits: &Limits, dice: StdRng) -> Self {
         let state = State {
             breaker: Breaker::new(limits.breaker.clone()),
             turns: Turns::default(),
@@ -91,6 +105,7 @@ impl Road {
             under_way: 0,
             max_in_flight: limits.max_in_flight,
             held_until: None,
+            dice,
         };
         Self(Arc::new(Inner {
             state: Mutex::new(state),
@@ -293,7 +308,8 @@ impl Inner {
         let now = now();
         let mut state = self.lock();
         let before = state.breaker.position(now);
-        if !state.breaker.report(admission, verdict, now, rand::random()) {
+        let dice = state.dice.random();
+        if !state.breaker.report(admission, verdict, now, dice) {
             return;
         }
         let after = state.breaker.position(now);

@@ -139,6 +139,7 @@ impl Clerk {
                 }
                 _ => {
                     tokio::select! {
+                        biased;
                         Some(asked) = self.inbox.recv() => self.carry_out(standing.as_ref(), asked).await?,
                         () = stop.cancelled() => return Ok(()),
                     }
@@ -160,6 +161,7 @@ impl Clerk {
             let waiting = Some(mask_text(&format!("{} is paused: {}", pause.scope, pause.reason)));
             self.progress.send_replace(Some(Progress { waiting, ..self.reading.progress(backfill) }));
             tokio::select! {
+                biased;
                 () = change => {}
                 Some(asked) = self.inbox.recv() => {
                     self.carry_out(Some(backfill), asked).await?;
@@ -186,6 +188,7 @@ impl Clerk {
         tokio::pin!(run);
         loop {
             let next = tokio::select! {
+                biased;
                 ended = &mut run => Next::Ended(ended),
                 Some(asked) = self.inbox.recv() => Next::Asked(asked),
             };
@@ -287,6 +290,7 @@ pub async fn run_backfill(
     let said = read(scheme, &handle, progress, stop).await;
     // What came in is worked off even where the reading failed; a pause leaves it for later.
     let said = tokio::select! {
+        biased;
         () = handle.idle() => said,
         () = paused(scheme) => said,
         () = stop.cancelled() => said,

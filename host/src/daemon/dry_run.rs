@@ -142,7 +142,8 @@ async fn next_edition(engine: &Engine, scheme: &Scheme, generation: u64) -> bool
     let mut changes = engine.library.changes();
     while catalogue.generation() == generation {
         tokio::select! {
-            changed = changes.changed() => if changed.is_err() { return false },
+            biased;
+            () = changes.grown() => {}
             reasons = engine.library.despair(catalogue) => {
                 tracing::warn!(scheme = %scheme.config.name, "reference tables cannot be fetched: {}", mask_text(&reasons.join("; ")));
                 return false;

@@ -21,6 +21,8 @@ mod references;
 mod retention;
 mod scheme;
 mod serve;
+#[cfg(test)]
+mod simulation;
 mod tls;
 mod traffic;
 mod transformer;

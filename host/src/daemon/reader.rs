@@ -186,6 +186,7 @@ impl Reader {
                 continue;
             }
             tokio::select! {
+                biased;
                 () = change => {}
                 () = stop.cancelled() => return Err(Ended::Stopped),
             }
@@ -195,6 +196,7 @@ impl Reader {
 
 async fn wait_or_stop(wait: Duration, stop: &CancellationToken) -> Result<(), Ended> {
     tokio::select! {
+        biased;
         () = tokio::time::sleep(wait) => Ok(()),
         () = stop.cancelled() => Err(Ended::Stopped),
     }

@@ -308,6 +308,7 @@ impl Reading {
             }
         });
         tokio::select! {
+            biased;
             () = tokio::time::sleep(wait) => Ok(None),
             () = stop.cancelled() => Ok(Some(Ended::Stopped)),
         }

@@ -28,6 +28,7 @@ use crate::state::Batch;
 use super::backfill::Backfill;
 use super::bisection::Bill;
 use super::gate::{Gates, Scope};
+use super::instant;
 use super::laps::Laps;
 use super::ledger::{BadPage, Cursor, Error, Ledger, Tally};
 use super::queues::{Bodies, Errand, Queues};
@@ -36,6 +37,7 @@ use super::retention;
 use super::round::{Destination, Settled, Work, commit_round, portion};
 use super::step::{Action, Event, Moment, Refusal, RetryMode, Rules};
 use super::subject::Phase;
+use super::tally::Follower;
 use super::transformer::{Ran, Transformer};
 use super::watch::{Stage, Watcher};
 
@@ -258,6 +260,7 @@ pub fn start(parts: Parts, stop: CancellationToken) -> (Handle, impl Future<Outp
         at_work_since: (parts.now)(),
         road: parts.gates.road(&parts.tenant, &parts.destination.connection),
         caller: Caller { name: parts.scheme.as_str().into(), priority: parts.flow.priority },
+        clock_seen: ((parts.now)(), tokio::time::Instant::now()),
         parts,
         queues: Queues::default(),
         laps: Laps::default(),
@@ -351,6 +354,8 @@ struct Driver {
     tally: Tally,
     /// The backlog has reached its limit, and is not yet worked off to the lower mark.
     is_full: bool,
+    /// The clock at the last turn, and a clock that nobody sets.
+    clock_seen: (Timestamp, tokio::time::Instant),
     /// Rounds so far; with the scheme's name and the clock, the seed of the dice.
     rounds: u64,
     rest: watch::Sender<Rest>,
@@ -365,6 +370,9 @@ const TRANSFORM_BYTES: usize = 4 << 20;
 
 /// How often is looked whether there is room on the disk again.
 const DISK_LOOK: jiff::SignedDuration = jiff::SignedDuration::from_secs(1);
+/// What the clock may be ahead of itself between two turns: a slew, and the coarseness of clocks.
+const CLOCK_TOLERANCE: Duration = Duration::from_secs(1);
+
 /// Requests and results taken into one round at most. A round is one batch of the store.
 const ROUND_LIMIT: usize = 64;
 
@@ -379,6 +387,7 @@ impl Driver {
             tokio::pin!(change);
             change.as_mut().enable();
             let now = (self.parts.now)();
+            self.watch_the_clock(now).await?;
             self.queues.wake(now);
             let generation = self.generation();
             self.laps.wake_for_tables(generation);
@@ -429,6 +438,18 @@ impl Driver {
         }
     }
 
+    /// A clock that was set ahead must not make anything in doubt count as settled.
+    async fn watch_the_clock(&mut self, now: Timestamp) -> Result<(), Error> {
+        let (before, since) = std::mem::replace(&mut self.clock_seen, (now, tokio::time::Instant::now()));
+        let leapt = Duration::try_from(now.duration_since(before)).unwrap_or_default();
+        if leapt <= since.elapsed() + CLOCK_TOLERANCE {
+            return Ok(());
+        }
+        tracing::warn!(scheme = %self.parts.scheme, "the clock was set ahead; what is in doubt settles anew");
+        let deadline = departures::ends_by(now, self.parts.target.request_timeout());
+        self.tell_unfinished(&Event::ClockLeapt { deadline }).await
+    }
+
     /// Of the scheme's reference tables.
     fn generation(&self) -> u64 {
         self.parts.transformer.catalogue().map_or(0, Catalogue::generation)
@@ -470,6 +491,19 @@ impl Driver {
         self.laps.wake();
         self.parts.watcher.parked_total(count(self.tally.parked) as u64);
         Ok(())
+    }
+
+    /// Brings an event to every document that the engine has something left to do with.
+    async fn tell_unfinished(&mut self, event: &Event) -> Result<(), Error> {
+        let mut after = None;
+        loop {
+            let open = self.parts.ledger.open(after.as_ref(), 500)?;
+            let Some((last, _)) = open.last() else { return Ok(()) };
+            after = Some(last.clone());
+            let works: Vec<Work> =
+                open.into_iter().filter(|(_, open)| open.work).map(|(key, _)| Work::new(key, event.clone())).collect();
+            self.round(&works, None).await?;
+        }
     }
 
     /// Takes up what has had no room in memory, once most of what had is worked off.
@@ -518,7 +552,9 @@ impl Driver {
         let is_order = works.iter().any(|work| matches!(work.event, Event::Retry { .. }));
         let began = Instant::now();
         let Parts { ledger, destination, rules, .. } = &self.parts;
+        self.pass_instants("before", works, cursor);
         let mut settled = commit_round(ledger, destination, rules, moment, works, cursor).await?;
+        self.pass_instants("after", works, cursor);
         self.parts.watcher.stage(Stage::Commit, began.elapsed());
         let mut sends = Vec::new();
         for (key, action) in settled.actions.drain(..) {
@@ -569,6 +605,14 @@ impl Driver {
         Ok(settled)
     }
 
+    /// Around a round's commit.
+    fn pass_instants(&self, _side: &str, _works: &[Work], _cursor: Option<&Cursor>) {
+        #[cfg(feature = "failpoints")]
+        for effect in instant::effects(_works, _cursor.is_some()) {
+            instant::pass!(self.parts.scheme, format!("{effect}.{_side}"));
+        }
+    }
+
     /// Spreads retries: other for each scheme, moment and round, and the same when a story is told again.
     fn dice(&self, now: Timestamp) -> u32 {
         let Parts { tenant, scheme, .. } = &self.parts;
@@ -603,7 +647,9 @@ impl Driver {
                     works.clear();
                     let mut batch = Batch::new();
                     self.parts.ledger.put_backfill(&mut batch, &backfill);
+                    instant::pass!(self.parts.scheme, "backfill.before");
                     self.parts.ledger.commit(batch).await?;
+                    instant::pass!(self.parts.scheme, "backfill.after");
                     dones.push(done);
                 }
                 Request::BadPage { page, bytes, done } => {
@@ -731,14 +777,9 @@ async fn sleep_until(at: Option<Timestamp>, now: Timestamp) {
 }
 
 /// Never, where no table is fetched.
-async fn next_fetch(tables: &mut Option<watch::Receiver<u64>>) {
+async fn next_fetch(tables: &mut Option<Follower>) {
     match tables {
-        Some(tables) => {
-            if tables.changed().await.is_err() {
-                // The library is gone, and no table comes any more.
-                std::future::pending().await
-            }
-        }
+        Some(tables) => tables.grown().await,
         None => std::future::pending().await,
     }
 }

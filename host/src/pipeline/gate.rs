@@ -17,6 +17,7 @@ use crate::fault::{Code, Disposition, Fault};
 use crate::model::{ConnectionName, SchemeId, TenantId};
 use crate::state::{Batch, Disk, KeyBuilder, Look, Store, Table};
 
+use super::instant;
 use super::ledger::{Error, decode, encode};
 
 /// What is paused.
@@ -146,7 +147,9 @@ impl Gates {
         let order = self.inner.order.lock().await;
         self.lock().pauses.insert(scope.clone(), pause);
         self.inner.changed.notify_waiters();
+        instant::pass!(name(&scope), "pause.before");
         self.inner.store.commit(batch).await.map_err(Error::from)?;
+        instant::pass!(name(&scope), "pause.after");
         drop(order);
         if wait {
             self.drained(&scope).await;
@@ -162,7 +165,9 @@ impl Gates {
         }
         let mut batch = Batch::new();
         batch.remove(Table::Pauses, row(scope));
+        instant::pass!(name(scope), "resume.before");
         self.inner.store.commit(batch).await.map_err(Error::from)?;
+        instant::pass!(name(scope), "resume.after");
         self.lock().pauses.remove(scope);
         self.inner.changed.notify_waiters();
         Ok(true)
@@ -261,6 +266,16 @@ impl Drop for Permit {
         }
         drop(state);
         self.inner.changed.notify_waiters();
+    }
+}
+
+/// Whose a pause is, in the names of instants.
+#[cfg(feature = "failpoints")]
+fn name(scope: &Scope) -> &str {
+    match scope {
+        Scope::All => "all",
+        Scope::Connection(_, name) => name.as_str(),
+        Scope::Scheme(_, name) => name.as_str(),
     }
 }
 

@@ -1,10 +1,12 @@
 //! Joins source, sandbox, ledger and target. [`step`] decides, [`driver`] does; between the two stands a commit.
 
+pub(crate) mod apart;
 pub mod backfill;
 pub mod backoff;
 pub mod bisection;
 pub mod driver;
 pub mod gate;
+pub(crate) mod instant;
 pub mod lane;
 mod laps;
 pub mod ledger;
@@ -16,6 +18,7 @@ pub mod retention;
 pub mod round;
 pub mod step;
 pub mod subject;
+pub mod tally;
 pub mod transformer;
 pub mod watch;
 

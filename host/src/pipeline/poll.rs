@@ -96,6 +96,7 @@ impl Reading {
 
     async fn read_all(&self, driver: &Handle, stop: &CancellationToken) -> Result<(), Error> {
         let _turn = tokio::select! {
+            biased;
             turn = self.lane.take() => turn,
             () = stop.cancelled() => return Err(Error::Stopped),
         };
@@ -234,6 +235,7 @@ impl Reading {
 
     async fn wait(&self, wait: Duration, stop: &CancellationToken) -> Result<(), Error> {
         tokio::select! {
+            biased;
             () = tokio::time::sleep(wait) => Ok(()),
             () = stop.cancelled() => Err(Error::Stopped),
         }
@@ -336,6 +338,7 @@ impl Sink<'_> {
                 return;
             }
             tokio::select! {
+                biased;
                 () = change => {}
                 () = self.stop.cancelled() => return,
             }

@@ -86,7 +86,7 @@ pub async fn commit_round(
             rules,
             moment,
             batch: Batch::new(),
-            subjects: HashMap::new(),
+            subjects: BTreeMap::new(),
             claims: HashMap::new(),
             settled: Settled::default(),
         };
@@ -119,7 +119,7 @@ struct Round<'a> {
     moment: Moment,
     batch: Batch,
     /// Changed subjects, with what was unfinished of them before.
-    subjects: HashMap<DocumentKey, (Open, Subject)>,
+    subjects: BTreeMap<DocumentKey, (Open, Subject)>,
     /// Target keys claimed in this round.
     claims: HashMap<TargetKey, DocumentKey>,
     settled: Settled,

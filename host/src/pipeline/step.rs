@@ -88,6 +88,11 @@ pub enum Event {
     Transformed { version: u64, module: Digest, fuel: u64, verdict: Verdict },
     /// The writer is about to send this bill; `deadline` is when the request ends at the latest.
     Dispatched { version: u64, target: TargetKey, deadline: Timestamp },
+    /// The commit of the intent took its time: the request has not left yet, and ends as much later.
+    Postponed { version: u64, target: TargetKey, attempt: u32, deadline: Timestamp },
+    /// The machine's clock was set ahead, and every wait that goes by it would end too soon. A request under way ends by
+    /// `deadline` on the new clock.
+    ClockLeapt { deadline: Timestamp },
     /// The target answered the attempt.
     Answered { version: u64, target: TargetKey, attempt: u32, answer: Told },
     /// The attempt ended without an answer of the target's.
@@ -285,6 +290,10 @@ pub fn step(subject: &Subject, event: &Event, moment: Moment, rules: &Rules) -> 
             run.transformed(*version, *module, *fuel, verdict.clone());
         }
         Event::Dispatched { version, target, deadline } => run.dispatched(*version, target, *deadline),
+        Event::Postponed { version, target, attempt, deadline } => {
+            run.postponed(*version, target, *attempt, *deadline);
+        }
+        Event::ClockLeapt { deadline } => run.clock_leapt(*deadline),
         Event::Answered { version, target, attempt, answer } => run.answered(*version, target, *attempt, answer),
         Event::Failed { version, target, attempt, fault, may_have_written } => {
             run.failed(*version, target, *attempt, fault, *may_have_written);

@@ -90,6 +90,11 @@ impl MemoryStore {
         self.lock().unacknowledged.len()
     }
 
+    /// The row as a crash at this instant would surely leave it, also of a store that was closed.
+    pub fn durable(&self, table: Table, key: &Key) -> Option<Stored> {
+        self.lock().durable.get(&(table, key.clone())).cloned()
+    }
+
     /// The `n`-th commit from now (1 is the very next) that has no conflict fails and closes the store. As on a disk,
     /// its fate is open: it is one of the unacknowledged that [`MemoryStore::crash`] may keep.
     pub fn fail_next(&self, n: usize) {

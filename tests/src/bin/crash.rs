@@ -7,6 +7,7 @@ use clap::{Parser, ValueEnum};
 use vendor_sim::proof::Result;
 use vendor_sim::proof::arguments::{Where, seed_or_new};
 use vendor_sim::proof::kills::Plan;
+use vendor_sim::proof::matrix;
 use vendor_sim::proof::programs::Programs;
 
 /// Kills the engine again and again at random instants, while three schemes run over targets that take a number twice.
@@ -30,6 +31,10 @@ struct Arguments {
     /// Break each promise in turn, and succeed only where every run turns red
     #[arg(long, conflicts_with = "sabotage")]
     expect_red: bool,
+    /// Instead of kills at random, one death at every named instant before and after each effect, in every scheme; the
+    /// engine must be built with `--features failpoints`
+    #[arg(long, conflicts_with_all = ["sabotage", "expect_red"])]
+    matrix: bool,
     /// Leave the data directory and the logs where they are, and say where
     #[arg(long)]
     keep: bool,
@@ -79,6 +84,9 @@ fn run(arguments: &Arguments) -> Result<bool> {
     if arguments.expect_red {
         return every_sabotage_turns_red(&programs, seed);
     }
+    if arguments.matrix {
+        return die_everywhere(&programs, seed, arguments.keep);
+    }
     let sabotage = arguments.sabotage.map(|sabotage| sabotage.name().to_owned());
     let at_least = if sabotage.is_some() { 0 } else { arguments.at_least };
     let plan = Plan { seed, kills: arguments.kills, sabotage, time_limit: None };
@@ -95,6 +103,25 @@ fn run(arguments: &Arguments) -> Result<bool> {
     };
     println!("\n{}", if good { "Nothing was lost, nothing is there twice." } else { "THIS RUN PROVES NOTHING GOOD." });
     if arguments.keep {
+        eprintln!("crash: kept in {}", outcome.world.keep().display());
+    }
+    Ok(good)
+}
+
+fn die_everywhere(programs: &Programs, seed: u64, keep: bool) -> Result<bool> {
+    println!("seed {seed}: dying at every instant");
+    let outcome = matrix::run(programs, seed, &mut |line| println!("{line}"))?;
+    print!("\n{}", outcome.render(STORIES));
+    let missed = outcome.missed();
+    for one in &missed {
+        println!("NOT REACHED: {one}");
+    }
+    let good = outcome.balance() && missed.is_empty();
+    println!(
+        "\n{}",
+        if good { "Died everywhere; nothing was lost, nothing is there twice." } else { "THE MATRIX IS RED." }
+    );
+    if keep {
         eprintln!("crash: kept in {}", outcome.world.keep().display());
     }
     Ok(good)

@@ -31,6 +31,8 @@ pub struct Product {
     pub logs: PathBuf,
     /// A promise to break, in a build made for it.
     pub sabotage: Option<String>,
+    /// An instant at which the engine is to kill itself, in a build made for it.
+    pub dies_at: Option<String>,
 }
 
 /// A running `crossdock serve`. Killed when dropped.
@@ -50,9 +52,13 @@ impl Product {
             .current_dir(self.logs.parent().unwrap_or(Path::new(".")))
             .env(SOURCE_SECRET, &self.source_secret)
             .env_remove("CROSSDOCK_SABOTAGE")
+            .env_remove("CROSSDOCK_DIES_AT")
             .stdin(Stdio::null());
         if let Some(sabotage) = &self.sabotage {
             command.env("CROSSDOCK_SABOTAGE", sabotage);
+        }
+        if let Some(instant) = &self.dies_at {
+            command.env("CROSSDOCK_DIES_AT", instant);
         }
         command
     }
@@ -152,6 +158,11 @@ impl Product {
 }
 
 impl Engine {
+    /// Whether it has said that it serves.
+    pub fn serves(&self) -> bool {
+        self.listen().is_some()
+    }
+
     /// The address it listens on, once it does.
     fn listen(&self) -> Option<String> {
         let text = std::fs::read_to_string(&self.out).ok()?;

@@ -88,7 +88,7 @@ impl Plan {
     pub fn run(&self, programs: &Programs, say: &mut dyn FnMut(&str)) -> Result<Outcome> {
         let began = Instant::now();
         let mut chance = ChaCha8Rng::seed_from_u64(self.seed);
-        let mut world = World::new(programs, &self.simulator(), &settings())?;
+        let mut world = World::new(programs, &simulator(self.seed), &settings())?;
         world.product.sabotage.clone_from(&self.sabotage);
         self.warm_up(&mut world)?;
         say(&format!("seed {}: killing the engine {} times", self.seed, self.kills));
@@ -141,21 +141,22 @@ impl Plan {
         }
         Ok(())
     }
-
-    fn simulator(&self) -> Vec<String> {
-        let mut arguments: Vec<String> =
-            ["--documents", "20", "--allow-duplicate-numbers", "--seed"].map(str::to_owned).into();
-        arguments.push(self.seed.to_string());
-        // Whole bills in U8's lists: what is fetched one by one is fetched anew after each start, and there are many.
-        arguments.extend(["--u8".to_owned(), json!({"heads_only": false, "call_budget": null}).to_string()]);
-        arguments.extend(["--jdy".to_owned(), json!({"envelope": "by_path", "unique_billno": false}).to_string()]);
-        let faults = schemes::ALL.into_iter().flat_map(faults);
-        arguments.extend(faults.flat_map(|fault| ["--fault".to_owned(), fault]));
-        arguments
-    }
 }
 
-fn settings() -> Settings {
+/// The vendors, with everything that they do wrong while an engine is killed over them.
+pub(super) fn simulator(seed: u64) -> Vec<String> {
+    let mut arguments: Vec<String> =
+        ["--documents", "20", "--allow-duplicate-numbers", "--seed"].map(str::to_owned).into();
+    arguments.push(seed.to_string());
+    // Whole bills in U8's lists: what is fetched one by one is fetched anew after each start, and there are many.
+    arguments.extend(["--u8".to_owned(), json!({"heads_only": false, "call_budget": null}).to_string()]);
+    arguments.extend(["--jdy".to_owned(), json!({"envelope": "by_path", "unique_billno": false}).to_string()]);
+    let faults = schemes::ALL.into_iter().flat_map(faults);
+    arguments.extend(faults.flat_map(|fault| ["--fault".to_owned(), fault]));
+    arguments
+}
+
+pub(super) fn settings() -> Settings {
     let scheme = |kind| configuration::Scheme {
         settle: SETTLE.to_owned(),
         keys: "batch_size = 5".to_owned(),

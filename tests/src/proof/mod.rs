@@ -17,6 +17,7 @@ pub mod http;
 pub mod kills;
 pub mod latency;
 pub mod ledger;
+pub mod matrix;
 pub mod neighbours;
 pub mod process;
 pub mod programs;

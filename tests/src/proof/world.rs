@@ -53,6 +53,7 @@ impl World {
             source_secret: simulator.system("jushuitan_qimen")["app_secret"].as_str().unwrap_or_default().to_owned(),
             logs: path.join("logs"),
             sabotage: None,
+            dies_at: None,
         };
         Ok(Self { simulator, product, proved: proved.collect(), directory, starts: 0 })
     }

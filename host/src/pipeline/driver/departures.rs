@@ -1,7 +1,7 @@
 //! What leaves: transformations, requests and questions, each once its turn has come and nothing is paused.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
@@ -9,8 +9,10 @@ use crate::connectors::{Job, Step};
 use crate::fault::{Code, Disposition, Fault};
 use crate::model::{Digest, Document, TargetKey};
 
+use super::super::apart::apart;
 use super::super::bisection::Bill;
 use super::super::gate::Permit;
+use super::super::instant;
 use super::super::ledger::Error;
 use super::super::queues::Errand;
 use super::super::round::Work;
@@ -18,6 +20,9 @@ use super::super::step::{Action, Event, Sabotage};
 use super::super::subject::{Fate, Phase, Subject, TargetWrite};
 use super::super::transformer::{Ran, Task};
 use super::{Driver, Finished, Parts, Shipment, TRANSFORM_BYTES};
+
+/// What a commit of intents takes at most, as a rule; where it takes longer, the request's deadline moves.
+const INTENT_SLACK: Duration = Duration::from_millis(250);
 
 impl Driver {
     /// Starts whatever may start.
@@ -133,9 +138,9 @@ impl Driver {
         let generation = self.generation();
         self.begins(keys.iter().map(|(key, _)| key));
         self.transforms_running += 1;
-        self.running.spawn_blocking(move || {
+        self.running.spawn(async move {
             let began = Instant::now();
-            let mut ran = transformer.run(&tasks);
+            let mut ran = apart(move || transformer.run(&tasks)).await;
             if ran.is_empty() {
                 ran.push(no_result());
             }
@@ -179,13 +184,16 @@ impl Driver {
             return Ok(false);
         };
         let target = self.parts.target.clone();
+        let _scheme = self.parts.scheme.clone();
         // Taken before the question leaves: what it shows is at least as new as this.
         let asked_at = (self.parts.now)();
         self.asks_running += 1;
         self.begins(questions.iter().map(|(key, ..)| key));
         self.exchange(async move {
             let began = Instant::now();
+            instant::pass!(_scheme, "question.before");
             let result = target.look_up(&jobs).await;
+            instant::pass!(_scheme, "question.after");
             drop(permit);
             Finished::Asked { took: began.elapsed(), asked_at, questions, result }
         });
@@ -196,9 +204,7 @@ impl Driver {
         let now = (self.parts.now)();
         let limit = self.write_limit();
         let timeout = self.parts.target.request_timeout();
-        let deadline = now
-            .checked_add(jiff::SignedDuration::try_from(timeout).unwrap_or(jiff::SignedDuration::MAX))
-            .unwrap_or(Timestamp::MAX);
+        let deadline = ends_by(now, INTENT_SLACK + timeout);
         let Some((step, picked)) = self.pick_writes(limit)? else { return Ok(false) };
         let Some(permit) = self.permit() else {
             self.queues.writes.extend(picked);
@@ -218,29 +224,56 @@ impl Driver {
                 .into_iter()
                 .map(|(key, version, target)| Work::new(key, Event::Dispatched { version, target, deadline }))
                 .collect();
+            let committing = tokio::time::Instant::now();
             let settled = self.round(&works, None).await?;
             for (key, action) in settled.actions {
                 let Action::Send { version, target, body, id, attempt, .. } = action else { continue };
                 jobs.push(Job { key: target.clone(), body: self.body(&body)?.to_string(), id });
                 shipments.push(Shipment { key, version, target, attempt, deadline });
             }
+            self.postpone(committing, timeout, &shipments).await?;
         }
         if jobs.is_empty() {
             return Ok(true);
         }
-        fail::fail_point!("pipeline::after_intent");
         self.on_the_wire.extend(shipments.iter().map(|one| one.target.clone()));
         let target = self.parts.target.clone();
+        let _scheme = self.parts.scheme.clone();
         self.writes_running += 1;
         self.begins(shipments.iter().map(|one| &one.key));
         self.exchange(async move {
             let began = Instant::now();
+            instant::pass!(_scheme, "send.before");
             let result = target.write(step, &jobs).await;
-            fail::fail_point!("pipeline::after_answer");
+            instant::pass!(_scheme, "send.after");
             drop(permit);
             Finished::Wrote { took: began.elapsed(), shipments, result }
         });
         Ok(true)
+    }
+
+    /// The request leaves only now, and what the ledger says of its end must be true, or a restart would believe too early
+    /// that it cannot be carried out any more.
+    async fn postpone(
+        &mut self,
+        mut since: tokio::time::Instant,
+        timeout: Duration,
+        shipments: &[Shipment],
+    ) -> Result<(), Error> {
+        let mut slack = INTENT_SLACK;
+        while since.elapsed() > slack {
+            // A store that is slow now is slow with this commit as well.
+            slack = since.elapsed() * 2;
+            since = tokio::time::Instant::now();
+            let deadline = ends_by((self.parts.now)(), slack + timeout);
+            let later = |one: &Shipment| {
+                let (version, target, attempt) = (one.version, one.target.clone(), one.attempt);
+                Work::new(one.key.clone(), Event::Postponed { version, target, attempt, deadline })
+            };
+            let works: Vec<Work> = shipments.iter().map(later).collect();
+            self.round(&works, None).await?;
+        }
+        Ok(())
     }
 
     /// Bills that may share one request: one step, distinct target keys, none of them already under way; and of what was
@@ -288,6 +321,12 @@ impl Driver {
         }
         Ok(shared.map(|(step, _)| (step, picked)))
     }
+}
+
+/// The end of a request that leaves at `now`.
+pub(super) fn ends_by(now: Timestamp, takes: Duration) -> Timestamp {
+    let takes = jiff::SignedDuration::try_from(takes).unwrap_or(jiff::SignedDuration::MAX);
+    now.checked_add(takes).unwrap_or(Timestamp::MAX)
 }
 
 fn find_write<'a>(subject: &'a Subject, version: u64, target: &TargetKey) -> Option<&'a TargetWrite> {

@@ -522,6 +522,26 @@ async fn nothing_is_sent_before_its_intent_is_durable() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_clock_that_is_set_ahead_makes_no_bill_in_doubt_count_as_absent() {
+    // Found by a simulation: the clock leapt while a lost write was still coming, the next turn believed "absent", and the
+    // bill was there twice.
+    let ahead = Arc::new(std::sync::atomic::AtomicI64::new(0));
+    let (steady, shift) = (clock(), ahead.clone());
+    let now: Now =
+        Arc::new(move || steady() + jiff::SignedDuration::from_secs(shift.load(std::sync::atomic::Ordering::Relaxed)));
+    let rig = Plan { now, ..Plan::new() }.start(Arc::new(MemoryStore::new()));
+    rig.plan.target.expect([Luck::Lost { carried_out_after: Some(SETTLE / 2) }]);
+    rig.handle.page(page(1)).await.unwrap();
+    pass(Duration::from_secs(1)).await;
+    ahead.store(3_600, std::sync::atomic::Ordering::Relaxed);
+    // Whatever happens next, the driver looks at its queues.
+    rig.handle.page(vec![document("later", "one")]).await.unwrap();
+    rig.handle.idle().await;
+    assert_eq!(rig.plan.target.bills().len(), 2);
+    assert_eq!(rig.plan.target.sent(), [["T-d0"], ["T-later"]]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_driver_that_waits_does_not_turn() {
     // Nothing to do; paused with bills waiting; a request that hangs with others behind it; a ban.
     let rig = Rig::new();

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use tokio::sync::watch;
 
 use crate::sandbox::{Lookup, References};
 
+use super::super::tally::Follower;
 use super::edition::{Edition, Entries, Revision};
 use super::table::FetchedTable;
 
@@ -17,14 +17,14 @@ pub struct Catalogue {
     fixed: BTreeMap<String, Arc<Entries>>,
     fetched: BTreeMap<String, Arc<FetchedTable>>,
     /// Wakes whoever waits for a table. `None` where nothing is fetched.
-    changes: Option<watch::Receiver<u64>>,
+    changes: Option<Follower>,
 }
 
 impl Catalogue {
     pub fn new(
         fixed: BTreeMap<String, Arc<Entries>>,
         fetched: BTreeMap<String, Arc<FetchedTable>>,
-        changes: watch::Receiver<u64>,
+        changes: Follower,
     ) -> Self {
         let changes = (!fetched.is_empty()).then_some(changes);
         Self { fixed, fetched, changes }
@@ -45,7 +45,7 @@ impl Catalogue {
     }
 
     /// Follows the fetches that end. `None` where nothing is fetched.
-    pub fn changes(&self) -> Option<watch::Receiver<u64>> {
+    pub fn changes(&self) -> Option<Follower> {
         self.changes.clone()
     }
 

@@ -9,7 +9,9 @@ use tokio_util::sync::CancellationToken;
 use crate::fault::{Code, Disposition, Fault};
 use crate::telemetry::mask_text;
 
+use super::super::apart::apart;
 use super::super::gate::{Pause, Scope};
+use super::super::instant;
 use super::edition::{Edition, Entries};
 use super::library::Inner;
 use super::table::{Begun, FetchedTable};
@@ -28,6 +30,7 @@ pub(super) async fn keep(library: Arc<Inner>, table: Arc<FetchedTable>, stop: Ca
         if due > now {
             let wait = Duration::try_from(due.duration_since(now)).unwrap_or_default();
             tokio::select! {
+                biased;
                 () = tokio::time::sleep(wait) => {}
                 () = called => {}
                 () = stop.cancelled() => return,
@@ -37,11 +40,13 @@ pub(super) async fn keep(library: Arc<Inner>, table: Arc<FetchedTable>, stop: Ca
         // Asked for only once it is clear that it is used: giving a permit back wakes whoever waits at a gate.
         match library.gates.enter_connection(&table.id.tenant, &table.id.connection) {
             Some(_permit) => tokio::select! {
+                biased;
                 () = fetch(&library, &table) => {}
                 // A read that nobody waits for any more.
                 () = stop.cancelled() => return,
             },
             None => tokio::select! {
+                biased;
                 () = change => {}
                 () = stop.cancelled() => return,
             },
@@ -55,7 +60,7 @@ async fn fetch(library: &Inner, table: &FetchedTable) {
         Ok(edition) => {
             tracing::info!(table = %table.id, entries = edition.entries.len(), revision = %edition.entries.revision(), "fetched a reference table");
             table.succeed(begun, edition);
-            library.changed.send_modify(|changes| *changes += 1);
+            library.changed.add_one();
             library.listener.fetched(&table.id, Ok(()));
             return;
         }
@@ -86,7 +91,7 @@ async fn fetch(library: &Inner, table: &FetchedTable) {
             library.listener.paused(&scope, &fault);
         }
     }
-    library.changed.send_modify(|changes| *changes += 1);
+    library.changed.add_one();
 }
 
 async fn bring(library: &Inner, table: &FetchedTable, begun: &Begun) -> Result<Edition, Fault> {
@@ -108,19 +113,16 @@ async fn bring(library: &Inner, table: &FetchedTable, begun: &Begun) -> Result<E
         return Err(fault.with_limit("table_limit_bytes", TABLE_LIMIT_BYTES as u64, bytes as u64));
     }
     // Sorting and hashing a hundred thousand entries takes a while.
-    let made = tokio::task::spawn_blocking(|| Entries::with_content(entries)).await;
-    let (entries, content) = made.map_err(|error| internal(&error))?;
+    let (entries, content) = apart(|| Entries::with_content(entries)).await;
     let same = before.filter(|before| before.entries.revision() == entries.revision());
     let changed_at = same.as_ref().map_or(begun.at, |before| before.changed_at);
     let edition = Edition { entries, fetched_at: begun.at, changed_at, missing: Default::default() };
     let content = same.is_none().then_some(content);
+    instant::pass!(table.id.connection, "reference.before");
     let kept = library.shelf.keep(&table.id, &edition, content).await;
+    instant::pass!(table.id.connection, "reference.after");
     kept.map_err(|error| {
         Fault::retry(Code::StoreFailed, None, "the table could not be kept").with_internal(error.to_string())
     })?;
     Ok(edition)
-}
-
-fn internal(error: &dyn std::fmt::Display) -> Fault {
-    Fault::retry(Code::Internal, None, "a reference table could not be put in order").with_internal(error.to_string())
 }

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
 
-use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::connectors::ReferenceSource;
@@ -14,6 +13,7 @@ use crate::state::Store;
 use super::super::driver::Now;
 use super::super::gate::{Gates, Pause, Scope};
 use super::super::ledger::Error;
+use super::super::tally::{Follower, Tally};
 use super::Listener;
 use super::catalogue::Catalogue;
 use super::keeper;
@@ -41,7 +41,7 @@ pub(super) struct Inner {
     pub(super) now: Now,
     pub(super) listener: Arc<dyn Listener>,
     /// Fetches that ended, of all tables.
-    pub(super) changed: watch::Sender<u64>,
+    pub(super) changed: Tally,
 }
 
 impl Library {
@@ -65,7 +65,7 @@ impl Library {
             let edition = shelf.load(&id)?;
             tables.insert(id.clone(), Arc::new(FetchedTable::new(id, rhythm, source, edition, now())));
         }
-        Ok(Self(Arc::new(Inner { tables, shelf, gates, now, listener, changed: watch::Sender::new(0) })))
+        Ok(Self(Arc::new(Inner { tables, shelf, gates, now, listener, changed: Tally::default() })))
     }
 
     pub fn table(&self, id: &TableId) -> Option<Arc<FetchedTable>> {
@@ -77,8 +77,8 @@ impl Library {
     }
 
     /// Counts the fetches that ended, of all tables.
-    pub fn changes(&self) -> watch::Receiver<u64> {
-        self.0.changed.subscribe()
+    pub fn changes(&self) -> Follower {
+        self.0.changed.follow()
     }
 
     /// Removes what was kept of tables that no scheme names any more; says how many rows went.
@@ -152,8 +152,8 @@ impl Library {
                 return hopeless;
             }
             tokio::select! {
-                // An error means that the library is gone; then nothing is to be expected of it, and nobody asks.
-                changed = changes.changed() => if changed.is_err() { std::future::pending().await },
+                biased;
+                () = changes.grown() => {}
                 () = gates => {}
             }
         }

@@ -31,6 +31,30 @@ impl Run<'_> {
         self.actions.push(Action::Send { version: number, target: target.clone(), step, body, id, attempt });
     }
 
+    pub(super) fn postponed(&mut self, number: u64, target: &TargetKey, attempt: u32, deadline: Timestamp) {
+        let Some((before, _)) = self.intended(number, target, attempt) else { return };
+        if let Some(write) = self.write_mut(number, target) {
+            write.fate = Fate::Intended { deadline: deadline.max(before) };
+        }
+    }
+
+    /// What was to settle until some time on the old clock settles anew. Who looks at it earlier finds that it is not
+    /// time yet, and waits.
+    pub(super) fn clock_leapt(&mut self, deadline: Timestamp) {
+        let settled_at = later(self.moment.now, self.rules.settle);
+        for version in &mut self.subject.versions {
+            let Phase::Writing { targets } = &mut version.phase else { continue };
+            for write in targets {
+                match &mut write.fate {
+                    Fate::Intended { deadline: before } => *before = deadline.max(*before),
+                    Fate::Asking { settled_at: before, .. } if write.attempt > 0 => *before = settled_at.max(*before),
+                    Fate::Resend { settled_at: before } => *before = settled_at.max(*before),
+                    Fate::Ready | Fate::Asking { .. } | Fate::Written | Fate::Unchanged | Fate::Stopped { .. } => {}
+                }
+            }
+        }
+    }
+
     pub(super) fn answered(&mut self, number: u64, target: &TargetKey, attempt: u32, told: &Told) {
         let Some((deadline, step)) = self.intended(number, target, attempt) else { return };
         match told {

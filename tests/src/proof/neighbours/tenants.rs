@@ -43,6 +43,7 @@ impl Tenants {
         let large = start(&["--pad-bytes".to_owned(), LARGE_BYTES.to_string()])?;
         let tenants = Self {
             product: Product {
+                dies_at: None,
                 program: programs.crossdock.canonicalize().map_err(during("looking for the engine"))?,
                 configuration: directory.path().join("crossdock.toml"),
                 source_secret: String::new(),

@@ -73,6 +73,7 @@ impl World {
             source_secret: text(&systems["wangdiantong_qimen"]["app_secret"]),
             logs: directory.path().join("logs"),
             sabotage: None,
+            dies_at: None,
         };
         Self { directory, simulator, product, starts: 0 }
     }

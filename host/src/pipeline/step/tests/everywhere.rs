@@ -9,6 +9,8 @@ fn events(version: u64, target: &TargetKey, attempt: u32, now: Timestamp) -> Vec
         E::Received { .. }
         | E::Transformed { .. }
         | E::Dispatched { .. }
+        | E::Postponed { .. }
+        | E::ClockLeapt { .. }
         | E::Answered { .. }
         | E::Failed { .. }
         | E::RefusedTogether { .. }
@@ -19,7 +21,8 @@ fn events(version: u64, target: &TargetKey, attempt: u32, now: Timestamp) -> Vec
         | E::Discard { .. } => (),
     };
     let target = || target.clone();
-    let mut events = vec![E::Restarted, E::Discard { version, reason: "enough".into() }];
+    let mut events =
+        vec![E::Restarted, E::ClockLeapt { deadline: now }, E::Discard { version, reason: "enough".into() }];
     for cancelled in [false, true] {
         for fault in [None, Some(Fault::park(Code::DocumentTooLarge, "too large"))] {
             events.push(E::Received { body: Digest::of("new"), cancelled, fault });

@@ -26,6 +26,47 @@ fn settling_begins_no_earlier_than_the_loss_is_known() {
 }
 
 #[test]
+fn a_request_that_left_late_settles_late_after_a_restart_too() {
+    // The store took five seconds over the intent, the engine died over the request, and the restart counted from the
+    // deadline of before: the bill was believed absent while the target was still at it.
+    let mut tale = Tale::new();
+    tale.received("a").emit(&[("A", "x")]).dispatch("A").wait(Duration::from_secs(5));
+    let (version, attempt) = tale.under_way("A");
+    let deadline = later(tale.now, Duration::from_secs(10));
+    tale.event(Event::Postponed { version, target: key("A"), attempt, deadline });
+    tale.event(Event::Restarted).found("A", Seen::Absent);
+    assert_eq!(tale.asks_at(), Some(later(deadline, SETTLE)));
+}
+
+#[test]
+fn a_clock_that_was_set_ahead_settles_nothing() {
+    // An hour's leap made "absent" count at once; the bill came through seconds later and was there twice.
+    const HOUR: Duration = Duration::from_secs(3_600);
+    let leap = |tale: &mut Tale| {
+        tale.wait(HOUR);
+        let deadline = later(tale.now, Duration::from_secs(10));
+        tale.event(Event::ClockLeapt { deadline });
+        deadline
+    };
+    let mut asked = Tale::new();
+    asked.received("a").emit(&[("A", "x")]).dispatch("A").lost("A");
+    leap(&mut asked);
+    asked.found("A", Seen::Absent);
+    assert_eq!(asked.asks_at(), Some(later(asked.now, SETTLE)));
+
+    let mut under_way = Tale::new();
+    under_way.received("a").emit(&[("A", "x")]).dispatch("A");
+    let deadline = leap(&mut under_way);
+    under_way.event(Event::Restarted).found("A", Seen::Absent);
+    assert_eq!(under_way.asks_at(), Some(later(deadline, SETTLE)));
+
+    let mut resent = Tale::upsert();
+    resent.received("a").emit(&[("A", "x")]).dispatch("A").lost("A");
+    leap(&mut resent);
+    assert_eq!(resent.bill("A").fate, Fate::Resend { settled_at: later(resent.now, SETTLE) });
+}
+
+#[test]
 fn an_answer_that_does_not_mention_a_bill_is_asked_about() {
     let mut tale = Tale::new();
     tale.received("a").emit(&[("A", "x")]).dispatch("A").told("A", Told::Unmentioned);
