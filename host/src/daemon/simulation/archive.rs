@@ -123,10 +123,13 @@ impl Archive {
     }
 }
 
+/// Hears of every page that the driver took.
+pub type Accepted = Arc<dyn Fn(&[SourceDocument]) + Send + Sync>;
+
 /// The source as the engine has it. Tells `accepted` of every page that was taken.
 pub struct SimSource {
     pub archive: Arc<Archive>,
-    pub accepted: Arc<dyn Fn(&[SourceDocument]) + Send + Sync>,
+    pub accepted: Accepted,
 }
 
 #[async_trait]
