@@ -91,7 +91,9 @@ pub fn write(directory: &Path, simulator: &Simulator, programs: &Programs, setti
     let Settings { engine, extra, schemes, .. } = settings;
     let systems: BTreeSet<&str> =
         schemes.iter().flat_map(|scheme| [scheme.kind.source(), scheme.kind.target()]).collect();
-    let mut text = format!("[engine]\ndata_dir = \"data\"\nlisten = \"127.0.0.1:0\"\nlow_disk_bytes = 0\nlow_disk_percent = 0\n{engine}\n");
+    let mut text = format!(
+        "[engine]\ndata_dir = \"data\"\nlisten = \"127.0.0.1:0\"\nlow_disk_bytes = 0\nlow_disk_percent = 0\n{engine}\n"
+    );
     for system in systems {
         let Connection { block, secret } = connection(system, simulator, settings);
         text.push_str(&block);
