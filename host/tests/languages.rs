@@ -141,7 +141,7 @@ fn run(module: &Module, isolation: Isolation) -> Vec<Run> {
         .collect();
     let calls: Vec<Call<'_>> =
         inputs.iter().map(|(context, document)| Call { context, document, deadline_ms: Some(60_000) }).collect();
-    let limits = Limits::from(SANDBOX.settings());
+    let limits = Limits::of(SANDBOX.settings(), module.class());
     SANDBOX.transform(module, &calls, isolation, &limits, &NoTables)
 }
 

@@ -51,7 +51,7 @@ impl Explain {
         let case = named.ok_or_else(|| Stop::usage(format!("there is no case {:?}", self.case)))?;
         let case =
             case.map_err(|unreadable| Stop::usage(format!("case {}: {}", unreadable.name, unreadable.problem)))?;
-        let found = explain::explain(&laboratory, &module, &case, &laboratory.limits());
+        let found = explain::explain(&laboratory, &module, &case, &laboratory.limits(&module));
         let mut explanation = found.map_err(|error| match error {
             explain::Error::Case(_) => Stop::usage(error),
             explain::Error::NoBill(_) => Stop(EXIT_FAILED, error.to_string()),

@@ -176,7 +176,7 @@ impl Sandbox {
         let lane = self.lane(class);
         let (compiled, artefact_bytes, cached) = self.compiled(component, digest, class, &lane.engine)?;
         let (pre, imports) = module::link(&compiled)?;
-        let said = run::describe(&pre, &inner.settings, limits, &lane.gate)?;
+        let said = run::describe(&pre, &inner.settings, class, &lane.gate)?;
         Ok(Module(Arc::new(Loaded {
             digest,
             class,

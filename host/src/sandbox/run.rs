@@ -21,7 +21,7 @@ use super::limiter::{Denial, Limiter, Resource};
 use super::limits::Limits;
 use super::module::Module;
 use super::outcome;
-use super::settings::{ClassLimits, Settings};
+use super::settings::{ClassLimits, ModuleClass, Settings};
 use super::state::{CallState, Log, LogLine, Lookup, NoReferences, Random, References, RunState};
 use crate::model::{Document, Outcome, SchemeId, TenantId};
 
@@ -248,14 +248,20 @@ impl Runner<'_> {
 pub(super) fn describe(
     pre: &TransformPre<RunState>,
     settings: &Settings,
-    class: &ClassLimits,
+    class: ModuleClass,
     gate: &Gate,
 ) -> Result<WireDescription, Error> {
-    let limits = Limits { fuel: settings.describe_fuel, ..Limits::from(settings) };
+    let limits = Limits { fuel: settings.describe_fuel, ..Limits::of(settings, class) };
     let started = Instant::now();
     let _pass = gate.enter();
     caught(|| {
-        let mut store = store(pre, call_state(limits.clone(), settings, 0, "describe"), &NoReferences, settings, class);
+        let mut store = store(
+            pre,
+            call_state(limits.clone(), settings, 0, "describe"),
+            &NoReferences,
+            settings,
+            settings.class(class),
+        );
         let said = prepare(&mut store, limits.fuel, limits.deadline_ms)
             .and_then(|()| pre.instantiate(&mut store)?.call_describe(&mut store));
         let fuel_left = store.get_fuel().unwrap_or(0);

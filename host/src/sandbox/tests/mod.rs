@@ -38,7 +38,7 @@ fn sandbox_in(dir: &std::path::Path, settings: Settings) -> Sandbox {
 }
 
 fn limits() -> Limits {
-    Limits::from(sandbox().settings())
+    Limits::of(sandbox().settings(), ModuleClass::Standard)
 }
 
 fn context() -> Context {
