@@ -280,7 +280,7 @@ fn the_types_are_those_of_the_contract() {
         };
         folders.into_iter().find(is_it).unwrap()
     };
-    let contract = in_repository("wit/transform.wit");
+    let contract = in_repository("wit/1.0.0/transform.wit");
     let made = tempfile::tempdir().unwrap();
 
     let javascript = made.path().join("javascript");

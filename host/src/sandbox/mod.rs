@@ -9,6 +9,7 @@ mod admission;
 mod artefacts;
 mod bindings;
 mod compile;
+pub mod contract;
 mod engine;
 mod error;
 mod host;

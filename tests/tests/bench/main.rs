@@ -5,6 +5,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod contract;
 mod explain;
 #[path = "../e2e/guests.rs"]
 mod guests;

@@ -1,6 +1,7 @@
 //! Hostile guests and honest ones, each a few lines of text.
 
 mod batches;
+mod frozen;
 mod guests;
 mod limits;
 mod modules;
