@@ -72,6 +72,11 @@ fn gather(path: &Path, files: &mut BTreeMap<String, Vec<u8>>) {
 
 /// The component of a project, by way of `crossdock build`.
 fn built(project: &str) -> Vec<u8> {
+    fs::read(component_of(project)).unwrap()
+}
+
+/// Where it is kept.
+fn component_of(project: &str) -> PathBuf {
     let component = kept(&format!("{}.wasm", sources(project)));
     // Two tests may want it at once.
     let lock = File::create(component.with_extension("lock")).unwrap();
@@ -82,7 +87,7 @@ fn built(project: &str) -> Vec<u8> {
         let said = succeed(&output, &format!("building {project}"));
         assert!(said.contains("bytes sha256:"), "{said}");
     }
-    fs::read(component).unwrap()
+    component
 }
 
 /// As the operator of an engine sets it up who grants interpreters.
@@ -188,6 +193,37 @@ fn a_javascript_document_gives_the_same_bytes_and_fuel_again_and_the_same_bytes_
 #[test]
 fn a_python_document_gives_the_same_bytes_and_fuel_again_and_the_same_bytes_in_a_batch() {
     check_determinism(PYTHON);
+}
+
+/// Another folder, another time, another name for temporary files: another machine, as far as one machine can be two.
+#[test]
+fn the_same_javascript_source_gives_the_same_bytes_wherever_and_whenever_it_is_built() {
+    let first = built(JAVASCRIPT);
+    let dir = tempfile::tempdir().unwrap();
+    let copy = dir.path().join("a/deeper folder/sdk");
+    let sdk = in_repository("guest-sdk/javascript");
+    let mut files = BTreeMap::new();
+    gather(&sdk, &mut files);
+    for (path, bytes) in files {
+        let to = copy.join(Path::new(&path).strip_prefix(&sdk).unwrap());
+        fs::create_dir_all(to.parent().unwrap()).unwrap();
+        fs::write(to, bytes).unwrap();
+    }
+    let again = dir.path().join("again.wasm");
+    let temporary = dir.path().join("temporary");
+    fs::create_dir(&temporary).unwrap();
+    let project = copy.join(Path::new(JAVASCRIPT).strip_prefix("guest-sdk/javascript").unwrap());
+    let output = Command::new(PROGRAM)
+        .args(["build".as_ref(), project.as_os_str(), "--output".as_ref(), again.as_os_str()])
+        .env("CROSSDOCK_TOOLS", kept("tools"))
+        .env("TMPDIR", &temporary)
+        .output()
+        .unwrap();
+    succeed(&output, "building a copy");
+    let again = fs::read(again).unwrap();
+    assert!(again == first, "{} and {}", Digest::of(&again), Digest::of(&first));
+    let holds = |text: &str| first.windows(text.len()).any(|window| window == text.as_bytes());
+    assert!(!holds(in_repository("").canonicalize().unwrap().to_str().unwrap()), "it names the folder it came from");
 }
 
 #[test]
