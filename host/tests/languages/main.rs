@@ -5,6 +5,8 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod daemon;
+
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs::{self, File};
