@@ -3,7 +3,7 @@
 #![allow(missing_docs, clippy::all, clippy::pedantic, rust_2018_idioms, unsafe_op_in_unsafe_fn)]
 
 wit_bindgen::generate!({
-    path: "../wit",
+    path: "../wit/1.0.0",
     world: "transform",
     pub_export_macro: true,
     export_macro_name: "export_transform",

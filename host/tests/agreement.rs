@@ -116,8 +116,8 @@ fn check(system: &str, transform: &str, parameters: String, tables: impl Fn(&[Va
 
     // The harness, as `crossdock test` runs it: each in an instance of its own.
     let laboratory = Laboratory::with(Some(dir.path()), Settings::default(), compiler).unwrap();
-    let limits = laboratory.limits();
     let module = laboratory.load(&component, Default::default()).unwrap();
+    let limits = laboratory.limits(&module);
     let case = |document: &Document| Case {
         name: document.key.to_string(),
         place: Path::new("").into(),
@@ -195,7 +195,7 @@ fn engine(
     let transformer = SandboxTransformer {
         source: module.description().source.as_str().into(),
         target: module.description().target.as_str().into(),
-        limits: Limits::from(sandbox.settings()),
+        limits: Limits::of(sandbox.settings(), module.class()),
         sandbox,
         module,
         isolation,

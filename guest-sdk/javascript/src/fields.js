@@ -10,7 +10,7 @@ const DATE = /^([0-9]{4})-([0-9]{2})-([0-9]{2})$/;
 
 /**
  * Reads a document's body, which must be an object.
- * @param {import('crossdock:transform/types@0.1.0').Document} document
+ * @param {import('crossdock:transform/types@1.0.0').Document} document
  */
 export function parse(document) {
   return parseText(document.body);

@@ -1,7 +1,7 @@
 // Lines that stay with the document, for the developer and for whoever looks at it later. The host keeps up to 100 lines
 // and 16 KiB of one call and records that it dropped the rest. They must not carry personal data.
 
-import { write } from 'crossdock:transform/log@0.1.0';
+import { write } from 'crossdock:transform/log@1.0.0';
 
 /** For developing; nobody reads it in production. @param {unknown} message */
 export const debug = (message) => write('debug', String(message));

@@ -1,7 +1,7 @@
 // Look-ups in the scheme's reference tables: material codes, units, customers. One call sees one revision of each table.
 // A look-up that the host cannot answer yet ends the call by itself and the document runs again.
 
-import { lookup as ask } from 'crossdock:transform/reference@0.1.0';
+import { lookup as ask } from 'crossdock:transform/reference@1.0.0';
 
 import { Fields } from './fields.js';
 import { Numeral, read } from './json.js';

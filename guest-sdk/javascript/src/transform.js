@@ -6,9 +6,9 @@ import * as log from './log.js';
 import { Rejection } from './rejection.js';
 
 /**
- * @typedef {import('crossdock:transform/types@0.1.0').Context} Context
- * @typedef {import('crossdock:transform/types@0.1.0').Document} Document
- * @typedef {import('crossdock:transform/types@0.1.0').Outcome} Outcome
+ * @typedef {import('crossdock:transform/types@1.0.0').Context} Context
+ * @typedef {import('crossdock:transform/types@1.0.0').Document} Document
+ * @typedef {import('crossdock:transform/types@1.0.0').Outcome} Outcome
  */
 
 /**

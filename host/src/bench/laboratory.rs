@@ -87,9 +87,9 @@ impl Laboratory {
         self.sandbox.settings()
     }
 
-    /// What a scheme's document may use where the scheme says nothing else.
-    pub fn limits(&self) -> Limits {
-        Limits::from(self.sandbox.settings())
+    /// What a document may use of a module like this where its scheme says nothing else.
+    pub fn limits(&self, module: &Module) -> Limits {
+        Limits::of(self.sandbox.settings(), module.class())
     }
 
     /// One document in a fresh instance.

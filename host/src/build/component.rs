@@ -4,6 +4,7 @@ use wit_component::{ComponentEncoder, DecodedWasm};
 use wit_parser::WorldItem;
 
 use super::Error;
+use crate::sandbox::contract;
 
 /// Wraps a core module, built against the guest SDK, as a component. Refuses what would be refused at upload for its
 /// imports: anything but the contract's interfaces and WASI's (which the sandbox answers with an empty WASI).
@@ -30,7 +31,10 @@ pub fn check(component: &[u8], hint: &str) -> Result<(), Error> {
             continue;
         }
         let import = resolve.name_world_key(key);
-        if !import.starts_with("crossdock:transform/") && !import.starts_with("wasi:") {
+        if let Some(built) = contract::other_version(&import) {
+            return Err(Error::OtherContract { what: "the component was built against", version: built.into() });
+        }
+        if !contract::offers(&import) && !import.starts_with("wasi:") {
             return Err(Error::ForeignImport { import });
         }
     }
@@ -62,7 +66,7 @@ mod tests {
     #[test]
     fn takes_the_contracts_interfaces_and_wasi() {
         let imports = r#"
-            (import "crossdock:transform/log@0.1.0" (instance))
+            (import "crossdock:transform/log@1.0.0" (instance))
             (import "wasi:clocks/wall-clock@0.2.0" (instance))
             (type $reason (record (field "code" string)))
             (import "reason" (type (eq $reason)))"#;
@@ -73,8 +77,20 @@ mod tests {
     fn refuses_an_import_that_the_world_does_not_offer_and_names_it() {
         let why = check(&format!(r#"(component (import "acme:net/http@1.0.0" (instance)) {EXPORTS})"#));
         assert!(matches!(&why, Err(Error::ForeignImport { import }) if import == "acme:net/http@1.0.0"), "{why:?}");
+        let why = check(&format!(r#"(component (import "crossdock:transform/net@1.0.0" (instance)) {EXPORTS})"#));
+        assert!(matches!(&why, Err(Error::ForeignImport { .. })), "{why:?}");
         let why = check(&format!(r#"(component (import "fetch" (func)) {EXPORTS})"#));
         assert!(matches!(&why, Err(Error::ForeignImport { import }) if import == "fetch"), "{why:?}");
+    }
+
+    #[test]
+    fn refuses_another_version_of_the_contract_and_says_what_to_do() {
+        let why = check(&format!(r#"(component (import "crossdock:transform/log@0.1.0" (instance)) {EXPORTS})"#));
+        let said = why.expect_err("another version").to_string();
+        assert!(
+            said.contains("0.1.0") && said.contains("1.0.0") && said.contains("docs/guides/migrating.md"),
+            "{said}"
+        );
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitStatus;
 
 use crate::fault::{Code, Disposition, Fault};
+use crate::sandbox::contract;
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -37,6 +38,13 @@ pub enum Error {
         "the component imports {import}, which the world crossdock:transform does not offer; a package that it uses wants more than a transform has"
     )]
     ForeignImport { import: String },
+
+    #[error(
+        "{what} crossdock:transform {version}, and this release builds for {}; {}",
+        contract::VERSION,
+        contract::REMEDY
+    )]
+    OtherContract { what: &'static str, version: String },
 }
 
 /// No compiler here can make WebAssembly: what was tried, and what to type.
@@ -74,7 +82,10 @@ impl From<Error> for Fault {
             Error::NotAProject { .. } | Error::NotACdylib { .. } => Code::ConfigurationInvalid,
             Error::NoToolchain(_) | Error::NoTool { .. } => Code::ConfigurationInvalid,
             Error::CannotRun { .. } | Error::File { .. } => Code::Internal,
-            Error::Failed { .. } | Error::NotWrappable { .. } | Error::ForeignImport { .. } => Code::ModuleRefused,
+            Error::Failed { .. }
+            | Error::NotWrappable { .. }
+            | Error::ForeignImport { .. }
+            | Error::OtherContract { .. } => Code::ModuleRefused,
         };
         Fault::new(code, Disposition::RefuseStart, error.to_string())
     }

@@ -10,10 +10,11 @@ use serde::Deserialize;
 use super::{BuildRequest, Built, Error, component, tools};
 
 const NAME: &str = "JavaScript";
-const FILES: [(&str, &str); 4] = [
+const FILES: [(&str, &str); 5] = [
     ("package.json", include_str!("../../toolchains/javascript/package.json")),
     ("package-lock.json", include_str!("../../toolchains/javascript/package-lock.json")),
     ("build.mjs", include_str!("../../toolchains/javascript/build.mjs")),
+    ("snapshot.mjs", include_str!("../../toolchains/javascript/snapshot.mjs")),
     tools::CONTRACT,
 ];
 /// What the packages are tested with.

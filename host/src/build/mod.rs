@@ -61,6 +61,7 @@ pub struct BuildReport {
 /// Builds the transform in the request's folder and writes its component. Nothing is written unless every step succeeded.
 pub fn build(request: &BuildRequest) -> Result<BuildReport, Error> {
     let language = Language::of(&request.project_dir)?;
+    tools::check_contract(&request.project_dir)?;
     let built = match language {
         Language::Rust => rust::build(request)?,
         Language::Javascript => javascript::build(request)?,

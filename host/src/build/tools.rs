@@ -8,13 +8,14 @@ use std::process::{Command, Stdio};
 
 use super::Error;
 use crate::model::Digest;
+use crate::sandbox::contract;
 
 /// Names another folder than the user's cache: for CI, and for machines whose homes cannot be written.
 const VARIABLE: &str = "CROSSDOCK_TOOLS";
 /// The contract that these tools build against, where a project does not carry its own.
-pub const CONTRACT: (&str, &str) = ("transform.wit", include_str!("../../../wit/transform.wit"));
+pub const CONTRACT: (&str, &str) = ("transform.wit", include_str!("../../../wit/1.0.0/transform.wit"));
 /// Where a project carries the contract that its SDK was made for.
-const OWN_CONTRACT: &str = "vendor/wit/transform.wit";
+const OWN_CONTRACT: &str = "vendor/wit/1.0.0/transform.wit";
 /// There only when everything else is.
 const COMPLETE: &str = "complete";
 
@@ -52,6 +53,22 @@ pub fn kept(
 /// The contract that a project is built against: its own, or the release's, which lies among the tools.
 pub fn contract(project: &Path, tools: &Path) -> PathBuf {
     Some(project.join(OWN_CONTRACT)).filter(|own| own.is_file()).unwrap_or_else(|| tools.join(CONTRACT.0))
+}
+
+/// Refuses a project whose SDK was made for another version of the contract, before its tools fail in words of their own.
+pub fn check_contract(project: &Path) -> Result<(), Error> {
+    if project.join(OWN_CONTRACT).is_file() {
+        return Ok(());
+    }
+    // Where projects carried it before the first release.
+    let Ok(text) = fs::read_to_string(project.join("vendor/wit/transform.wit")) else { return Ok(()) };
+    let version = text.lines().find_map(|line| line.strip_prefix("package crossdock:transform@")?.strip_suffix(';'));
+    match version {
+        Some(version) if version != contract::VERSION => {
+            Err(Error::OtherContract { what: "the project's vendor folder is for", version: version.into() })
+        }
+        _ => Ok(()),
+    }
 }
 
 fn root() -> Result<PathBuf, Error> {

@@ -36,7 +36,7 @@ fn sample() -> Capsule {
         ],
         tables: [("unit".to_owned(), TableRevisions { revision: "abc".into(), production: None })].into(),
         settings: RunSettings::from(&settings),
-        limits: Limits::from(&settings),
+        limits: Limits::of(&settings, ModuleClass::Standard),
         run: Run {
             outcome: Outcome::Emit(vec![bill("{\"b\":1.50}")]),
             fuel: 55_000,

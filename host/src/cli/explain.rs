@@ -57,7 +57,7 @@ impl Explain {
             Some(path) => self.captured(path)?,
             None => self.case()?,
         };
-        let found = explain::explain(&laboratory, &module, &specimen, &laboratory.limits());
+        let found = explain::explain(&laboratory, &module, &specimen, &laboratory.limits(&module));
         let mut explanation = found.map_err(|error| match error {
             explain::Error::Case(_) => Stop::usage(error),
             explain::Error::NoBill(_) => Stop(EXIT_FAILED, error.to_string()),

@@ -124,7 +124,8 @@ impl Test {
         }
         let baseline = self.baseline()?;
         let (laboratory, module) = self.project.open()?;
-        let limits = Limits { fuel: self.fuel.unwrap_or(laboratory.limits().fuel), ..laboratory.limits() };
+        let limits = laboratory.limits(&module);
+        let limits = Limits { fuel: self.fuel.unwrap_or(limits.fuel), ..limits };
         let cases = self.cases(&module)?;
         let answered = case::run(&laboratory, &module, cases, self.isolation.into(), &limits);
         let (runs, answers): (Vec<CaseRun>, Vec<Option<Answered>>) = answered.into_iter().unzip();

@@ -165,7 +165,7 @@ impl Transform {
     }
 
     fn limits(&self) -> Limits {
-        let limits = Limits::from(&Settings::default());
+        let limits = Limits::of(&Settings::default(), self.class.into());
         Limits { fuel: self.fuel.unwrap_or(limits.fuel), ..limits }
     }
 

@@ -73,7 +73,7 @@ impl Scheme {
             alerts: shared.alerts.clone(),
             seen: std::sync::Mutex::new(Seen::default()),
         });
-        let limits = limits(&shared.settings, &config.limits, config.document_limit_bytes);
+        let limits = limits(&shared.settings, module.class(), &config.limits, config.document_limit_bytes);
         let transformer = Arc::new(SandboxTransformer {
             sandbox: shared.sandbox.with_priority(config.priority),
             module,
@@ -161,19 +161,72 @@ fn flow(config: &config::Scheme, target: &dyn Target) -> Flow {
     }
 }
 
-fn limits(settings: &sandbox::Settings, own: &config::Limits, document_limit_bytes: u64) -> sandbox::Limits {
-    let mut limits = sandbox::Limits::from(settings);
-    limits.fuel = own.fuel.unwrap_or(limits.fuel);
-    limits.deadline_ms = own.deadline_ms.unwrap_or(limits.deadline_ms);
-    limits.memory_limit_bytes = own.memory_limit_bytes.unwrap_or(limits.memory_limit_bytes);
-    limits.output_limit_bytes = own.output_limit_bytes.unwrap_or(limits.output_limit_bytes);
-    limits.log_limit_bytes = own.log_limit_bytes.unwrap_or(limits.log_limit_bytes);
-    limits.host_calls_limit = own.host_calls_limit.unwrap_or(limits.host_calls_limit);
-    // A document that the scheme takes must fit through the boundary with its parameters beside it.
-    limits.input_limit_bytes = limits.input_limit_bytes.max(document_limit_bytes);
-    limits
+fn limits(
+    settings: &sandbox::Settings,
+    class: sandbox::ModuleClass,
+    own: &config::Limits,
+    document_limit_bytes: u64,
+) -> sandbox::Limits {
+    let default = sandbox::Limits::of(settings, class);
+    sandbox::Limits {
+        fuel: own.fuel.unwrap_or(default.fuel),
+        deadline_ms: own.deadline_ms.unwrap_or(default.deadline_ms),
+        memory_limit_bytes: own.memory_limit_bytes.unwrap_or(default.memory_limit_bytes),
+        table_elements_limit: own.table_elements_limit.unwrap_or(default.table_elements_limit),
+        // A document that the scheme takes must fit through the boundary with its parameters beside it.
+        input_limit_bytes: default.input_limit_bytes.max(document_limit_bytes),
+        output_limit_bytes: own.output_limit_bytes.unwrap_or(default.output_limit_bytes),
+        output_documents_limit: own.output_documents_limit.unwrap_or(default.output_documents_limit),
+        host_calls_limit: own.host_calls_limit.unwrap_or(default.host_calls_limit),
+        lookup_limit_bytes: own.lookup_limit_bytes.unwrap_or(default.lookup_limit_bytes),
+        log_lines_limit: own.log_lines_limit.unwrap_or(default.log_lines_limit),
+        log_limit_bytes: own.log_limit_bytes.unwrap_or(default.log_limit_bytes),
+    }
 }
 
 fn duration(signed: SignedDuration) -> Duration {
     Duration::try_from(signed).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_limit_of_a_scheme_replaces_the_default_of_its_modules_class() {
+        let settings = sandbox::Settings::default();
+        let own = config::Limits {
+            fuel: Some(1),
+            deadline_ms: Some(2),
+            memory_limit_bytes: Some(3),
+            table_elements_limit: Some(4),
+            output_limit_bytes: Some(5),
+            output_documents_limit: Some(6),
+            host_calls_limit: Some(7),
+            lookup_limit_bytes: Some(8),
+            log_lines_limit: Some(9),
+            log_limit_bytes: Some(10),
+        };
+        let found = limits(&settings, sandbox::ModuleClass::Standard, &own, 64 << 20);
+        let expected = sandbox::Limits {
+            fuel: 1,
+            deadline_ms: 2,
+            memory_limit_bytes: 3,
+            table_elements_limit: 4,
+            input_limit_bytes: 64 << 20,
+            output_limit_bytes: 5,
+            output_documents_limit: 6,
+            host_calls_limit: 7,
+            lookup_limit_bytes: 8,
+            log_lines_limit: 9,
+            log_limit_bytes: 10,
+        };
+        assert_eq!(found, expected);
+        for class in [sandbox::ModuleClass::Standard, sandbox::ModuleClass::Interpreter] {
+            let found = limits(&settings, class, &config::Limits::default(), 1);
+            assert_eq!(found, sandbox::Limits::of(&settings, class));
+        }
+        let fuel = |class| limits(&settings, class, &config::Limits::default(), 1).fuel;
+        assert!(fuel(sandbox::ModuleClass::Interpreter) > fuel(sandbox::ModuleClass::Standard));
+    }
 }

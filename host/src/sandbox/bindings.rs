@@ -1,9 +1,9 @@
-//! What `wit/transform.wit` says, as Rust types. The imports are linked by hand in [`super::host`], because each of them
+//! What `wit/1.0.0/transform.wit` says, as Rust types. The imports are linked by hand in [`super::host`], because each of them
 //! charges fuel.
 
 #![allow(missing_docs)]
 
 wasmtime::component::bindgen!({
-    path: "../wit",
+    path: "../wit/1.0.0",
     world: "transform",
 });

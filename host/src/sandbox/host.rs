@@ -6,12 +6,9 @@ use wasmtime::{StoreContextMut, Trap};
 
 use super::bindings::crossdock::transform::log::Level as WireLevel;
 use super::bindings::crossdock::transform::reference::LookupError;
+use super::contract::{LOG, REFERENCE, TYPES};
 use super::error::Error;
 use super::state::{Level, Lookup, RunState};
-
-pub const TYPES: &str = "crossdock:transform/types@0.1.0";
-pub const LOG: &str = "crossdock:transform/log@0.1.0";
-pub const REFERENCE: &str = "crossdock:transform/reference@0.1.0";
 
 pub fn link(linker: &mut Linker<RunState>) -> wasmtime::Result<()> {
     linker.instance(TYPES)?;

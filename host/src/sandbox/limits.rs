@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::settings::Settings;
+use super::settings::{ModuleClass, Settings};
 
-/// What one document may use. Made from [`Settings`]; a scheme may override each.
+/// What one document may use. Made from [`Settings`] for a class of modules; a scheme may override each.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Limits {
@@ -22,11 +22,16 @@ pub struct Limits {
     pub log_limit_bytes: u64,
 }
 
-impl From<&Settings> for Limits {
-    fn from(settings: &Settings) -> Self {
+impl Limits {
+    /// What a document may use of a module of this class, where its scheme says nothing else.
+    pub fn of(settings: &Settings, class: ModuleClass) -> Self {
+        let (fuel, deadline_ms) = match class {
+            ModuleClass::Standard => (settings.fuel, settings.deadline_ms),
+            ModuleClass::Interpreter => (settings.interpreter_fuel, settings.interpreter_deadline_ms),
+        };
         Self {
-            fuel: settings.fuel,
-            deadline_ms: settings.deadline_ms,
+            fuel,
+            deadline_ms,
             memory_limit_bytes: settings.memory_limit_bytes,
             table_elements_limit: settings.table_elements_limit,
             input_limit_bytes: settings.input_limit_bytes,

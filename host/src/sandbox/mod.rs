@@ -9,6 +9,7 @@ mod admission;
 mod artefacts;
 mod bindings;
 mod compile;
+pub mod contract;
 mod engine;
 mod error;
 mod host;
@@ -200,7 +201,7 @@ impl Sandbox {
         let (compiled, artefact_bytes, cached) = self.compiled(component, digest, class, &lane.engine)?;
         let (pre, imports) = module::link(&compiled)?;
         let desk = Desk { slots: &lane.gate, cores: &inner.cores, client: &Client::engine() };
-        let said = run::describe(&pre, &inner.settings, limits, &desk)?;
+        let said = run::describe(&pre, &inner.settings, class, &desk)?;
         Ok(Module(Arc::new(Loaded {
             digest,
             class,

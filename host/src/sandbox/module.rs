@@ -11,7 +11,7 @@ use super::bindings::{Description as WireDescription, TransformPre};
 use super::error::Error;
 use super::settings::ModuleClass;
 use super::state::RunState;
-use super::{host, outcome, prescan, wasi};
+use super::{contract, host, outcome, prescan, wasi};
 use crate::model::Digest;
 
 const NAME_LIMIT_BYTES: usize = 64;
@@ -94,8 +94,15 @@ pub(super) fn link(component: &Component) -> Result<(TransformPre<RunState>, Vec
     host::link(&mut linker).map_err(internal)?;
     for (name, import) in ty.imports(engine) {
         imports.push(name.to_owned());
-        if [host::TYPES, host::LOG, host::REFERENCE].contains(&name) {
+        if contract::offers(name) {
             continue; // Types are compared when it is linked, below.
+        }
+        if let Some(version) = contract::other_version(name) {
+            let problem = built_against(version);
+            if !problems.contains(&problem) {
+                problems.push(problem);
+            }
+            continue;
         }
         let (Some(interface), ComponentItem::ComponentInstance(instance)) = (wasi::interface(name), &import.ty) else {
             problems.push(format!("import {name} is not part of the contract"));
@@ -120,6 +127,14 @@ pub(super) fn link(component: &Component) -> Result<(TransformPre<RunState>, Vec
     let refused = |error: wasmtime::Error| Error::refused(format!("it does not fit the contract: {error:#}"));
     let pre = linker.instantiate_pre(component).map_err(refused)?;
     Ok((TransformPre::new(pre).map_err(refused)?, imports))
+}
+
+fn built_against(version: &str) -> String {
+    format!(
+        "it was built against crossdock:transform {version}, and this engine runs {}; {}",
+        contract::VERSION,
+        contract::REMEDY
+    )
 }
 
 fn internal(error: wasmtime::Error) -> Error {

@@ -22,7 +22,7 @@ use super::limits::Limits;
 use super::line::Client;
 use super::module::Module;
 use super::outcome;
-use super::settings::{ClassLimits, Settings};
+use super::settings::{ClassLimits, ModuleClass, Settings};
 use super::state::{CallState, Log, LogLine, Lookup, NoReferences, Random, References, RunState};
 use crate::model::{Document, Outcome, SchemeId, TenantId};
 
@@ -269,13 +269,19 @@ impl Runner<'_> {
 pub(super) fn describe(
     pre: &TransformPre<RunState>,
     settings: &Settings,
-    class: &ClassLimits,
+    class: ModuleClass,
     desk: &Desk<'_>,
 ) -> Result<WireDescription, Error> {
-    let limits = Limits { fuel: settings.describe_fuel, ..Limits::from(settings) };
+    let limits = Limits { fuel: settings.describe_fuel, ..Limits::of(settings, class) };
     let _slot = desk.slot();
     caught(|| {
-        let mut store = store(pre, call_state(limits.clone(), settings, 0, "describe"), &NoReferences, settings, class);
+        let mut store = store(
+            pre,
+            call_state(limits.clone(), settings, 0, "describe"),
+            &NoReferences,
+            settings,
+            settings.class(class),
+        );
         let shift = desk.shift(limits.deadline_ms);
         let said = prepare(&mut store, limits.fuel, shift)
             .and_then(|()| pre.instantiate(&mut store)?.call_describe(&mut store));

@@ -51,7 +51,7 @@ fn run(sandbox: &Sandbox, hostile: &Hostile) -> (End, String) {
     };
     let (context, document) = (context("loud"), document(r#"{"amount":1.50}"#));
     let call = Call { context: &context, document: &document, deadline_ms: None };
-    let limits = Limits::from(sandbox.settings());
+    let limits = Limits::of(sandbox.settings(), module.class());
     let run = sandbox.transform(&module, &[call], Isolation::Document, &limits, &Generous).remove(0);
     match run.verdict {
         Ok(Outcome::Emit(_) | Outcome::Skip(_) | Outcome::Reject(_)) => (End::Harmless, String::new()),

@@ -44,7 +44,7 @@ impl Neighbour {
         let thread = thread::spawn(move || {
             let (context, document) = (context("quiet"), document(r#"{"amount":1.50}"#));
             let call = Call { context: &context, document: &document, deadline_ms: None };
-            let limits = Limits::from(sandbox.settings());
+            let limits = Limits::of(sandbox.settings(), module.class());
             while !end.load(Ordering::Relaxed) {
                 let runs = sandbox.transform(&module, &[call], Isolation::Document, &limits, &NoReferences);
                 let Ok(Outcome::Emit(bills)) = &runs[0].verdict else { panic!("{:?}", runs[0].verdict) };

@@ -155,7 +155,7 @@ fn a_thousand_random_modules_run_trap_or_are_refused() {
         };
         let (context, document) = (context("loud"), document("{}"));
         let call = Call { context: &context, document: &document, deadline_ms: None };
-        let limits = Limits::from(sandbox.settings());
+        let limits = Limits::of(sandbox.settings(), module.class());
         let run = || sandbox.transform(&module, &[call], Isolation::Document, &limits, &NoReferences).remove(0);
         let (one, other) = (run(), run());
         assert_eq!((&one.verdict, one.fuel), (&other.verdict, other.fuel), "seed {seed} is not the same twice");

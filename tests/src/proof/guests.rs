@@ -6,7 +6,7 @@ use wit_parser::Resolve;
 /// A component whose `transform` is this body. `$body` and `$body_len` are the document's.
 pub fn component(items: &str, body: &str) -> Vec<u8> {
     let mut resolve = Resolve::default();
-    let contract = include_str!("../../../wit/transform.wit");
+    let contract = include_str!("../../../wit/1.0.0/transform.wit");
     let package = resolve.push_str("transform.wit", contract).expect("the contract is WIT");
     let world = resolve.select_world(&[package], Some("transform")).expect("the contract has this world");
     let text = module(items, body);
@@ -33,8 +33,8 @@ fn module(items: &str, body: &str) -> String {
     }
     format!(
         r#"(module
-  (import "crossdock:transform/log@0.1.0" "write" (func $log (param i32 i32 i32)))
-  (import "crossdock:transform/reference@0.1.0" "lookup" (func $lookup (param i32 i32 i32 i32 i32)))
+  (import "crossdock:transform/log@1.0.0" "write" (func $log (param i32 i32 i32)))
+  (import "crossdock:transform/reference@1.0.0" "lookup" (func $lookup (param i32 i32 i32 i32 i32)))
   (memory (export "memory") 64)
   (global $heap (mut i32) (i32.const 65536))
   (data (i32.const 100) "{}")

@@ -48,6 +48,36 @@ pub fn project(folder: &Path, arguments: &[&str]) -> std::path::PathBuf {
     folder.join("my-transform")
 }
 
+/// The components that `make components` made here, made again from a copy of their sources elsewhere.
+#[test]
+fn this_repositorys_transforms_give_the_same_bytes_in_another_folder() {
+    let dir = tempfile::tempdir().unwrap();
+    let copy = dir.path().join("a/deeper folder");
+    for part in ["Cargo.toml", "wit", "guest-sdk/Cargo.toml", "guest-sdk/src", "transforms"] {
+        copied(&repository().join(part), &copy.join(part));
+    }
+    for transform in ["jushuitan-saleout-to-k3cloud", "u8-saleout-to-wangdiantong", "wangdiantong-stockin-to-jdy"] {
+        let again = dir.path().join(transform);
+        let mut build = crossdock(&copy, &["build", &format!("transforms/{transform}")]);
+        build.arg("--output").arg(&again).env("CARGO_TARGET_DIR", dir.path().join("target"));
+        ends(build, 0);
+        let same = std::fs::read(&again).unwrap() == std::fs::read(crate::component(transform)).unwrap();
+        assert!(same, "{transform} has other bytes; if its sources changed, `make components` makes it anew");
+    }
+}
+
+fn copied(from: &Path, to: &Path) {
+    if from.is_file() {
+        std::fs::create_dir_all(to.parent().unwrap()).unwrap();
+        std::fs::copy(from, to).unwrap();
+    } else if !from.ends_with("target") {
+        std::fs::read_dir(from).unwrap().for_each(|entry| {
+            let entry = entry.unwrap();
+            copied(&entry.path(), &to.join(entry.file_name()));
+        });
+    }
+}
+
 #[test]
 fn the_same_source_gives_the_same_bytes_wherever_it_lies() {
     let digests = ["here", "somewhere/else/deeper"].map(|place| {

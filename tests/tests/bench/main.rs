@@ -5,6 +5,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod contract;
 mod explain;
 mod guide;
 mod messages;

@@ -1,10 +1,11 @@
-declare module 'crossdock:transform/types@0.1.0' {
+declare module 'crossdock:transform/types@1.0.0' {
   /**
    * One version of a business record as the source system served it.
    */
   export interface Document {
     /**
-     * The record's key in the source system (`io_id`, `stockin_no`, `code`). Never empty; at most 512 bytes.
+     * The record's key in the source system (`io_id`, `stockin_no`, `code`): 1 to 512 bytes, no control
+     * characters.
      */
     key: string,
     /**
@@ -18,8 +19,9 @@ declare module 'crossdock:transform/types@0.1.0' {
    */
   export interface TargetDocument {
     /**
-     * The bill's key in the target system (K3Cloud: `FBillNo`). The host derives the key from `body` as well;
-     * where the two disagree the document faults with `target_key_mismatch`.
+     * The bill's key in the target system (K3Cloud: `FBillNo`): 1 to 512 bytes, no control characters, and no
+     * other bill of the same outcome has it. The host derives the key from `body` as well; where the two disagree
+     * the document faults with `target_key_mismatch`.
      */
     key: string,
     /**
@@ -33,7 +35,8 @@ declare module 'crossdock:transform/types@0.1.0' {
    */
   export interface Reason {
     /**
-     * A short identifier in `snake_case`, stable between versions of the module. At most 64 bytes.
+     * A short identifier of lower-case letters, digits and underscores, stable between versions of the module.
+     * 1 to 64 bytes.
      */
     code: string,
     /**
@@ -41,17 +44,19 @@ declare module 'crossdock:transform/types@0.1.0' {
      */
     message: string,
     /**
-     * The field of the source document it is about, as an RFC 6901 JSON Pointer (`/items/0/qty`).
+     * The field of the source document it is about, as an RFC 6901 JSON Pointer (`/items/0/qty`). At most 512
+     * bytes; an empty one means the whole document, `none` no field in particular.
      */
     field?: string,
   }
   /**
-   * What became of a document.
+   * What became of a document. Anything that breaks a rule of this interface is `guest_output_invalid`.
    */
   export type Outcome = OutcomeEmit | OutcomeSkip | OutcomeReject;
   /**
    * Write these bills. An empty list is a fault (`empty_emit`): a module that means "nothing to do" says
-   * `skip`. All bills together at most the scheme's output limit (default 8 MiB).
+   * `skip`. All bills together at most so many, and so many bytes with their keys
+   * (defaults 1,000 and 8 MiB).
    */
   export interface OutcomeEmit {
     tag: 'emit',
@@ -94,7 +99,7 @@ declare module 'crossdock:transform/types@0.1.0' {
     target: string,
     /**
      * The scheme's parameters as JSON text, valid against the module's `parameters-schema`. `{}` where the
-     * scheme has none.
+     * scheme has none. At most 256 KiB by default.
      */
     parameters: string,
     /**
@@ -104,24 +109,24 @@ declare module 'crossdock:transform/types@0.1.0' {
     receivedAt: string,
   }
   /**
-   * What a module says of itself, read once when it is uploaded. `describe` gets no input and must answer the same
+   * What a module says of itself, read whenever the host loads it. `describe` gets no input and must answer the same
    * each time.
    */
   export interface Description {
     /**
-     * The module's name: lower-case letters, digits and hyphens, at most 64 bytes.
+     * The module's name: lower-case letters, digits and hyphens, 1 to 64 bytes.
      */
     name: string,
     /**
-     * The module's version, as in semver.org 2.0.0.
+     * The module's own version, as in semver.org 2.0.0, at most 64 bytes. It says nothing of the contract's.
      */
     version: string,
     /**
-     * The source it reads, `system:operation`.
+     * The source it reads, `system:operation`: at most 200 bytes, no white space, no control characters.
      */
     source: string,
     /**
-     * The target it writes, `system:operation`.
+     * The target it writes, `system:operation`, under the same rule.
      */
     target: string,
     /**

@@ -5,7 +5,7 @@ use toml::{Table, Value};
 use super::Error;
 use super::embedded::{CONTRACT, MANIFESTS, SDK, SDK_JAVASCRIPT, SDK_JAVASCRIPT_TYPES, SDK_PYTHON, SDK_PYTHON_TYPES};
 
-/// `vendor/crossdock-guest` and `vendor/wit`, in the repository's own arrangement, because the SDK looks for `../wit`.
+/// `vendor/crossdock-guest` and `vendor/wit`, in the repository's own arrangement, because the SDK looks for `../wit/1.0.0`.
 pub fn rust() -> Result<Vec<(String, String)>, Error> {
     let mut files = below("vendor/crossdock-guest/src", SDK);
     files.extend(below("vendor/wit", CONTRACT));

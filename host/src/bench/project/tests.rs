@@ -42,8 +42,8 @@ fn the_vendored_sdk_stands_by_itself() {
     let read: toml::Table = manifest.parse().unwrap();
     assert_eq!(read["package"]["version"].as_str(), Some(env!("CARGO_PKG_VERSION")));
     assert!(read["dependencies"]["serde"]["features"].is_array(), "{manifest}");
-    assert!(files["vendor/crossdock-guest/src/bindings.rs"].contains("\"../wit\""));
-    assert!(files["vendor/wit/transform.wit"].contains("package crossdock:transform@"));
+    assert!(files["vendor/crossdock-guest/src/bindings.rs"].contains("\"../wit/1.0.0\""));
+    assert!(files["vendor/wit/1.0.0/transform.wit"].contains("package crossdock:transform@"));
 }
 
 #[test]

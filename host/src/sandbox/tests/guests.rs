@@ -20,11 +20,11 @@ pub fn guest_with(imports: &str, items: &str, body: &str) -> Vec<u8> {
 /// The same with more of the world: `world` is WIT that stands beside ours, for guests that import something else.
 pub fn component(world: &str, core: &str) -> Vec<u8> {
     let mut resolve = Resolve::default();
-    resolve.push_str("transform.wit", include_str!("../../../../wit/transform.wit")).unwrap();
+    resolve.push_str("transform.wit", include_str!("../../../../wit/1.0.0/transform.wit")).unwrap();
     let package = resolve
         .push_str(
             "guest.wit",
-            &format!("package test:guest;\nworld guest {{ include crossdock:transform/transform@0.1.0; {world} }}"),
+            &format!("package test:guest;\nworld guest {{ include crossdock:transform/transform@1.0.0; {world} }}"),
         )
         .unwrap();
     encode(&resolve, package, core)
@@ -47,7 +47,7 @@ fn encode(resolve: &Resolve, package: wit_parser::PackageId, core: &str) -> Vec<
     ComponentEncoder::default().module(&module).unwrap().validate(true).encode().unwrap()
 }
 
-pub const WIT: &str = include_str!("../../../../wit/transform.wit");
+pub const WIT: &str = include_str!("../../../../wit/1.0.0/transform.wit");
 
 /// The core module. Memory: 0 to 1,024 are the description's and the bodies' own, 1,024 on are `$emit`'s, 4,096 on the
 /// answer of a look-up, and from 65,536 a heap that only grows.
@@ -55,8 +55,8 @@ pub fn core_text(imports: &str, items: &str, body: &str) -> String {
     format!(
         r#"(module
   {imports}
-  (import "crossdock:transform/log@0.1.0" "write" (func $log (param i32 i32 i32)))
-  (import "crossdock:transform/reference@0.1.0" "lookup" (func $lookup (param i32 i32 i32 i32 i32)))
+  (import "crossdock:transform/log@1.0.0" "write" (func $log (param i32 i32 i32)))
+  (import "crossdock:transform/reference@1.0.0" "lookup" (func $lookup (param i32 i32 i32 i32 i32)))
   (memory (export "memory") 4)
   (global $heap (mut i32) (i32.const 65536))
   (data (i32.const 100) "echo0.1.0a:bc:d{{}}")

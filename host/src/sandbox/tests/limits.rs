@@ -27,6 +27,28 @@ fn a_guest_with_fuel_left_meets_the_deadline_and_that_is_not_its_fault() {
 }
 
 #[test]
+fn the_interpreter_class_has_fuel_and_a_deadline_of_its_own() {
+    let echo = guest(ECHO);
+    let taken = run(&echo, &limits()).fuel;
+    let run = |settings: Settings, component: &[u8], class: ModuleClass| {
+        let (sandbox, _dir) = sandbox_with(settings);
+        let module = sandbox.load(component, class).unwrap();
+        let (limits, document) = (Limits::of(sandbox.settings(), class), document("k1", r#"{"amount":1.50}"#));
+        run_with(&sandbox, &module, &[document], Isolation::Document, &limits, &NoReferences).remove(0)
+    };
+    let fuel = |fuel, interpreter_fuel| Settings { fuel, interpreter_fuel, ..small() };
+    assert!(run(fuel(taken, taken + 1), &echo, ModuleClass::Interpreter).verdict.is_ok());
+    let past = run(fuel(taken + 1, taken), &echo, ModuleClass::Interpreter);
+    check_fault(&past, "guest_fuel_exhausted", "fuel", taken);
+    assert!(run(fuel(taken + 1, taken), &echo, ModuleClass::Standard).verdict.is_ok());
+
+    let spins = guest("(loop $l (br $l)) unreachable");
+    let most = u64::MAX / 4;
+    let deadlines = Settings { interpreter_deadline_ms: 30, deadline_ms: 3_600_000, ..fuel(most, most) };
+    check_fault(&run(deadlines, &spins, ModuleClass::Interpreter), "guest_deadline", "deadline_ms", 30);
+}
+
+#[test]
 fn a_call_may_bring_a_deadline_of_its_own() {
     let module = sandbox().load(&guest("(loop $l (br $l)) unreachable"), ModuleClass::Standard).unwrap();
     let (context, document) = (context(), document("k", "{}"));

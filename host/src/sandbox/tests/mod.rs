@@ -2,6 +2,7 @@
 
 mod batches;
 mod fairness;
+mod frozen;
 mod guests;
 mod limits;
 mod modules;
@@ -39,7 +40,7 @@ fn sandbox_in(dir: &std::path::Path, settings: Settings) -> Sandbox {
 }
 
 fn limits() -> Limits {
-    Limits::from(sandbox().settings())
+    Limits::of(sandbox().settings(), ModuleClass::Standard)
 }
 
 fn context() -> Context {

@@ -63,7 +63,7 @@ fn every_import_outside_the_contract_is_named() {
         &[
             WIT,
             "package evil:host; interface files { steal: func(); } interface net { send: func(); }
-             world w { include crossdock:transform/transform@0.1.0; import files; import net; }",
+             world w { include crossdock:transform/transform@1.0.0; import files; import net; }",
         ],
         &core,
     );
@@ -72,10 +72,15 @@ fn every_import_outside_the_contract_is_named() {
 }
 
 #[test]
-fn another_version_of_the_contract_is_refused() {
-    let core = core_text("", "", ECHO).replace("@0.1.0", "@0.2.0");
-    let said = refusal(&stranger(&[&WIT.replace("crossdock:transform@0.1.0", "crossdock:transform@0.2.0")], &core));
-    assert!(said.contains("crossdock:transform/log@0.2.0"), "{said}");
+fn another_version_of_the_contract_is_refused_with_what_to_do() {
+    for version in ["0.1.0", "1.0.1", "2.0.0"] {
+        let core = core_text("", "", ECHO).replace("@1.0.0", &format!("@{version}"));
+        let wit = WIT.replace("crossdock:transform@1.0.0", &format!("crossdock:transform@{version}"));
+        let said = refusal(&stranger(&[&wit], &core));
+        let built = format!("built against crossdock:transform {version}, and this engine runs 1.0.0");
+        assert_eq!(said.matches(&built).count(), 1, "{said}");
+        assert!(said.contains("docs/guides/migrating.md"), "{said}");
+    }
 }
 
 #[test]

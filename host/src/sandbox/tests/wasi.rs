@@ -37,7 +37,7 @@ interface instance-network { use network.{network}; instance-network: func() -> 
 /// A guest of our world that also imports these interfaces.
 fn guest(interfaces: &[&str], imports: &str, body: &str) -> Vec<u8> {
     let wanted: String = interfaces.iter().map(|interface| format!("import {interface}@0.2.3;")).collect();
-    let world = format!("package test:guest; world w {{ include crossdock:transform/transform@0.1.0; {wanted} }}");
+    let world = format!("package test:guest; world w {{ include crossdock:transform/transform@1.0.0; {wanted} }}");
     stranger(&[WIT, IO, CLOCKS, RANDOM, CLI, SOCKETS, &world], &core_text(imports, HEX, body))
 }
 

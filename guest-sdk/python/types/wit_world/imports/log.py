@@ -23,4 +23,7 @@ class Level(Enum):
 
 
 def write(level: Level, message: str) -> None:
+    """
+    Adds a line. It is a host call: it costs fuel by the byte and counts against their cap.
+    """
     raise NotImplementedError

@@ -29,8 +29,9 @@ LookupError = Union[LookupError_UnknownTable]
 
 def lookup(table: str, key: str) -> Optional[str]:
     """
-    The entry as JSON text, or `none` where the key is known not to exist in `table`.
-    Each call counts against the cap on host calls (default 10,000 per document).
+    The entry as JSON text, or `none` where the key is known not to exist in `table`. Both are compared byte by byte.
+    Each call costs fuel by the byte and counts against the cap on host calls; all answers of one call of `transform`
+    together are capped in bytes (defaults 10,000 calls, 4 MiB).
     
     Raises: `componentize_py_types.Err(wit_world.imports.reference.LookupError)`
     """

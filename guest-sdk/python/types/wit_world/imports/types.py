@@ -53,7 +53,7 @@ class Outcome_Reject:
 
 Outcome = Union[Outcome_Emit, Outcome_Skip, Outcome_Reject]
 """
-What became of a document.
+What became of a document. Anything that breaks a rule of this interface is `guest_output_invalid`.
 """
 
 
@@ -72,7 +72,7 @@ class Context:
 @dataclass
 class Description:
     """
-    What a module says of itself, read once when it is uploaded. `describe` gets no input and must answer the same
+    What a module says of itself, read whenever the host loads it. `describe` gets no input and must answer the same
     each time.
     """
     name: str

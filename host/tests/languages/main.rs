@@ -5,6 +5,8 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod daemon;
+
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs::{self, File};
@@ -72,6 +74,11 @@ fn gather(path: &Path, files: &mut BTreeMap<String, Vec<u8>>) {
 
 /// The component of a project, by way of `crossdock build`.
 fn built(project: &str) -> Vec<u8> {
+    fs::read(component_of(project)).unwrap()
+}
+
+/// Where it is kept.
+fn component_of(project: &str) -> PathBuf {
     let component = kept(&format!("{}.wasm", sources(project)));
     // Two tests may want it at once.
     let lock = File::create(component.with_extension("lock")).unwrap();
@@ -82,7 +89,7 @@ fn built(project: &str) -> Vec<u8> {
         let said = succeed(&output, &format!("building {project}"));
         assert!(said.contains("bytes sha256:"), "{said}");
     }
-    fs::read(component).unwrap()
+    component
 }
 
 /// As the operator of an engine sets it up who grants interpreters.
@@ -141,7 +148,7 @@ fn run(module: &Module, isolation: Isolation) -> Vec<Run> {
         .collect();
     let calls: Vec<Call<'_>> =
         inputs.iter().map(|(context, document)| Call { context, document, deadline_ms: Some(60_000) }).collect();
-    let limits = Limits::from(SANDBOX.settings());
+    let limits = Limits::of(SANDBOX.settings(), module.class());
     SANDBOX.transform(module, &calls, isolation, &limits, &NoTables)
 }
 
@@ -188,6 +195,37 @@ fn a_javascript_document_gives_the_same_bytes_and_fuel_again_and_the_same_bytes_
 #[test]
 fn a_python_document_gives_the_same_bytes_and_fuel_again_and_the_same_bytes_in_a_batch() {
     check_determinism(PYTHON);
+}
+
+/// Another folder, another time, another name for temporary files: another machine, as far as one machine can be two.
+#[test]
+fn the_same_javascript_source_gives_the_same_bytes_wherever_and_whenever_it_is_built() {
+    let first = built(JAVASCRIPT);
+    let dir = tempfile::tempdir().unwrap();
+    let copy = dir.path().join("a/deeper folder/sdk");
+    let sdk = in_repository("guest-sdk/javascript");
+    let mut files = BTreeMap::new();
+    gather(&sdk, &mut files);
+    for (path, bytes) in files {
+        let to = copy.join(Path::new(&path).strip_prefix(&sdk).unwrap());
+        fs::create_dir_all(to.parent().unwrap()).unwrap();
+        fs::write(to, bytes).unwrap();
+    }
+    let again = dir.path().join("again.wasm");
+    let temporary = dir.path().join("temporary");
+    fs::create_dir(&temporary).unwrap();
+    let project = copy.join(Path::new(JAVASCRIPT).strip_prefix("guest-sdk/javascript").unwrap());
+    let output = Command::new(PROGRAM)
+        .args(["build".as_ref(), project.as_os_str(), "--output".as_ref(), again.as_os_str()])
+        .env("CROSSDOCK_TOOLS", kept("tools"))
+        .env("TMPDIR", &temporary)
+        .output()
+        .unwrap();
+    succeed(&output, "building a copy");
+    let again = fs::read(again).unwrap();
+    assert!(again == first, "{} and {}", Digest::of(&again), Digest::of(&first));
+    let holds = |text: &str| first.windows(text.len()).any(|window| window == text.as_bytes());
+    assert!(!holds(in_repository("").canonicalize().unwrap().to_str().unwrap()), "it names the folder it came from");
 }
 
 #[test]
@@ -280,7 +318,7 @@ fn the_types_are_those_of_the_contract() {
         };
         folders.into_iter().find(is_it).unwrap()
     };
-    let contract = in_repository("wit/transform.wit");
+    let contract = in_repository("wit/1.0.0/transform.wit");
     let made = tempfile::tempdir().unwrap();
 
     let javascript = made.path().join("javascript");
