@@ -43,6 +43,9 @@ struct Options {
     /// For the child: large values too.
     #[arg(long, hide = true)]
     large: bool,
+    /// For the child: the store is rewritten all the time.
+    #[arg(long, hide = true)]
+    rewrite: bool,
 }
 
 /// An ext4 needs room for its journal and a store for its log; copying much more would take longer than the cut.
@@ -53,7 +56,7 @@ const GENERATIONS: u32 = 4;
 fn main() -> anyhow::Result<ExitCode> {
     let options = Options::parse();
     if let Some(directory) = &options.write_to {
-        let work = Work { seed: options.seed.unwrap_or(0), large: options.large };
+        let work = Work { seed: options.seed.unwrap_or(0), large: options.large, rewrite: options.rewrite };
         return write_until_killed(directory, work).map(|()| ExitCode::SUCCESS);
     }
     let child_environment = match options.sabotage.as_deref() {
@@ -79,7 +82,7 @@ fn main() -> anyhow::Result<ExitCode> {
         }
         // A large value is synced on its own, and on ext4 that takes most other writes along. So every other cut has
         // none: there only the sync after the flush keeps the promise.
-        let work = Work { seed: dice.random(), large: cut % 2 == 1 };
+        let work = Work { seed: dice.random(), large: cut % 2 == 1, rewrite: true };
         // Some cuts fall into an opening: the first of a new store, or one that recovers.
         let moment = if cut % 5 == 0 { Moment::Opening } else { Moment::Writing };
         let pause_ms = dice.random_range(moment.span_ms());
@@ -98,7 +101,8 @@ fn main() -> anyhow::Result<ExitCode> {
             }
         }
     }
-    let found = fill(Work { seed: dice.random(), large: false }, child_environment)?;
+    // Rewrites would make room again.
+    let found = fill(Work { seed: dice.random(), large: false, rewrite: false }, child_environment)?;
     acknowledged += found.acknowledged;
     print!("a full disk: {:5} acknowledged, ", found.acknowledged);
     match found.complaint {
@@ -206,6 +210,7 @@ fn fill(work: Work, child_environment: Option<(&str, &str)>) -> anyhow::Result<F
 struct Work {
     seed: u64,
     large: bool,
+    rewrite: bool,
 }
 
 fn batch_of(work: Work, number: u64) -> Vec<(Table, Key, Vec<u8>)> {
@@ -240,7 +245,7 @@ fn write_until_killed(directory: &Path, work: Work) -> anyhow::Result<()> {
         // A cut falls into a rewrite as often as beside one.
         let rewriting = scope.spawn(|| {
             let pace = Pace { bytes_per_second: u64::MAX, keep_free_bytes: 8 << 20 };
-            while store.health().failure.is_none() {
+            while work.rewrite && store.health().failure.is_none() {
                 // A disk that is nearly full has no room for one.
                 let _ = store.rewrite(&pace, &|_| true);
                 std::thread::sleep(Duration::from_millis(50));
@@ -326,6 +331,7 @@ impl Writer {
         let mut command = Command::new(std::env::current_exe()?);
         command.arg("--write-to").arg(directory).arg("--seed").arg(work.seed.to_string());
         command.args(work.large.then_some("--large"));
+        command.args(work.rewrite.then_some("--rewrite"));
         // On the full disk it ends with an error, which is no news here.
         command.envs(environment).env("RUST_BACKTRACE", "0").stdout(Stdio::piped());
         let mut child = command.spawn()?;

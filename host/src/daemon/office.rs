@@ -265,7 +265,10 @@ impl Office {
         };
         let mut versions = Vec::new();
         for version in &subject.versions {
-            let emitted = bills(version).iter().map(|write| read(write.body)).collect::<Result<Vec<_>, _>>()?;
+            let removed_at = subject.removed_at(version.number);
+            // What was taken away is not shown, though the same pass may not have come to its bodies yet.
+            let shown = |digest| if removed_at.is_some() { Ok(None) } else { read(digest) };
+            let emitted = bills(version).iter().map(|write| shown(write.body)).collect::<Result<Vec<_>, _>>()?;
             versions.push(VersionView {
                 summary: desk.summary(&key, version),
                 fault: match &version.phase {
@@ -274,9 +277,9 @@ impl Office {
                 },
                 module: version.module.map(|digest| digest.to_string()),
                 fuel: version.fuel,
-                body: read(version.body)?,
+                body: shown(version.body)?,
                 emitted: emitted.into_iter().flatten().collect(),
-                removed_at: subject.removed_at(version.number),
+                removed_at,
             });
         }
         let history = desk.ledger.history(&key, subject.events, HISTORY_SHOWN)?;
