@@ -192,7 +192,7 @@ impl Line {
             Some(turn) => turn,
             None => self.road.enter(&self.http.caller).await?,
         };
-        turn.leave()?;
+        turn.leave().await?;
         let host = host_of(&request.url);
         let span = tracing::info_span!(
             "vendor_request",

@@ -44,7 +44,11 @@ struct Inner {
 struct State {
     breaker: Breaker,
     turns: Turns<Waiting>,
+    /// Of turns given.
     pace: Pace,
+    /// Of requests that really left: what is done between a turn and its request, a commit above all, takes longer one time
+    /// than another, and the vendor counts what arrives.
+    departures: Pace,
     under_way: u32,
     max_in_flight: u32,
     /// The vendor asked for a pause until then.
@@ -102,6 +106,7 @@ impl Road {
             breaker: Breaker::new(limits.breaker.clone()),
             turns: Turns::default(),
             pace: Pace::new(limits.requests_per_second, limits.burst),
+            departures: Pace::new(limits.requests_per_second, limits.burst),
             under_way: 0,
             max_in_flight: limits.max_in_flight,
             held_until: None,
@@ -348,14 +353,26 @@ pub(super) struct Turn {
 }
 
 impl Turn {
-    /// Called as the request leaves. Refused where the vendor came to count as down since the turn was given.
-    pub fn leave(&mut self) -> Result<(), Error> {
-        if self.inner.lock().breaker.still_admits(self.admission) {
-            self.left = true;
-            return Ok(());
+    /// Called as the request leaves; waits the moment by which it would be ahead of the pace. Refused where the vendor came
+    /// to count as down since the turn was given.
+    pub async fn leave(&mut self) -> Result<(), Error> {
+        loop {
+            let at = {
+                let (mut state, now) = (self.inner.lock(), now());
+                if !state.breaker.still_admits(self.admission) {
+                    self.inner.refused.fetch_add(1, Ordering::Relaxed);
+                    return Err(Error::CircuitOpen { wait: state.opens_in(now) });
+                }
+                let at = state.departures.next(now);
+                if at <= now {
+                    state.departures.take(now);
+                    self.left = true;
+                    return Ok(());
+                }
+                at
+            };
+            sleep_until(Some(at)).await;
         }
-        self.inner.refused.fetch_add(1, Ordering::Relaxed);
-        Err(Error::CircuitOpen { wait: Road(self.inner.clone()).opens_in() })
     }
 
     /// The request had no answer.
@@ -427,7 +444,7 @@ impl Road {
             Some(turn) => turn,
             None => self.enter(caller).await?,
         };
-        turn.leave()?;
+        turn.leave().await?;
         Ok(Crossing(turn))
     }
 }

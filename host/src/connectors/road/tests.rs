@@ -19,17 +19,17 @@ fn road(limits: Limits) -> Road {
 /// Breaks the road as a vendor that is not at home does.
 async fn take_down(road: &Road) {
     while !road.is_down() {
-        road.enter(&caller("unlucky", 5)).await.unwrap().leave_and_fail();
+        road.enter(&caller("unlucky", 5)).await.unwrap().leave_and_fail().await;
     }
 }
 
 impl Turn {
-    fn leave_and_fail(mut self) {
-        self.leave().unwrap();
+    async fn leave_and_fail(mut self) {
+        self.leave().await.unwrap();
         self.failed();
     }
-    fn leave_and_answer(mut self) {
-        self.leave().unwrap();
+    async fn leave_and_answer(mut self) {
+        self.leave().await.unwrap();
         drop(self.answered());
     }
 }
@@ -45,7 +45,7 @@ async fn run(limits: Limits, callers: &[(Caller, usize)], latency: Duration) -> 
             let (road, caller, left) = (road.clone(), caller.clone(), left.clone());
             tasks.spawn(async move {
                 let Pass(mut turn) = road.pass(&caller).await;
-                turn.leave().unwrap();
+                turn.leave().await.unwrap();
                 left.lock().unwrap().push((now() - begin, caller.name.to_string()));
                 tokio::time::sleep(latency).await;
                 drop(turn.answered());
@@ -170,15 +170,15 @@ async fn while_the_vendor_counts_as_down_nothing_leaves_and_one_probe_at_a_time_
         assert!(matches!(error, Error::CircuitOpen { .. }), "{error}");
         let at = passes.iter().position(|pass| pass.is_finished()).expect("somebody has the probe");
         let Pass(turn) = passes.swap_remove(at).await.unwrap();
-        turn.leave_and_fail();
+        turn.leave_and_fail().await;
     }
     tokio::time::sleep(road.opens_in() + SECOND / 1000).await;
     let at = passes.iter().position(|pass| pass.is_finished()).expect("somebody has the probe");
     let Pass(turn) = passes.swap_remove(at).await.unwrap();
-    turn.leave_and_answer();
+    turn.leave_and_answer().await;
     for pass in passes {
         let Pass(turn) = pass.await.unwrap();
-        turn.leave_and_answer();
+        turn.leave_and_answer().await;
     }
     let traffic = road.traffic();
     assert_eq!((traffic.position, traffic.down_for, traffic.opened), (Position::Closed, None, 1), "{traffic:?}");
@@ -190,10 +190,10 @@ async fn a_turn_given_before_the_vendor_went_down_is_of_no_use_after() {
     let road = road(Limits { max_in_flight: 100, burst: 100, ..Limits::default() });
     let mut early = road.enter(&caller("early", 5)).await.unwrap();
     take_down(&road).await;
-    assert!(matches!(early.leave(), Err(Error::CircuitOpen { .. })));
+    assert!(matches!(early.leave().await, Err(Error::CircuitOpen { .. })));
     drop(early);
     assert!(road.reset());
-    road.enter(&caller("late", 5)).await.unwrap().leave_and_answer();
+    road.enter(&caller("late", 5)).await.unwrap().leave_and_answer().await;
     assert!(!road.reset(), "nothing was wrong any more");
 }
 
@@ -204,7 +204,7 @@ async fn answers_that_tell_of_trouble_count_only_where_the_reader_says_so() {
         let road = road.clone();
         async move {
             let mut turn = road.enter(&caller("a", 5)).await.unwrap();
-            turn.leave().unwrap();
+            turn.leave().await.unwrap();
             turn.answered().set_failed(failed);
         }
     };
@@ -273,4 +273,16 @@ async fn an_exchange_carries_its_pass_to_its_first_request_on_that_road_only() {
     assert_eq!(carried, (false, true, false));
     assert!(Pass::carried(&road).is_none(), "outside of an exchange");
     assert_eq!(road.traffic().under_way, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_done_between_a_turn_and_its_request_brings_no_two_requests_nearer_than_the_pace() {
+    let road = road(Limits { requests_per_second: 2.0, burst: 1, ..Limits::default() });
+    let begin = now();
+    let mut slow = road.enter(&caller("slow", 5)).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    slow.leave().await.unwrap();
+    assert_eq!(now() - begin, Duration::from_millis(100));
+    road.enter(&caller("quick", 5)).await.unwrap().leave_and_answer().await;
+    assert_eq!((now() - begin).as_millis() / 10, 60);
 }
