@@ -156,7 +156,7 @@ mod tests {
                     let _pass = gate.enter(&client(name));
                     said.send(name).unwrap();
                 });
-                until_waiting(&gate, waiting + 1);
+                until_waiting(gate, waiting + 1);
             }
             drop(held);
         });

@@ -72,8 +72,11 @@ impl Drop for Tap<'_> {
     }
 }
 
+/// A row as the tree has it: key and value.
+type TreeRow = (Vec<u8>, Vec<u8>);
+
 /// The next rows in the order of their keys.
-pub(super) fn chunk(core: &Core, after: Option<&[u8]>) -> Result<Vec<(Vec<u8>, Vec<u8>)>, Error> {
+pub(super) fn chunk(core: &Core, after: Option<&[u8]>) -> Result<Vec<TreeRow>, Error> {
     core.read(|db| {
         let start = after.map_or(Bound::Unbounded, Bound::Excluded);
         let found = db.range::<&[u8], _>((start, Bound::Unbounded)).take(CHUNK_ROWS);

@@ -78,7 +78,9 @@ fn show(outcome: &Outcome) {
         let (lasted, count) = (half.lasted.as_secs(), half.whole.len());
         println!("  {name}  {lasted:>7}  {count:>9}   {}   {}", figures(&half.whole), figures(&half.own));
     }
-    let kinds: [(&str, fn(&Half) -> &Latencies); 2] =
+    /// One of the two spans that a half has measured.
+    type Span = fn(&Half) -> &Latencies;
+    let kinds: [(&str, Span); 2] =
         [("available to written", |half| &half.whole), ("left the source to written", |half| &half.own)];
     println!("\nmedians over the rounds");
     for (name, of) in kinds {

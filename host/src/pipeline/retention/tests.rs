@@ -358,7 +358,7 @@ proptest! {
         let (mut whole, mut reduced) = (Subject::default(), Subject::default());
         let mut now = Timestamp::UNIX_EPOCH;
         for turn in &turns {
-            now = now + SignedDuration::from_mins(10);
+            now += SignedDuration::from_mins(10);
             let moment = Moment { now, dice: 7, at_work_since: Timestamp::UNIX_EPOCH };
             for event in events(&whole, turn, now) {
                 reduced.reduce(now);
