@@ -74,8 +74,9 @@ languages: components ## Print what a mapping costs in Rust, JavaScript and Pyth
 neighbours: components ## Measure a tenant's latency beside another one's endless loops, floods and a gigabyte of rejects
 	$(BIN)/neighbours
 
-soak: components ## Five minutes of steady load with faults, then ten gigabytes of rejects; draws target/soak/soak.svg
+soak: components ## Five minutes of load with faults, a backlog of a million, ten gigabytes of rejects; draws target/soak/*.svg
 	$(BIN)/soak --picture $(TARGET)/soak/soak.svg
+	$(BIN)/soak --backlog 1000000 --picture $(TARGET)/soak/backlog.svg
 	$(BIN)/neighbours --rounds 2 --mebibytes 10000
 
 load: components ## 6,000 documents as fast as they go; draws target/soak/load.svg

@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::Parser;
 
 use vendor_sim::proof::arguments::{Where, seed_or_new};
-use vendor_sim::proof::soak::{Plan, picture};
+use vendor_sim::proof::soak::{Plan, backlog, picture};
 use vendor_sim::proof::{Failure, Result};
 
 /// Moves documents of three schemes past vendors that misbehave, looks at the engine once a second, and draws what it saw.
@@ -29,6 +29,9 @@ struct Arguments {
     /// All documents are there at the start, and the vendors behave
     #[arg(long, conflicts_with_all = ["rate", "minutes"])]
     at_once: bool,
+    /// Instead: so many documents come in while their target is away, and the engine starts once more over them
+    #[arg(long, conflicts_with_all = ["documents", "rate", "minutes", "at_once"])]
+    backlog: Option<usize>,
     /// Where the picture goes
     #[arg(long, default_value = "target/soak/soak.svg")]
     picture: PathBuf,
@@ -52,6 +55,31 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> Result<bool> {
+    match arguments.backlog {
+        Some(documents) => pile_up(arguments, documents),
+        None => move_all(arguments),
+    }
+}
+
+fn pile_up(arguments: &Arguments, documents: usize) -> Result<bool> {
+    let plan = backlog::Plan { seed: seed_or_new(arguments.seed), documents };
+    let outcome = plan.run(&arguments.paths.programs()?, &mut |line| println!("{line}"))?;
+    let title = format!("{documents} documents wait for their target, seed {}", plan.seed);
+    save(&arguments.picture, &picture::svg(&title, &outcome.samples, &[]))?;
+    println!("\n{title}\n{}", picture::text(&outcome.samples, &[]));
+    println!("the picture: {}", arguments.picture.display());
+    let wrong = outcome.wrong(documents);
+    wrong.iter().for_each(|one| println!("WRONG: {one}"));
+    if wrong.is_empty() {
+        println!("All of them wait in the ledger, and the engine's memory stays within its bound.");
+    }
+    if arguments.keep {
+        eprintln!("soak: kept in {}", outcome.world.keep().display());
+    }
+    Ok(wrong.is_empty())
+}
+
+fn move_all(arguments: &Arguments) -> Result<bool> {
     let rate = usize::try_from(arguments.rate).unwrap_or(usize::MAX);
     let plan = Plan {
         seed: seed_or_new(arguments.seed),

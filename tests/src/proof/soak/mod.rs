@@ -1,5 +1,6 @@
 //! An engine under load for a while: three schemes over vendors that misbehave, looked at once a second.
 
+pub mod backlog;
 pub mod chart;
 pub mod growth;
 pub mod picture;
