@@ -11,8 +11,9 @@ const USUAL: [&str; 3] = ["", "target/components", "modules"];
 /// No component has the digest.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "the component {name}@{version} ({digest}) is not among the {seen} in {}; name a folder that has it with --modules, \
-     name another with --module to see what that makes of it, or capture the document again with --with-module",
+    "the component {name}@{version} ({digest}) is not here: {seen} components lie in {}, none with this digest; \
+     name a folder that has it with --modules, name another with --module to see what that makes of it, or capture the \
+     document again with --with-module",
     folders.iter().map(|folder| folder.display().to_string()).collect::<Vec<_>>().join(", ")
 )]
 pub struct NotFound {

@@ -15,12 +15,14 @@ use super::runtime;
 /// Writes the store's files anew, so that they take no more disk than the ledger needs. The engine goes on meanwhile; it
 /// does the same by itself where [compaction] says so. Stopped half-way, the store is as it was.
 #[derive(Debug, Args)]
-#[command(after_help = format!("{}\n\nExample: crossdock compact --config crossdock.toml", exit::HELP))]
+#[command(after_help = format!("{ROOM}\n\n{}\n\nExample: crossdock compact --config crossdock.toml", exit::HELP))]
 pub struct Arguments {
     /// The configuration file
     #[arg(long, value_name = "FILE", default_value = "crossdock.toml", env = "CROSSDOCK_CONFIG")]
     config: PathBuf,
 }
+
+const ROOM: &str = "The engine, where one runs, goes on meanwhile. The new files need room beside the old ones.";
 
 /// Where no engine runs nobody is in the way; some room stays for whoever else writes to the disk.
 const AT_REST: Pace = Pace { bytes_per_second: u64::MAX, keep_free_bytes: 64 << 20 };

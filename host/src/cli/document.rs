@@ -2,6 +2,8 @@
 
 mod capsule;
 
+use std::fmt::Write as _;
+use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
@@ -229,12 +231,15 @@ async fn list(arguments: &ListArguments) -> Result<(), ExitCode> {
         limit: Some(arguments.limit),
     };
     let found = door.list(&filter).await?;
+    let mut text = String::new();
     for one in &found {
         match arguments.format {
-            Format::Json => println!("{}", serde_json::to_string(one).map_err(|error| fail(&error))?),
-            Format::Text => println!("{}", line(one)),
+            Format::Json => text.push_str(&serde_json::to_string(one).map_err(|error| fail(&error))?),
+            Format::Text => text.push_str(&line(one)),
         }
+        text.push('\n');
     }
+    print(&text)?;
     if found.len() == arguments.limit && arguments.format == Format::Text {
         eprintln!("crossdock: {} shown; there may be more: --limit or --after", found.len());
     }
@@ -257,36 +262,53 @@ fn line(one: &Summary) -> String {
 async fn show(arguments: &ShowArguments) -> Result<(), ExitCode> {
     let door = Door::open(&arguments.config).await?;
     let view = door.show(arguments.scheme.as_deref(), &arguments.key, arguments.unmask).await?;
+    let mut text = String::new();
     match arguments.format {
-        Format::Json => println!("{}", serde_json::to_string_pretty(&view).map_err(|error| fail(&error))?),
-        Format::Text => {
-            for version in &view.versions {
-                println!("{}", line(&version.summary));
-                if let Some(module) = &version.module {
-                    println!("  module {module}, fuel {}", version.fuel);
-                }
-                if let Some(at) = version.removed_at {
-                    println!("  body, bills and history were removed by retention at {at}");
-                }
-                if let Some(body) = &version.body {
-                    println!("  source {body}");
-                }
-                for emitted in &version.emitted {
-                    println!("  emitted {emitted}");
-                }
-            }
-            for entry in &view.history {
-                println!("{} {}", entry.at, entry.event);
-                for (table, revision) in &entry.tables {
-                    println!("  looked up in {table}, revision {revision}");
-                }
-                for log in &entry.logs {
-                    println!("  log {log}");
-                }
-            }
+        Format::Json => {
+            text = serde_json::to_string_pretty(&view).map_err(|error| fail(&error))?;
+            text.push('\n');
+        }
+        Format::Text => written(&mut text, &view).expect("a string takes all that is written to it"),
+    }
+    print(&text)?;
+    door.close()
+}
+
+fn written(out: &mut String, view: &DocumentView) -> std::fmt::Result {
+    for version in &view.versions {
+        writeln!(out, "{}", line(&version.summary))?;
+        if let Some(module) = &version.module {
+            writeln!(out, "  module {module}, fuel {}", version.fuel)?;
+        }
+        if let Some(at) = version.removed_at {
+            writeln!(out, "  body, bills and history were removed by retention at {at}")?;
+        }
+        if let Some(body) = &version.body {
+            writeln!(out, "  source {body}")?;
+        }
+        for emitted in &version.emitted {
+            writeln!(out, "  emitted {emitted}")?;
         }
     }
-    door.close()
+    for entry in &view.history {
+        writeln!(out, "{} {}", entry.at, entry.event)?;
+        for (table, revision) in &entry.tables {
+            writeln!(out, "  looked up in {table}, revision {revision}")?;
+        }
+        for log in &entry.logs {
+            writeln!(out, "  log {log}")?;
+        }
+    }
+    Ok(())
+}
+
+/// To standard output. A reader that has seen enough, such as `head`, is no mistake.
+fn print(text: &str) -> Result<(), ExitCode> {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(fail(&error)),
+        _ => Ok(()),
+    }
 }
 
 async fn retry(arguments: &RetryArguments) -> Result<(), ExitCode> {

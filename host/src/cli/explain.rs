@@ -19,7 +19,7 @@ use super::transform_project::{EXIT_FAILED, ProjectArguments, Stop};
 #[command(after_help = "\
 Exit codes: 0 explained; 1 the case gives no bill; 2 the command line or the case cannot be used; 3 there is no module.
 
-Example: crossdock explain transforms/jushuitan-saleout-to-k3cloud --case special-shop --field /FCustomerID
+Example: crossdock explain --case special-shop --field /FCustomerID
          crossdock explain --capsule x.capsule --field /FNote")]
 pub struct Explain {
     #[command(flatten)]

@@ -20,8 +20,8 @@ use super::transform_project::{EXIT_FAILED, Stop};
 /// Runs a capsule again: with its own module the same bytes and the same fuel, with another one what is different.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The component is the one that the capsule carries, or the one of its digest beside the capsule, here, or below either in
-target/components or modules.
+The component is the one that the capsule carries, or the one of its digest beside the capsule,
+here, or below either in target/components or modules.
 
 Exit codes:
   0  the same came out; of fuel that can be compared, as much was used

@@ -1,6 +1,6 @@
 //! `[retention]`: how much of finished documents is kept, by all tenants and by one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::SignedDuration;
 use toml::de::DeValue;
@@ -60,7 +60,9 @@ pub(super) fn read(section: Section<'_>, known: &[&TenantId]) -> Retention {
             Some(tenant) => drop(tenants.insert((*tenant).clone(), keep(&own, general))),
             None => {
                 let message = format!("no connection and no scheme has the tenant \"{}\"", name.get_ref());
-                let known: Vec<&str> = known.iter().map(|tenant| tenant.as_str()).collect();
+                // Each connection and scheme names its tenant.
+                let known: BTreeSet<&str> = known.iter().map(|tenant| tenant.as_str()).collect();
+                let known: Vec<&str> = known.into_iter().collect();
                 section.report.add(name.span(), message, format!("the tenants are: {}", known.join(", ")));
                 keep(&own, general);
             }

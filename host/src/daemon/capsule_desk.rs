@@ -281,6 +281,13 @@ fn transformed<'a>(
             known.join(", ")
         )));
     };
+    if let Some(at) = subject.removed_at(version.number) {
+        return Err(OfficeError::Capsule(format!(
+            "{key} v{}: retention removed its body and its run at {at}, so there is nothing to capture; a version that the \
+             source serves from now on can be",
+            version.number
+        )));
+    }
     match run_of(version.number) {
         Some(recorded) => Ok((version, recorded)),
         None => Err(OfficeError::Capsule(never_transformed(key, version))),

@@ -51,6 +51,10 @@ impl Compactor {
     /// Until `stop`.
     pub async fn run(self: Arc<Self>) {
         let every = Duration::try_from(self.settings.every).unwrap_or(Duration::MAX);
+        // The first look is hours away, and until then the metric would say that there are no files.
+        if let Ok(bytes) = self.store.rows_bytes() {
+            self.metrics.set_store_bytes(bytes);
+        }
         loop {
             tokio::select! {
                 () = tokio::time::sleep(every) => {}

@@ -1,6 +1,7 @@
 //! Commands that need no engine.
 
 use std::collections::BTreeSet;
+use std::process::Stdio;
 
 use serde_json::json;
 use vendor_sim::proof::configuration::Settings;
@@ -40,6 +41,21 @@ fn every_pass_ends_by_itself() {
         assert!(said.starts_with(SCHEME), "pass {pass} said {said:?}");
     }
     check_books(&world);
+}
+
+/// `document list | head` once ended in a panic.
+#[test]
+fn a_reader_that_goes_away_is_no_mistake() {
+    let world = world(&["--documents", "20", "--seed", "33"], &Settings::default());
+    told(world.product.succeed(&["run", SCHEME]));
+    let key = told(world.product.ledger(SCHEME)).keys().next().unwrap().clone();
+    for arguments in [&["document", "list"][..], &["document", "show", &key]] {
+        let mut command = world.product.command(arguments);
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let ended = command.stdout(writer).stderr(Stdio::piped()).output().unwrap();
+        assert!(ended.status.success(), "{arguments:?}: {}", said(&ended));
+    }
 }
 
 #[test]
