@@ -71,7 +71,10 @@ pub struct Rewritten {
 pub enum RewriteError {
     #[error("a backup is being taken, or the store is being rewritten already; try again when that has ended")]
     Busy,
-    #[error("the disk has too little room: the new store needs about {needed_bytes} bytes and {free_bytes} are free")]
+    #[error(
+        "the disk has too little room: the new files, and what must stay free beside them, need about {needed_bytes} bytes, \
+         and {free_bytes} are free; make room, or stop the engine, without which less must stay free"
+    )]
     NoRoom { needed_bytes: u64, free_bytes: u64 },
     #[error("stopped before its end; the store is as it was")]
     Stopped,
