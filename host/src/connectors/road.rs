@@ -134,10 +134,7 @@ impl Road {
             Refused::Held { wait } => {
                 Error::Throttled { wait: Some(wait), detail: "the vendor has asked for a pause".into() }
             }
-            Refused::Crowded => Error::Throttled {
-                wait: None,
-                detail: "no turn within queue_timeout_ms: this connection's limits are used up".into(),
-            },
+            Refused::Crowded => crowded(),
         })
     }
 
@@ -303,7 +300,8 @@ impl Inner {
             state.pace.take(now);
             state.under_way += 1;
             drop(state);
-            let turn = Turn { inner: self.clone(), admission, left: false, heard: false };
+            let leaves_by = waiting.gives_up_at.unwrap_or_else(|| now + self.queue_timeout);
+            let turn = Turn { inner: self.clone(), admission, leaves_by, left: false, heard: false };
             // Whoever has just stopped waiting drops the turn, and it is given to the next.
             let _ = waiting.turn.send(Ok(turn));
         }
@@ -337,6 +335,11 @@ impl Inner {
     }
 }
 
+fn crowded() -> Error {
+    let detail = "no turn within queue_timeout_ms: this connection's limits are used up".into();
+    Error::Throttled { wait: None, detail }
+}
+
 fn refuse(waiting: Vec<Waiting>, why: impl Fn() -> Refused) {
     for one in waiting {
         let _ = one.turn.send(Err(why()));
@@ -348,13 +351,15 @@ fn refuse(waiting: Vec<Waiting>, why: impl Fn() -> Refused) {
 pub(super) struct Turn {
     inner: Arc<Inner>,
     admission: Admission,
+    /// Whoever states how long a request may take counts no longer wait than this.
+    leaves_by: Instant,
     left: bool,
     heard: bool,
 }
 
 impl Turn {
     /// Called as the request leaves; waits the moment by which it would be ahead of the pace. Refused where the vendor came
-    /// to count as down since the turn was given.
+    /// to count as down since the turn was given, and where the moment is longer than one may wait for a turn.
     pub async fn leave(&mut self) -> Result<(), Error> {
         loop {
             let at = {
@@ -371,6 +376,9 @@ impl Turn {
                 }
                 at
             };
+            if at > self.leaves_by {
+                return Err(crowded());
+            }
             sleep_until(Some(at)).await;
         }
     }
@@ -480,7 +488,10 @@ impl Pass {
     pub(super) fn carried(road: &Road) -> Option<Turn> {
         let take = |slot: &Mutex<Option<Turn>>| {
             let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
-            slot.take_if(|turn| Arc::ptr_eq(&turn.inner, &road.0))
+            let mut turn = slot.take_if(|turn| Arc::ptr_eq(&turn.inner, &road.0))?;
+            // What came before, the commit of the intent, is none of the request's time.
+            turn.leaves_by = now() + road.0.queue_timeout;
+            Some(turn)
         };
         PASS.try_with(take).ok().flatten()
     }

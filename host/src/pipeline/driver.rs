@@ -265,6 +265,7 @@ pub fn start(parts: Parts, stop: CancellationToken) -> (Handle, impl Future<Outp
         queues: Queues::default(),
         laps: Laps::default(),
         under_way: HashMap::new(),
+        in_runs: HashSet::new(),
         awaited: None,
         pass: None,
         running: JoinSet::new(),
@@ -336,6 +337,8 @@ struct Driver {
     laps: Laps,
     /// Documents in runs and requests under way, and in how many.
     under_way: HashMap<DocumentKey, usize>,
+    /// The versions in runs.
+    in_runs: HashSet<(DocumentKey, u64)>,
     /// The next exchange with the target needs a pass. It is there before anything is intended.
     awaited: Option<Awaited>,
     pass: Option<Pass>,
@@ -402,8 +405,16 @@ impl Driver {
             if takes {
                 self.refill().await?;
                 self.dispatch().await?;
+                // What was obsolete has gone without a trace, and nobody else would wake this driver for the rest.
+                while self.has_room_for_more() {
+                    self.refill().await?;
+                    self.dispatch().await?;
+                }
             } else if self.running.is_empty() {
                 return Ok(());
+            } else {
+                // Nothing leaves any more, and what is under way may need the road for its own next request.
+                (self.awaited, self.pass) = (None, None);
             }
             self.show_backlog();
             self.parts.watcher.backlog(self.backlog() as u64);
@@ -508,13 +519,40 @@ impl Driver {
 
     /// Takes up what has had no room in memory, once most of what had is worked off.
     async fn refill(&mut self) -> Result<(), Error> {
-        while self.laps.are_due() && self.queues.len() < self.parts.flow.errands_limit.div_ceil(2) {
-            let (queued, under_way) = (self.queues.documents(), &self.under_way);
-            let held = |key: &DocumentKey| queued.contains(key) || under_way.contains_key(key);
-            let Some(keys) = self.laps.next(&self.parts.ledger, held)? else { return Ok(()) };
-            let works: Vec<Work> = keys.into_iter().map(|key| Work::new(key, Event::Restarted)).collect();
+        while self.has_room_for_more() {
+            let Some(keys) = self.laps.next(&self.parts.ledger)? else { return Ok(()) };
+            let queued = self.queues.documents();
+            let is_held = |key: &DocumentKey| queued.contains(key) || self.under_way.contains_key(key);
+            let (held, free): (Vec<_>, Vec<_>) = keys.into_iter().partition(is_held);
+            self.take_up_newer(&held)?;
+            let works: Vec<Work> = free.into_iter().map(|key| Work::new(key, Event::Restarted)).collect();
             self.round(&works, None).await?;
             tokio::task::yield_now().await;
+        }
+        Ok(())
+    }
+
+    fn has_room_for_more(&self) -> bool {
+        self.laps.are_due() && self.queues.len() < self.parts.flow.errands_limit.div_ceil(2)
+    }
+
+    /// Of a document that memory knows, a newer version may have been left behind: what memory holds is then an older
+    /// one's, comes to nothing, and brings nobody back to the document.
+    fn take_up_newer(&mut self, held: &[DocumentKey]) -> Result<(), Error> {
+        let now = (self.parts.now)();
+        let known = self.queues.to_transform();
+        for key in held {
+            let Some(subject) = self.parts.ledger.subject(key)? else { continue };
+            let received = subject.versions.iter().filter_map(|version| match version.phase {
+                Phase::Received { tries } => Some((version.number, tries > 0)),
+                _ => None,
+            });
+            for (version, alone) in received {
+                let one = (key.clone(), version);
+                if !self.in_runs.contains(&one) && !known.contains(&one) {
+                    self.queues.push(Errand::Transform { key: one.0, version, alone }, None, now);
+                }
+            }
         }
         Ok(())
     }

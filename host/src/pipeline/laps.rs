@@ -58,12 +58,8 @@ impl Laps {
         self.due
     }
 
-    /// The next documents to be taken up, of those that are not `held` already. `None` at the end of the last lap.
-    pub fn next(
-        &mut self,
-        ledger: &Ledger,
-        held: impl Fn(&DocumentKey) -> bool,
-    ) -> Result<Option<Vec<DocumentKey>>, Error> {
+    /// The next documents to be taken up. `None` at the end of the last lap.
+    pub fn next(&mut self, ledger: &Ledger) -> Result<Option<Vec<DocumentKey>>, Error> {
         if !self.due {
             return Ok(None);
         }
@@ -79,7 +75,7 @@ impl Laps {
         }
         let wakes = self.wakes;
         let wanted = |open: &Open| open.work && (wakes || !open.waits);
-        let taken = page.into_iter().filter(|(key, open)| wanted(open) && !held(key));
+        let taken = page.into_iter().filter(|(_, open)| wanted(open));
         Ok(Some(taken.map(|(key, _)| key).collect()))
     }
 }

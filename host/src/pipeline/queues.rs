@@ -67,6 +67,16 @@ impl Queues {
         transforms.chain(bills).chain(waiting).collect()
     }
 
+    /// The versions that are to be transformed, now or in their time.
+    pub fn to_transform(&self) -> HashSet<(DocumentKey, u64)> {
+        let waiting = self.waiting.iter().filter_map(|Reverse((_, _, errand))| match errand {
+            Errand::Transform { key, version, .. } => Some((key, *version)),
+            Errand::Write { .. } | Errand::Ask { .. } => None,
+        });
+        let now = self.transforms.iter().map(|(key, version, _)| (key, *version));
+        now.chain(waiting).map(|(key, version)| (key.clone(), version)).collect()
+    }
+
     /// Moves what is due to the queues.
     pub fn wake(&mut self, now: Timestamp) {
         while let Some(Reverse((at, _, _))) = self.waiting.peek() {

@@ -12,12 +12,18 @@ use crate::model::TenantId;
 #[derive(Debug)]
 pub struct Gate {
     each: u32,
+    places: u32,
     state: Mutex<State>,
+    /// Rung when somebody enters who finds nobody inside, and when nobody is waited for any more.
+    occupied: Condvar,
 }
 
 #[derive(Debug)]
 struct State {
     free: u32,
+    is_dismissed: bool,
+    #[cfg(test)]
+    rests: bool,
     line: Line,
     /// Of those who wait, to be rung when they are called.
     bells: HashMap<Ticket, Arc<Condvar>>,
@@ -26,8 +32,35 @@ struct State {
 impl Gate {
     /// `each` is what one tenant may have of the places.
     pub fn new(places: u32, each: u32, weights: BTreeMap<TenantId, u32>) -> Arc<Self> {
-        let state = State { free: places, line: Line::new(weights), bells: HashMap::new() };
-        Arc::new(Self { each, state: Mutex::new(state) })
+        let state = State {
+            free: places,
+            is_dismissed: false,
+            #[cfg(test)]
+            rests: false,
+            line: Line::new(weights),
+            bells: HashMap::new(),
+        };
+        Arc::new(Self { each, places, state: Mutex::new(state), occupied: Condvar::new() })
+    }
+
+    /// Blocks while nobody is inside. Says whether somebody is; where not, who waits so was dismissed.
+    pub fn until_occupied(&self) -> bool {
+        let vacant = |state: &mut State| {
+            let vacant = state.free == self.places && !state.is_dismissed;
+            #[cfg(test)]
+            {
+                state.rests = vacant;
+            }
+            vacant
+        };
+        let state = self.occupied.wait_while(self.lock(), vacant).unwrap_or_else(PoisonError::into_inner);
+        !state.is_dismissed
+    }
+
+    /// Nobody is to wait for somebody inside any more.
+    pub fn dismiss(&self) {
+        self.lock().is_dismissed = true;
+        self.occupied.notify_all();
     }
 
     pub fn enter(self: &Arc<Self>, client: &Client) -> Pass {
@@ -39,7 +72,11 @@ impl Gate {
         let ticket = state.line.join(client);
         let bell = Arc::new(Condvar::new());
         state.bells.insert(ticket, bell.clone());
+        let was_vacant = state.free == self.places;
         state.call(self.each);
+        if was_vacant && state.free < self.places {
+            self.occupied.notify_all();
+        }
         let called = bell.wait_while(state, |state| state.bells.contains_key(&ticket));
         drop(called.unwrap_or_else(PoisonError::into_inner));
     }
@@ -47,6 +84,11 @@ impl Gate {
     #[cfg(test)]
     pub fn waiting(&self) -> usize {
         self.lock().bells.len()
+    }
+
+    #[cfg(test)]
+    pub fn is_waited_for(&self) -> bool {
+        self.lock().rests
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -1,6 +1,6 @@
 //! The one place that configures wasmtime, and the thread that makes its clock tick.
 
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -9,6 +9,7 @@ use wasmtime::{
     WasmBacktraceDetails,
 };
 
+use super::admission::Gate;
 use super::error::Error;
 use super::settings::{ModuleClass, Settings};
 
@@ -118,35 +119,67 @@ pub(super) fn to_usize(value: u64) -> usize {
     usize::try_from(value).unwrap_or(usize::MAX)
 }
 
-/// Advances the epoch of its engines every [`TICK_MS`]. Ends, and is waited for, when dropped.
+/// Advances the epoch of its engines every [`TICK_MS`], while any guest has a core: a thousand wakes a second are nothing
+/// beside a guest that computes, and a good part of what an engine at rest would need. Ends, and is waited for, when dropped.
 pub struct Ticker {
+    cores: Arc<Gate>,
     stop: Option<mpsc::Sender<()>>,
     thread: Option<thread::JoinHandle<()>>,
 }
 
 impl Ticker {
-    pub fn start(engines: Vec<EngineWeak>) -> Result<Self, Error> {
+    pub fn start(engines: Vec<EngineWeak>, cores: Arc<Gate>) -> Result<Self, Error> {
+        let occupied = cores.clone();
         let (stop, stopped) = mpsc::channel();
         let thread = thread::Builder::new()
             .name("sandbox-epoch".into())
             .spawn(move || {
-                while stopped.recv_timeout(Duration::from_millis(TICK_MS)) == Err(mpsc::RecvTimeoutError::Timeout) {
+                let tick = Duration::from_millis(TICK_MS);
+                while occupied.until_occupied() && stopped.recv_timeout(tick) == Err(mpsc::RecvTimeoutError::Timeout) {
                     for engine in engines.iter().filter_map(EngineWeak::upgrade) {
                         engine.increment_epoch();
                     }
                 }
             })
             .map_err(|error| Error::Internal { problem: format!("no epoch thread: {error}") })?;
-        Ok(Self { stop: Some(stop), thread: Some(thread) })
+        Ok(Self { cores, stop: Some(stop), thread: Some(thread) })
     }
 }
 
 impl Drop for Ticker {
     fn drop(&mut self) {
         drop(self.stop.take());
+        self.cores.dismiss();
         if let Some(thread) = self.thread.take() {
             // The thread cannot panic, and if it did there is nothing left to undo.
             let _ = thread.join();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::super::line::Client;
+    use super::*;
+
+    #[test]
+    fn the_clock_stands_still_while_nobody_computes() {
+        let cores = Gate::new(2, u32::MAX, BTreeMap::new());
+        let ticker = Ticker::start(Vec::new(), cores.clone()).unwrap();
+        let until_rests = |rests: bool| {
+            while cores.is_waited_for() != rests {
+                thread::yield_now();
+            }
+        };
+        until_rests(true);
+        for _ in 0..3 {
+            let computes = [cores.enter(&Client::engine()), cores.enter(&Client::engine())];
+            until_rests(false);
+            drop(computes);
+            until_rests(true);
+        }
+        drop(ticker);
     }
 }

@@ -115,8 +115,8 @@ impl Sandbox {
         }
         let standard = Lane::new(&settings, ModuleClass::Standard)?;
         let interpreter = Lane::new(&settings, ModuleClass::Interpreter)?;
-        let ticker = Ticker::start(vec![standard.engine.weak(), interpreter.engine.weak()])?;
         let cores = Gate::new(engine::computing(&settings), u32::MAX, settings.tenant_weights.clone());
+        let ticker = Ticker::start(vec![standard.engine.weak(), interpreter.engine.weak()], cores.clone())?;
         let inner = Inner {
             settings,
             cores,

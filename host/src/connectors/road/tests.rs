@@ -198,6 +198,25 @@ async fn a_turn_given_before_the_vendor_went_down_is_of_no_use_after() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_would_have_to_wait_for_the_pace_longer_than_for_a_turn_does_not_leave() {
+    let limits = Limits { requests_per_second: 0.05, burst: 1, max_in_flight: 2, ..Limits::default() };
+    let road = road(limits.clone());
+    let begin = now();
+    let Pass(mut first) = road.pass(&caller("a", 5)).await;
+    // The first one's intent takes until the second has its turn, and both want to leave at once.
+    let second = road.pass(&caller("b", 5)).await;
+    first.leave().await.unwrap();
+    let arrived = now();
+    let second = second.carry(async { road.set_out(&caller("b", 5)).await.map(drop) }).await;
+    assert!(matches!(second, Err(Error::Throttled { wait: None, .. })), "left {:?} after its turn", now() - arrived);
+    assert!(now() - arrived <= limits.queue_timeout(), "an intent's deadline knows of no longer wait");
+    drop(first.answered());
+    assert_eq!((road.traffic().under_way, arrived > begin), (0, true));
+    tokio::time::sleep(SECOND * 20).await;
+    road.enter(&caller("b", 5)).await.unwrap().leave_and_answer().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn answers_that_tell_of_trouble_count_only_where_the_reader_says_so() {
     let road = road(Limits { burst: 100, ..Limits::default() });
     let answer = |failed: bool| {

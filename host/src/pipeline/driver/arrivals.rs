@@ -66,6 +66,10 @@ impl Driver {
                 self.transforms_running -= 1;
                 self.ends(results.iter().map(|(key, ..)| key));
                 self.ends(left.iter().map(|(key, _)| key));
+                let ran = results.iter().map(|(key, version, _)| (key, version));
+                for (key, version) in ran.chain(left.iter().map(|(key, version)| (key, version))) {
+                    self.in_runs.remove(&(key.clone(), *version));
+                }
                 if results.iter().any(|(_, _, ran)| ran.missed.is_some()) {
                     self.laps.ran_with(generation);
                 }

@@ -137,6 +137,7 @@ impl Driver {
         let transformer = self.parts.transformer.clone();
         let generation = self.generation();
         self.begins(keys.iter().map(|(key, _)| key));
+        self.in_runs.extend(keys.iter().cloned());
         self.transforms_running += 1;
         self.running.spawn(async move {
             let began = Instant::now();
@@ -201,7 +202,7 @@ impl Driver {
     }
 
     pub(super) async fn start_write(&mut self) -> Result<bool, Error> {
-        let now = (self.parts.now)();
+        let (now, began) = ((self.parts.now)(), tokio::time::Instant::now());
         let limit = self.write_limit();
         let timeout = self.parts.target.request_timeout();
         let deadline = ends_by(now, INTENT_SLACK + timeout);
@@ -224,14 +225,13 @@ impl Driver {
                 .into_iter()
                 .map(|(key, version, target)| Work::new(key, Event::Dispatched { version, target, deadline }))
                 .collect();
-            let committing = tokio::time::Instant::now();
             let settled = self.round(&works, None).await?;
             for (key, action) in settled.actions {
                 let Action::Send { version, target, body, id, attempt, .. } = action else { continue };
                 jobs.push(Job { key: target.clone(), body: self.body(&body)?.to_string(), id });
                 shipments.push(Shipment { key, version, target, attempt, deadline });
             }
-            self.postpone(committing, timeout, &shipments).await?;
+            self.postpone(began, timeout, &shipments).await?;
         }
         if jobs.is_empty() {
             return Ok(true);

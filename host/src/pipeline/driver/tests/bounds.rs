@@ -125,3 +125,21 @@ async fn on_a_disk_without_room_nothing_begins_and_what_is_under_way_is_kept() {
     rig.handle.idle().await;
     assert_eq!(rig.plan.target.bills().len(), 31);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_newer_version_that_has_no_room_is_taken_up_although_memory_still_holds_an_older_one() {
+    let mut plan = small();
+    (plan.flow.write_batch, plan.flow.writes_at_once) = (1, 1);
+    let rig = plan.start(Arc::new(MemoryStore::new()));
+    rig.pause(target_scope()).await;
+    rig.handle.page(page(20)).await.unwrap();
+    pass(HOUR).await;
+    // Twenty bills fill the memory, and the newer versions make every one of them obsolete.
+    rig.handle.page((0..20).map(|n| document(&format!("d{n}"), "two")).collect()).await.unwrap();
+    rig.gates.resume(&target_scope()).await.unwrap();
+    rig.handle.idle().await;
+    assert_eq!(rig.handle.backlog().documents, 0, "idle, and something is left");
+    let mut expected: Vec<_> = (0..20).map(|n| bill(&format!("d{n}"), "two")).collect();
+    expected.sort();
+    assert_eq!(rig.plan.target.bills(), expected);
+}

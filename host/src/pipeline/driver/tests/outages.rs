@@ -159,3 +159,25 @@ async fn a_shutdown_does_not_wait_for_a_target_that_is_down() {
     rig.handle.idle().await;
     assert_eq!(rig.plan.target.bills().len(), 5);
 }
+
+#[tokio::test(start_paused = true)]
+async fn who_shuts_down_leaves_the_road_to_the_others() {
+    let mut plan = Plan::new();
+    (plan.flow.write_batch, plan.flow.writes_at_once) = (1, 4);
+    let road = Road::new(&Limits { requests_per_second: 1000.0, burst: 1000, max_in_flight: 2, ..Limits::default() });
+    *plan.target.road.lock().unwrap() = Some(road.clone());
+    plan.target.open.forget_permits(usize::MAX >> 4);
+    let rig = plan.start(Arc::new(MemoryStore::new()));
+    rig.handle.page(page(6)).await.unwrap();
+    pass(Duration::from_secs(1)).await;
+    // Two are under way, and a third waits for its turn.
+    assert_eq!((rig.plan.target.requests(), road.traffic().waiting), (2, 1));
+    rig.stop.cancel();
+    pass(Duration::from_secs(1)).await;
+    assert_eq!(road.traffic().waiting, 0, "a scheme that sends nothing any more waits for its turn");
+    rig.plan.target.open.add_permits(1);
+    let other = Caller { name: "other".into(), priority: 5 };
+    tokio::time::timeout(HOUR, road.pass(&other)).await.expect("a turn is held that nobody uses");
+    rig.plan.target.open.add_permits(100);
+    rig.shut_down().await;
+}
