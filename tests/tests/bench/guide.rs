@@ -55,7 +55,7 @@ fn this_repositorys_transforms_give_the_same_bytes_again() {
     let dir = tempfile::tempdir().unwrap();
     for transform in ["jushuitan-saleout-to-k3cloud", "u8-saleout-to-wangdiantong", "wangdiantong-stockin-to-jdy"] {
         let again = dir.path().join(transform);
-        let mut build = crossdock(&repository(), &["build", &format!("transforms/{transform}")]);
+        let mut build = crossdock(repository(), &["build", &format!("transforms/{transform}")]);
         build.arg("--output").arg(&again).env("CARGO_TARGET_DIR", dir.path().join("target"));
         ends(build, 0);
         let same = std::fs::read(&again).unwrap() == std::fs::read(crate::component(transform)).unwrap();
