@@ -81,6 +81,7 @@ pub fn judge(world: &World) {
             );
             story.violation(what);
         }
+        judge_overtaken(world, index, plan, document);
     }
     // Every bill that stands belongs to a document that knows of it, and stands once, in its final state.
     let mut known: BTreeMap<_, BTreeSet<String>> = BTreeMap::new();
@@ -99,6 +100,18 @@ pub fn judge(world: &World) {
             if !known.get(name).is_some_and(|known| known.contains(key)) {
                 story.violation(format!("{}: nobody knows of {key}", vendor.label()));
             }
+        }
+    }
+}
+
+/// A version that surely never came to the target gives way to a newer one: it waits for nobody any more.
+fn judge_overtaken(world: &World, index: usize, plan: &SchemePlan, document: &DocumentPlan) {
+    let subject = world.durable(index, &document.key);
+    let Some(latest) = subject.latest() else { return };
+    for older in subject.versions.iter().filter(|version| version.number < latest.number) {
+        if older.is_surely_unwritten(&subject.targets) {
+            let what = format!("{} {} v{}", plan.label(), document.key, older.number);
+            world.air.story.violation(format!("{what} waits beside v{}: {:?}", latest.number, older.phase));
         }
     }
 }
