@@ -134,23 +134,43 @@ async fn numbers_have_no_gaps_however_many_write_at_once() {
     assert_eq!(desk.registry.audit_end(Some(&acme())).unwrap(), 200);
 }
 
-/// Two registries over one store, so that nothing but the store's expectations keeps them apart.
+/// Several registries over one store, so that nothing but the store's expectations keeps them apart.
 #[tokio::test]
 async fn numbers_have_no_gaps_without_the_turns_either() {
     let desk = Desk::new().await;
-    let now: Now = Arc::new(Timestamp::now);
-    let keyring = || Keyring::new(SealKey::new([1; 32]), Vec::new());
-    let other = Registry::open(desk.store.clone(), keyring(), now).unwrap();
-    let actor = admin();
-    let tenant = acme();
-    let records = (0..100).map(|number| {
-        let registry = if number % 2 == 0 { desk.registry.clone() } else { other.clone() };
-        let (actor, tenant) = (&actor, &tenant);
-        async move { registry.record(actor, Some(tenant), "document.retry", &number.to_string(), json!({})).await }
-    });
-    assert!(futures::future::join_all(records).await.iter().all(Result::is_ok));
+    let registries: Vec<Registry> = (0..10).map(|_| desk.hesitant()).collect();
+    let records = registries
+        .iter()
+        .map(|registry| registry.record(&ADMIN, Some(&ACME), "document.retry", "SO1", Value::Null))
+        .collect::<Vec<_>>();
+    let recorded = futures::future::join_all(records).await;
+    assert!(recorded.iter().all(Result::is_ok), "{recorded:?}");
     let numbers: Vec<u64> = desk.lines(Some(&acme())).iter().map(|line| line.number).collect();
-    assert_eq!(numbers, (1..=100).collect::<Vec<_>>());
+    assert_eq!(numbers, (1..=10).collect::<Vec<_>>());
+}
+
+/// Two people who looked at the same revision: the second is told, even where both were let in at once.
+#[tokio::test]
+async fn of_two_changes_of_one_row_at_once_the_second_is_decided_anew() {
+    let desk = Desk::new().await;
+    desk.connect("jst").await;
+    let (left, right) = (desk.hesitant(), desk.hesitant());
+    let name = connection("jst");
+    let put = |registry: Registry, url: &'static str, expected| {
+        let name = name.clone();
+        async move {
+            let settings = json!({ "base_url": url });
+            registry.put_connection(&ADMIN, &ACME, &name, System::YonyouU8, settings, expected).await
+        }
+    };
+    let (one, two) =
+        tokio::join!(put(left.clone(), "https://b.example", Some(1)), put(right.clone(), "https://c.example", Some(1)));
+    let conflicts =
+        |result: &Result<ConnectionRow, Error>| matches!(result, Err(Error::Conflict { expected: 1, found: 2 }));
+    assert!(one.is_ok() && conflicts(&two) || two.is_ok() && conflicts(&one), "{one:?} {two:?}");
+    let (one, two) = tokio::join!(put(left, "https://b.example", None), put(right, "https://c.example", None));
+    let revisions: BTreeSet<u64> = [one, two].into_iter().map(|row| row.unwrap().revision).collect();
+    assert_eq!(revisions, [3, 4].into());
 }
 
 #[tokio::test]

@@ -31,6 +31,43 @@ static ADMIN: LazyLock<Actor> = LazyLock::new(admin);
 static CONSOLE: LazyLock<Actor> = LazyLock::new(Actor::console);
 static ACME: LazyLock<TenantId> = LazyLock::new(acme);
 
+/// A store that lets others go first between what was looked at and what is written.
+struct Hesitant(Arc<MemoryStore>);
+
+#[async_trait::async_trait]
+impl Store for Hesitant {
+    async fn commit(&self, batch: Batch) -> Result<crate::state::Revision, CommitError> {
+        for _ in 0..3 {
+            tokio::task::yield_now().await;
+        }
+        self.0.commit(batch).await
+    }
+    fn get(&self, table: Table, key: &Key) -> Result<Option<crate::state::Stored>, crate::state::Error> {
+        self.0.get(table, key)
+    }
+    fn scan(
+        &self,
+        table: Table,
+        prefix: &Key,
+        after: Option<&Key>,
+        limit: usize,
+    ) -> Result<Vec<(Key, crate::state::Stored)>, crate::state::Error> {
+        self.0.scan(table, prefix, after, limit)
+    }
+    fn keys(
+        &self,
+        table: Table,
+        prefix: &Key,
+        after: Option<&Key>,
+        limit: usize,
+    ) -> Result<Vec<(Key, crate::state::Revision)>, crate::state::Error> {
+        self.0.keys(table, prefix, after, limit)
+    }
+    fn lease(&self) -> u64 {
+        self.0.lease()
+    }
+}
+
 const SECRET: &str = "hunter2-and-more";
 
 impl Desk {
@@ -46,6 +83,13 @@ impl Desk {
         };
         let registry = Registry::open_beside(store.clone(), keyring, now, file).unwrap();
         Self { registry, store, clock }
+    }
+
+    /// Another registry over the same rows, whose changes meet those of others half-way. Nothing but what it expects of
+    /// the store keeps it apart from a second one.
+    fn hesitant(&self) -> Registry {
+        let keyring = Keyring::new(SealKey::new([1; 32]), Vec::new());
+        Registry::open(Arc::new(Hesitant(self.store.clone())), keyring, Arc::new(Timestamp::now)).unwrap()
     }
 
     /// With the tenant `acme`.

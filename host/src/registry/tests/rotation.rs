@@ -72,17 +72,19 @@ async fn a_rotation_that_is_killed_goes_on_at_the_next_start() {
 /// A change that took the old key just before must not be written once the old key is to go.
 #[tokio::test]
 async fn what_changes_during_a_rotation_is_sealed_with_the_new_key() {
-    let desk = with_connections(Keyring::new(SealKey::new([1; 32]), Vec::new()), 5).await;
-    desk.store.hold();
-    let rotation = desk.registry.rotate(&CONSOLE, SealKey::new([2; 32]));
-    let change = desk.connect("a-new-one");
-    let release = async {
-        tokio::task::yield_now().await;
-        desk.store.release();
+    let desk = with_connections(Keyring::new(SealKey::new([1; 32]), Vec::new()), 0).await;
+    let registry = desk.hesitant();
+    let name = connection("a-new-one");
+    let settings = json!({ "app_secret": SECRET });
+    let change = registry.put_connection(&ADMIN, &ACME, &name, System::YonyouU8, settings, None);
+    // The change goes first and takes the key; it is written after the rotation found nothing to seal.
+    let slow = async {
+        tokio::pin!(change);
+        assert!(futures::poll!(&mut change).is_pending());
+        registry.rotate(&CONSOLE, SealKey::new([2; 32])).await.unwrap();
+        change.await
     };
-    let (_, rotated, ()) = tokio::join!(change, rotation, release);
-    rotated.unwrap();
-    assert!(desk.registry.is_fully_sealed().unwrap());
+    slow.await.unwrap();
     let alone = Keyring::new(SealKey::new([2; 32]), Vec::new());
     let next = Desk::over(Arc::new(desk.store.reopen()), alone, FileNames::default());
     assert_eq!(secret(&next.registry, "a-new-one").as_deref(), Some(SECRET));

@@ -71,19 +71,13 @@ async fn a_tenant_with_schemes_or_modules_is_not_deleted_and_takes_its_secrets_a
 async fn a_deletion_and_an_upload_at_once_leave_one_of_the_two() {
     for upload_first in [true, false] {
         let desk = Desk::new().await;
-        // Held, so that both have looked before either is written.
-        desk.store.hold();
-        let upload = desk.upload("m", "1", b"one");
-        let delete = desk.registry.delete_tenant(&CONSOLE, &ACME, None);
-        let release = async {
-            tokio::task::yield_now().await;
-            desk.store.release();
-        };
+        let registry = desk.hesitant();
+        let upload = registry.put_module(&ADMIN, &ACME, module("m", "1", b"one"), b"one".as_slice().into());
+        let delete = registry.delete_tenant(&CONSOLE, &ACME, None);
         let (upload, delete) = if upload_first {
-            let (upload, delete, ()) = tokio::join!(upload, delete, release);
-            (upload, delete)
+            tokio::join!(upload, delete)
         } else {
-            let (delete, upload, ()) = tokio::join!(delete, upload, release);
+            let (delete, upload) = tokio::join!(delete, upload);
             (upload, delete)
         };
         assert!(upload.is_ok() != delete.is_ok(), "{upload:?} {delete:?}");
