@@ -20,7 +20,7 @@ use crate::state::{self, SledStore, Store};
 use crate::telemetry::{Alerts, Metrics, SchemeRef};
 
 use super::advice;
-use super::capsule_desk::ModulePlaces;
+use super::modules::{FileModules, ModulePlaces};
 use super::office::Office;
 use super::references;
 use super::scheme::{FreshSource, Scheme, Shared};
@@ -53,7 +53,6 @@ pub struct Engine {
     pub now: Now,
     /// What is open of the data directory, for the control socket's place.
     pub data_dir: PathBuf,
-    pub module_places: ModulePlaces,
 }
 
 /// Loads a configuration with every layer's judgement of it.
@@ -187,6 +186,7 @@ impl Engine {
             store: shared_store,
             gates: gates.clone(),
             sandbox: sandbox.clone(),
+            file_modules: Arc::new(FileModules { sandbox: sandbox.clone(), places: ModulePlaces::of(config) }),
             settings,
             metrics: metrics.clone(),
             alerts: alerts.clone(),
@@ -217,8 +217,7 @@ impl Engine {
         if !assembly.problems.is_empty() {
             return Err(OpenError::Schemes(assembly.problems));
         }
-        let module_places = ModulePlaces::of(config);
-        Ok(Self { schemes, gates, library, metrics, store, now, data_dir: path, module_places })
+        Ok(Self { schemes, gates, library, metrics, store, now, data_dir: path })
     }
 
     /// The office that answers for these schemes, with nobody at work yet.

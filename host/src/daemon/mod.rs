@@ -12,6 +12,7 @@ mod dry_run;
 mod engine;
 mod errands;
 mod health;
+mod modules;
 mod office;
 mod pass;
 mod reader;
@@ -30,12 +31,13 @@ mod watcher;
 
 pub use advice::{Writing, writings};
 pub use backfill::{BackfillError, BackfillRequest, backfill_at_rest, run_backfill, scheme_named};
-pub use capsule_desk::{CapsuleAnswer, CapsuleRequest, ModulePlaces};
+pub use capsule_desk::{CapsuleAnswer, CapsuleRequest};
 pub use client::{Client, ClientError};
 pub use compaction::CompactionLine;
 pub use control::SOCKET_NAME;
 pub use dry_run::{DryRun, Line as DryRunLine, Standing, dry_run};
 pub use engine::{Engine, OpenError, load, with_judgement};
+pub use modules::{FileModules, ModulePlaces, Modules};
 pub use office::{
     Bill, CommandRequest, DocumentState, DocumentView, Filter, HistoryLine, Office, OfficeError, PauseRequest, Summary,
     VersionView,
@@ -45,4 +47,4 @@ pub use reconcile::{Auditors, ReconcileRequest};
 pub use reference_desk::{Origin, TableContent, TableFilter, TableQuestion, TableView};
 pub use references::refresh_alone;
 pub use serve::serve;
-pub use transformer::SandboxTransformer;
+pub use transformer::{LimitsOf, SandboxTransformer};

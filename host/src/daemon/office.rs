@@ -22,7 +22,6 @@ use crate::pipeline::step::{Event, Moment, RetryMode, Rules};
 use crate::pipeline::subject::{End, Fate, Phase, Subject, TargetWrite, Version};
 use crate::telemetry::{mask_json, mask_text};
 
-use super::capsule_desk::ModulePlaces;
 use super::engine::Engine;
 use super::reference_desk;
 use super::transformer::SandboxTransformer;
@@ -45,7 +44,6 @@ pub(super) struct Desk {
 pub struct Office {
     pub(super) desks: Vec<Desk>,
     gates: Gates,
-    pub(super) places: ModulePlaces,
     pub(super) data_dir: PathBuf,
     pub(super) library: Library,
     pub(super) now: Now,
@@ -213,7 +211,6 @@ impl Office {
         Self {
             desks,
             gates: engine.gates.clone(),
-            places: engine.module_places.clone(),
             data_dir: engine.data_dir.clone(),
             library: engine.library.clone(),
             now: engine.now.clone(),
