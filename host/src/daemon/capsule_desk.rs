@@ -67,7 +67,7 @@ impl Office {
             return Err(OfficeError::Capsule(format!("the ledger does not hold the body of {key} any more")));
         };
 
-        let transformer = &desk.transformer;
+        let transformer = &desk.at_work()?.transformer;
         let mut notes = Vec::new();
         let module = self.module(transformer, &key, &recorded, &mut notes)?;
         let component = match request.with_module {
@@ -169,7 +169,7 @@ impl Desk {
             }
             None => Agreement::Differs { at: vec![String::new()] },
         };
-        let isolation = self.transformer.isolation;
+        let isolation = self.at_work()?.transformer.isolation;
         let counted_alike = same_module && isolation == Isolation::Document;
         Ok(Production {
             transformed_at: recorded.line.at,

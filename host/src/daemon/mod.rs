@@ -8,10 +8,12 @@ mod capsule_desk;
 mod client;
 mod compaction;
 mod control;
+mod crew;
 mod dry_run;
 mod engine;
 mod errands;
 mod health;
+mod judgement;
 mod modules;
 mod office;
 mod pass;
@@ -19,6 +21,7 @@ mod reader;
 mod reconcile;
 mod reference_desk;
 mod references;
+mod register;
 mod retention;
 mod scheme;
 mod serve;
@@ -28,6 +31,7 @@ mod tls;
 mod traffic;
 mod transformer;
 mod watcher;
+mod workshop;
 
 pub use advice::{Writing, writings};
 pub use backfill::{BackfillError, BackfillRequest, backfill_at_rest, run_backfill, scheme_named};
@@ -36,7 +40,8 @@ pub use client::{Client, ClientError};
 pub use compaction::CompactionLine;
 pub use control::SOCKET_NAME;
 pub use dry_run::{DryRun, Line as DryRunLine, Standing, dry_run};
-pub use engine::{Engine, OpenError, load, with_judgement};
+pub use engine::{Engine, OpenError};
+pub use judgement::{load, with_judgement};
 pub use modules::{FileModules, ModulePlaces, Modules};
 pub use office::{
     Bill, CommandRequest, DocumentState, DocumentView, Filter, HistoryLine, Office, OfficeError, PauseRequest, Summary,

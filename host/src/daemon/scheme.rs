@@ -62,7 +62,7 @@ impl Scheme {
         systems: (System, System),
         (source, fresh_source): (Arc<dyn Source>, FreshSource),
         target: Arc<dyn Target>,
-        module: sandbox::Module,
+        (module, modules): (sandbox::Module, Arc<dyn Modules>),
         catalogue: Catalogue,
     ) -> Self {
         let (tenant, scheme) = (config.tenant.clone(), config.name.clone());
@@ -80,7 +80,7 @@ impl Scheme {
         let transformer = Arc::new(SandboxTransformer {
             sandbox: shared.sandbox.with_priority(config.priority),
             module: RwLock::new(module),
-            modules: shared.file_modules.clone(),
+            modules,
             isolation: match config.isolation {
                 config::Isolation::Document => sandbox::Isolation::Document,
                 config::Isolation::Batch => sandbox::Isolation::Batch,

@@ -6,6 +6,7 @@ use crate::pipeline::driver::{Command, CommandError};
 use crate::pipeline::round::{Work, commit_round};
 use crate::pipeline::step::{Event, Moment, RetryMode};
 
+use super::desk::Works;
 use super::{Office, OfficeError};
 
 /// What a person wants done with a document.
@@ -28,10 +29,13 @@ impl Office {
             _ => return Err(OfficeError::NotUsable("either retry or discard".into())),
         };
         let (desk, key, subject) = self.find(request.scheme.as_deref(), &request.key)?;
-        let handle = desk.handle.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
-        if let Some(handle) = handle {
+        // Held to the end where nobody is at work, so that nobody begins meanwhile.
+        let seat = desk.seat.lock().await;
+        if let Some(handle) = seat.clone() {
+            drop(seat);
             return Ok(handle.command(key, request.version, command).await?);
         }
+        let Works { destination, rules, .. } = desk.at_work()?;
         // Nobody is at work: the state changes now, and what follows from it is taken up at the next start.
         let newest = subject.newest_to_command();
         let version = request.version.or(newest).ok_or_else(|| CommandError::NothingParked(key.clone()))?;
@@ -42,7 +46,7 @@ impl Office {
         let now = (self.now)();
         let moment = Moment { now, dice: 0, at_work_since: now };
         let works = [Work::new(key, event)];
-        let mut settled = commit_round(&desk.ledger, &desk.destination, &desk.rules, moment, &works, None).await?;
+        let mut settled = commit_round(&desk.ledger, destination, rules, moment, &works, None).await?;
         match settled.refusals.remove(&0) {
             Some(refusal) => Err(CommandError::from(refusal).into()),
             None => Ok(version),
