@@ -68,7 +68,7 @@ impl Registers {
         self.predecessors.remove(name);
         self.members.remove(name);
         self.backfills.close(name);
-        for alerts in &self.alerts {
+        if let Some(alerts) = &self.alerts {
             for kind in [AlertKind::SchemePaused, AlertKind::ParkedGrowing, AlertKind::CursorStale] {
                 alerts.clear(kind, name);
             }

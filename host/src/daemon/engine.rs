@@ -15,6 +15,7 @@ use crate::pipeline::driver::Now;
 use crate::pipeline::gate::Gates;
 use crate::pipeline::reference::Library;
 use crate::pipeline::step::Sabotage;
+use crate::registry::{self, Registry};
 use crate::sandbox::{self, Compiler, Module, Sandbox};
 use crate::state::{self, SledStore, Store};
 use crate::telemetry::{Alerts, Metrics};
@@ -23,6 +24,7 @@ use super::modules::{FileModules, ModulePlaces};
 use super::office::Office;
 use super::references;
 use super::register::Register;
+use super::registry_of;
 use super::scheme::{Scheme, Shared};
 use super::workshop::Workshop;
 
@@ -39,6 +41,8 @@ pub enum OpenError {
     Http(String),
     #[error("the sandbox: {0}")]
     Sandbox(String),
+    #[error("the registry: {0}")]
+    Registry(#[from] registry::Error),
     /// All of them, one a line.
     #[error("{}", .0.join("\n"))]
     Schemes(Vec<String>),
@@ -48,6 +52,8 @@ pub enum OpenError {
 pub struct Engine {
     pub schemes: Vec<Scheme>,
     pub(super) workshop: Arc<Workshop>,
+    /// What people manage; without `[api]` there is none.
+    pub registry: Option<Registry>,
     pub gates: Gates,
     pub library: Library,
     pub metrics: Metrics,
@@ -101,6 +107,7 @@ impl Engine {
         let reporter = Arc::new(references::Reporter { metrics: metrics.clone(), alerts, users: users.clone() });
         let store_of_tables = shared.store.clone();
         let library = Library::open(store_of_tables, gates.clone(), now.clone(), reporter, Vec::new())?;
+        let registry = registry_of::open(config, &directory, shared.store.clone(), now.clone())?;
         let workshop = Arc::new(Workshop::new(shared, http, library.clone(), users));
         let mut assembly =
             Assembly { config, workshop: &workshop, modules: HashMap::new(), named: None, problems: Vec::new() };
@@ -109,7 +116,7 @@ impl Engine {
         if !assembly.problems.is_empty() {
             return Err(OpenError::Schemes(assembly.problems));
         }
-        Ok(Self { schemes, workshop, gates, library, metrics, store, now, data_dir: path })
+        Ok(Self { schemes, workshop, registry, gates, library, metrics, store, now, data_dir: path })
     }
 
     /// The office that answers for these schemes, with nobody at work yet.
