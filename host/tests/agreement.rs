@@ -12,7 +12,7 @@ use cap_std::fs::Dir;
 use crossdock::bench::Laboratory;
 use crossdock::bench::case::{self, Specimen, guest_outcome};
 use crossdock::bench::laboratory::Tables;
-use crossdock::daemon::SandboxTransformer;
+use crossdock::daemon::{ModulePlaces, PlacedModules, SandboxTransformer};
 use crossdock::model::{Document, DocumentKey, Outcome, SchemeId, TenantId};
 use crossdock::pipeline::reference::{Catalogue, Entries};
 use crossdock::pipeline::tally::Tally;
@@ -192,7 +192,9 @@ fn engine(
     let sandbox = Sandbox::new(Settings::default(), artefacts, Compiler::InProcess).unwrap();
     let module = sandbox.load(&std::fs::read(component).unwrap(), Default::default()).unwrap();
     let fixed = tables.iter().map(|(name, entries)| (name.clone(), Arc::new(Entries::new(entries.clone())))).collect();
+    let places = ModulePlaces { files: Vec::new(), directory: dir.into() };
     let transformer = SandboxTransformer {
+        modules: Arc::new(PlacedModules::new(places, sandbox.clone())),
         source: module.description().source.as_str().into(),
         target: module.description().target.as_str().into(),
         limits: Limits::of(sandbox.settings(), module.class()),
@@ -211,6 +213,7 @@ fn engine(
         // A busy machine is not what is tried here.
         patient: true,
         waits_since: None,
+        module: None,
     };
     documents
         .chunks(ROUND)

@@ -14,6 +14,7 @@ use crate::daemon::{
     CapsuleAnswer, CapsuleRequest, Client, CommandRequest, DocumentState, DocumentView, Engine, Filter, Office,
     OfficeError, PauseRequest, Summary,
 };
+use crate::model::Digest;
 use crate::pipeline::gate::{Pause, Scope};
 use crate::pipeline::step::RetryMode;
 
@@ -101,6 +102,11 @@ pub struct RetryArguments {
     /// You looked into the target yourself, and the bill is not there
     #[arg(long)]
     i_checked: bool,
+    /// Run it with the module of this digest, and not with the scheme's
+    #[arg(long, value_name = "DIGEST", value_parser = digest)]
+    module: Option<Digest>,
+    #[command(flatten)]
+    by: By,
 }
 
 #[derive(Debug, Args)]
@@ -119,6 +125,27 @@ pub struct DiscardArguments {
     /// Why; kept with the document
     #[arg(long)]
     reason: String,
+    #[command(flatten)]
+    by: By,
+}
+
+/// Who gives an order.
+#[derive(Debug, Args)]
+pub struct By {
+    /// Who wants this, for the document's history; the name you are logged in as where none is given
+    #[arg(long, value_name = "NAME")]
+    by: Option<String>,
+}
+
+impl By {
+    fn name(&self) -> Option<String> {
+        let logged_in = || std::env::var("USER").or_else(|_| std::env::var("LOGNAME")).ok();
+        self.by.clone().or_else(logged_in).filter(|name| !name.is_empty())
+    }
+}
+
+fn digest(text: &str) -> Result<Digest, String> {
+    Digest::try_from(text.to_owned()).map_err(|error| error.to_string())
 }
 
 /// The states by name, which clap lists in the help and where one is mistyped.
@@ -323,6 +350,8 @@ async fn retry(arguments: &RetryArguments) -> Result<(), ExitCode> {
         version: arguments.version,
         discard: None,
         retry: Some(mode),
+        module: arguments.module,
+        by: arguments.by.name(),
     };
     let door = Door::open(&arguments.config).await?;
     let version = door.command(&request).await?;
@@ -340,6 +369,8 @@ async fn discard(arguments: &DiscardArguments) -> Result<(), ExitCode> {
         version: arguments.version,
         discard: Some(arguments.reason.clone()),
         retry: None,
+        module: None,
+        by: arguments.by.name(),
     };
     let door = Door::open(&arguments.config).await?;
     let version = door.command(&request).await?;

@@ -171,7 +171,7 @@ impl ModulePlaces {
     }
 
     /// The component of this digest.
-    fn component(&self, digest: &Digest) -> Option<Vec<u8>> {
+    pub(super) fn component(&self, digest: &Digest) -> Option<Vec<u8>> {
         let listed = std::fs::read_dir(&self.directory).into_iter().flatten().flatten().map(|entry| entry.path());
         let is_component = |path: &Path| path.extension().is_some_and(|extension| extension == "wasm");
         let all = self.files.iter().cloned().chain(listed.filter(|path| is_component(path)));

@@ -22,6 +22,7 @@ use crate::telemetry::{Alerts, Metrics, SchemeRef};
 use super::advice;
 use super::capsule_desk::ModulePlaces;
 use super::office::Office;
+use super::placed_modules::PlacedModules;
 use super::references;
 use super::scheme::{FreshSource, Scheme, Shared};
 
@@ -183,10 +184,12 @@ impl Engine {
         let http = Http::new(None).map_err(|error| OpenError::Http(error.to_string()))?;
         let metrics = Metrics::new();
         let now: Now = Arc::new(Timestamp::now);
+        let module_places = ModulePlaces::of(config);
         let shared = Shared {
             store: shared_store,
             gates: gates.clone(),
             sandbox: sandbox.clone(),
+            modules: Arc::new(PlacedModules::new(module_places.clone(), sandbox.clone())),
             settings,
             metrics: metrics.clone(),
             alerts: alerts.clone(),
@@ -217,7 +220,6 @@ impl Engine {
         if !assembly.problems.is_empty() {
             return Err(OpenError::Schemes(assembly.problems));
         }
-        let module_places = ModulePlaces::of(config);
         Ok(Self { schemes, gates, library, metrics, store, now, data_dir: path, module_places })
     }
 

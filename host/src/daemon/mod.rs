@@ -14,6 +14,7 @@ mod errands;
 mod health;
 mod office;
 mod pass;
+mod placed_modules;
 mod reader;
 mod reconcile;
 mod reference_desk;
@@ -41,8 +42,9 @@ pub use office::{
     VersionView,
 };
 pub use pass::{PassOptions, Progress, run_pass};
+pub use placed_modules::PlacedModules;
 pub use reconcile::{Auditors, ReconcileRequest};
 pub use reference_desk::{Origin, TableContent, TableFilter, TableQuestion, TableView};
 pub use references::refresh_alone;
 pub use serve::serve;
-pub use transformer::SandboxTransformer;
+pub use transformer::{Modules, SandboxTransformer};

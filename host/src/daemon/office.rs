@@ -14,7 +14,8 @@ use std::sync::{Arc, Mutex};
 
 use crate::config;
 use crate::model::{ConnectionName, DocumentKey, SchemeId, TenantId};
-use crate::pipeline::driver::{CommandError, Handle, Now};
+use crate::pipeline::command::CommandError;
+use crate::pipeline::driver::{Handle, Now};
 use crate::pipeline::gate::Gates;
 use crate::pipeline::ledger::{Error as LedgerError, Ledger};
 use crate::pipeline::reference::{Catalogue, Library};

@@ -20,7 +20,7 @@ use crate::sandbox;
 use crate::state::Store;
 use crate::telemetry::{Alerts, Metrics, SchemeRef};
 
-use super::transformer::SandboxTransformer;
+use super::transformer::{Modules, SandboxTransformer};
 use super::watcher::{SchemeWatcher, Seen};
 
 /// A scheme that can be started.
@@ -42,6 +42,7 @@ pub struct Shared {
     pub store: Arc<dyn Store>,
     pub gates: Gates,
     pub sandbox: sandbox::Sandbox,
+    pub modules: Arc<dyn Modules>,
     pub settings: sandbox::Settings,
     pub metrics: Metrics,
     pub alerts: Option<Alerts>,
@@ -77,6 +78,7 @@ impl Scheme {
         let transformer = Arc::new(SandboxTransformer {
             sandbox: shared.sandbox.with_priority(config.priority),
             module,
+            modules: shared.modules.clone(),
             isolation: match config.isolation {
                 config::Isolation::Document => sandbox::Isolation::Document,
                 config::Isolation::Batch => sandbox::Isolation::Batch,

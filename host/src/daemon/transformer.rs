@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
+use crate::fault::{Code, Disposition, Fault};
 use crate::model::{Digest, Outcome, SchemeId, TenantId};
 use crate::pipeline::driver::Now;
 use crate::pipeline::reference::{Catalogue, Opened};
@@ -18,9 +19,16 @@ const HELD_LIMIT_BYTES: usize = 16 << 20;
 /// Documents that share an instance in batch isolation before the held bytes are counted.
 const BATCH_STEP: usize = 10;
 
+/// Where the modules come from that people choose for single documents.
+pub trait Modules: Send + Sync + 'static {
+    /// The module of this digest, or why it cannot be had. May compile: blocking.
+    fn module(&self, digest: &Digest) -> Result<Module, Fault>;
+}
+
 pub struct SandboxTransformer {
     pub sandbox: Sandbox,
     pub module: Module,
+    pub modules: Arc<dyn Modules>,
     pub isolation: Isolation,
     pub limits: Limits,
     pub tenant: TenantId,
@@ -61,9 +69,14 @@ impl Transformer for SandboxTransformer {
         // Opened once: what is fetched while they run is for the next ones.
         let opened = self.catalogue.open((self.now)());
         until_full(alike(tasks, step).into_iter(), |range| {
-            let view = opened.view(tasks[range.start].waits_since);
-            let runs = self.sandbox.transform(&self.module, &calls[range], self.isolation, &self.limits, &view);
-            runs.into_iter().map(|run| ran(run, &opened)).collect()
+            let first = &tasks[range.start];
+            let view = opened.view(first.waits_since);
+            let module = match self.chosen(first.module) {
+                Ok(module) => module,
+                Err((digest, fault)) => return range.map(|_| Ran::failed(digest, fault.clone())).collect(),
+            };
+            let runs = self.sandbox.transform(&module, &calls[range], self.isolation, &self.limits, &view);
+            runs.into_iter().map(|run| ran(run, module.digest(), &opened)).collect()
         })
     }
 
@@ -76,11 +89,46 @@ impl Transformer for SandboxTransformer {
     }
 }
 
-/// Tasks in a row that see the reference tables alike, at most `step` together.
+impl SandboxTransformer {
+    /// The scheme's module, or the one that a person chose, where it fits the scheme.
+    fn chosen(&self, digest: Option<Digest>) -> Result<Module, (Digest, Fault)> {
+        let Some(digest) = digest.filter(|digest| *digest != self.module.digest()) else {
+            return Ok(self.module.clone());
+        };
+        let module = self.modules.module(&digest).map_err(|fault| (digest, of_one_document(fault)))?;
+        let misfit = |problem: String| (digest, Fault::park(Code::ModuleMissing, problem));
+        let (own, other) = (self.module.description(), module.description());
+        if (&own.source, &own.target) != (&other.source, &other.target) {
+            return Err(misfit(format!(
+                "module {digest} is for {} to {}, and this scheme for {} to {}",
+                other.source, other.target, own.source, own.target
+            )));
+        }
+        // The scheme's limits are those of its own module's class.
+        if module.class() != self.module.class() {
+            return Err(misfit(format!("module {digest} is of another class than the scheme's module")));
+        }
+        Ok(module)
+    }
+}
+
+/// A module that somebody chose for one document stops that document, never the scheme.
+fn of_one_document(fault: Fault) -> Fault {
+    match fault.disposition {
+        Disposition::Retry { .. } | Disposition::Park => fault,
+        Disposition::Verify
+        | Disposition::PauseConnection
+        | Disposition::PauseScheme
+        | Disposition::StopScheme
+        | Disposition::RefuseStart => Fault { disposition: Disposition::Park, ..fault },
+    }
+}
+
+/// Tasks in a row that see the reference tables alike and run with one module, at most `step` together.
 fn alike(tasks: &[Task], step: usize) -> Vec<Range<usize>> {
     let mut ranges = Vec::new();
     let mut begin = 0;
-    for group in tasks.chunk_by(|one, next| one.waits_since == next.waits_since) {
+    for group in tasks.chunk_by(|one, next| one.waits_since == next.waits_since && one.module == next.module) {
         let end = begin + group.len();
         ranges.extend((begin..end).step_by(step).map(|at| at..end.min(at + step)));
         begin = end;
@@ -112,7 +160,7 @@ fn emitted_bytes(ran: &Ran) -> usize {
 /// Characters kept of a key that was looked up: a module may ask for anything.
 const MISSED_LIMIT: usize = 200;
 
-fn ran(run: Run, opened: &Opened) -> Ran {
+fn ran(run: Run, module: Digest, opened: &Opened) -> Ran {
     let clip = |text: &str| text.chars().take(MISSED_LIMIT).collect::<String>();
     let missed = match &run.verdict {
         Err(Error::ReferencePending { table, key }) => {
@@ -129,7 +177,7 @@ fn ran(run: Run, opened: &Opened) -> Ran {
         logs.push(format!("({} more lines were over the cap)", run.logs_dropped));
     }
     let verdict = run.verdict.map_err(|error| error.fault());
-    Ran { verdict, fuel: run.fuel, memory_bytes: run.memory_bytes, logs, tables, missed }
+    Ran { verdict, module, fuel: run.fuel, memory_bytes: run.memory_bytes, logs, tables, missed }
 }
 
 fn level(level: Level) -> &'static str {
@@ -149,7 +197,8 @@ mod tests {
     fn emits(bytes: usize) -> Ran {
         let bill = TargetDocument { key: TargetKey::new("k").unwrap(), body: "x".repeat(bytes) };
         let verdict = Ok(Outcome::Emit(vec![bill]));
-        Ran { verdict, fuel: 1, memory_bytes: 1, logs: Vec::new(), tables: BTreeMap::new(), missed: None }
+        let module = Digest::of("module");
+        Ran { verdict, module, fuel: 1, memory_bytes: 1, logs: Vec::new(), tables: BTreeMap::new(), missed: None }
     }
 
     #[test]

@@ -278,6 +278,18 @@ impl Ledger {
         rows.iter().map(|(_, row)| decode(Table::History, &row.value)).collect()
     }
 
+    /// The oldest lines of a subject's history after the one of that number, oldest first, with their numbers.
+    pub fn lines_after(&self, key: &DocumentKey, after: Option<u64>, limit: usize) -> Result<Vec<(u64, Line)>, Error> {
+        let after = after.map(|number| self.prefix().text(key.as_str()).number(number).build());
+        let rows = self.store.scan(Table::History, &self.document_key(key), after.as_ref(), limit)?;
+        let number = |row: &Key| {
+            let tail = row.as_bytes().last_chunk().ok_or("its key has no number");
+            let detail = |why: &str| Error::Row { table: Table::History, detail: why.into() };
+            tail.map(|tail| u64::from_be_bytes(*tail)).map_err(detail)
+        };
+        rows.iter().map(|(row, stored)| Ok((number(row)?, decode(Table::History, &stored.value)?))).collect()
+    }
+
     /// Removes the oldest lines of a subject's history, at most `limit`; says how many.
     pub fn remove_lines(&self, batch: &mut Batch, key: &DocumentKey, limit: usize) -> Result<usize, Error> {
         let rows = self.store.keys(Table::History, &self.document_key(key), None, limit)?;
@@ -298,6 +310,11 @@ impl Ledger {
                 .map_err(|_| Error::Row { table: Table::Bodies, detail: "its key is no digest".into() })
         };
         rows.into_iter().map(|(key, revision)| Ok((key.clone(), digest(&key)?, revision))).collect()
+    }
+
+    /// Where a body lies, and since which batch; `None` where it is not there.
+    pub fn body_row(&self, digest: Digest) -> Result<Option<(Key, Revision)>, Error> {
+        Ok(self.store.keys(Table::Bodies, &self.body_key(digest), None, 1)?.pop())
     }
 
     /// Removes a body, where nobody put it again since.

@@ -1,12 +1,16 @@
 //! Carries out what a person wants done with one document.
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::pipeline::driver::{Command, CommandError};
-use crate::pipeline::round::{Work, commit_round};
-use crate::pipeline::step::{Event, Moment, RetryMode};
+use crate::model::Digest;
+use crate::pipeline::command::{Command, CommandError, Order};
+use crate::pipeline::ledger::Error as LedgerError;
+use crate::pipeline::round::commit_round;
+use crate::pipeline::step::{Moment, RetryMode};
+use crate::state::Table;
 
-use super::{Office, OfficeError};
+use super::{Desk, Office, OfficeError};
 
 /// What a person wants done with a document.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -17,6 +21,12 @@ pub struct CommandRequest {
     /// Discard with this reason; retry where absent.
     pub discard: Option<String>,
     pub retry: Option<RetryMode>,
+    /// Retry with this module.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub module: Option<Digest>,
+    /// Who wants it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
 }
 
 impl Office {
@@ -24,28 +34,38 @@ impl Office {
     pub async fn command(&self, request: &CommandRequest) -> Result<u64, OfficeError> {
         let command = match (&request.discard, request.retry) {
             (Some(reason), None) => Command::Discard { reason: reason.clone() },
-            (None, Some(mode)) => Command::Retry(mode),
+            (None, Some(mode)) => Command::Retry { mode, module: request.module },
             _ => return Err(OfficeError::NotUsable("either retry or discard".into())),
         };
-        let (desk, key, subject) = self.find(request.scheme.as_deref(), &request.key)?;
-        let handle = desk.handle.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+        let (desk, key, _) = self.find(request.scheme.as_deref(), &request.key)?;
+        let order = Order { key, version: request.version, command, by: request.by.clone() };
+        Ok(desk.order(order, (self.now)()).await??)
+    }
+}
+
+impl Desk {
+    /// Has the driver carry the order out, where one is at work.
+    pub(super) async fn order(&self, order: Order, now: Timestamp) -> Result<Result<u64, CommandError>, LedgerError> {
+        let handle = self.handle.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
         if let Some(handle) = handle {
-            return Ok(handle.command(key, request.version, command).await?);
+            return Ok(handle.command(order).await);
         }
         // Nobody is at work: the state changes now, and what follows from it is taken up at the next start.
-        let newest = subject.newest_to_command();
-        let version = request.version.or(newest).ok_or_else(|| CommandError::NothingParked(key.clone()))?;
-        let event = match command {
-            Command::Retry(mode) => Event::Retry { version, mode },
-            Command::Discard { reason } => Event::Discard { version, reason },
+        let key = order.key.clone();
+        let subject = self.ledger.subject(&key)?;
+        let (version, work) = match order.work(subject.as_ref()) {
+            Ok(found) => found,
+            Err(error) => return Ok(Err(error)),
         };
-        let now = (self.now)();
         let moment = Moment { now, dice: 0, at_work_since: now };
-        let works = [Work::new(key, event)];
-        let mut settled = commit_round(&desk.ledger, &desk.destination, &desk.rules, moment, &works, None).await?;
-        match settled.refusals.remove(&0) {
-            Some(refusal) => Err(CommandError::from(refusal).into()),
+        let settled = commit_round(&self.ledger, &self.destination, &self.rules, moment, &[work], None).await;
+        let mut settled = match settled {
+            Err(LedgerError::Conflict(Table::Bodies)) => return Ok(Err(CommandError::Changed(key))),
+            settled => settled?,
+        };
+        Ok(match settled.refusals.remove(&0) {
+            Some(refusal) => Err(refusal.into()),
             None => Ok(version),
-        }
+        })
     }
 }

@@ -125,7 +125,13 @@ impl Driver {
             let document = Arc::new(Document { key: key.clone(), body: self.body(&found.body)?.to_string() });
             bytes += document.body.len();
             let waits_since = found.waits.as_ref().map(|waits| waits.since);
-            tasks.push(Task { document, received_at: found.received_at, patient: tries > 0, waits_since });
+            tasks.push(Task {
+                document,
+                received_at: found.received_at,
+                patient: tries > 0,
+                waits_since,
+                module: found.chosen_module,
+            });
             keys.push((key, version));
             if alone || bytes >= TRANSFORM_BYTES || tasks.len() >= self.parts.flow.transform_batch {
                 break;
@@ -141,9 +147,10 @@ impl Driver {
         self.transforms_running += 1;
         self.running.spawn(async move {
             let began = Instant::now();
-            let mut ran = apart(move || transformer.run(&tasks)).await;
+            let runs = transformer.clone();
+            let mut ran = apart(move || runs.run(&tasks)).await;
             if ran.is_empty() {
-                ran.push(no_result());
+                ran.push(no_result(transformer.module()));
             }
             let left = keys.split_off(ran.len().min(keys.len()));
             let results = keys.into_iter().zip(ran).map(|((key, version), ran)| (key, version, ran)).collect();
@@ -337,7 +344,7 @@ fn find_write<'a>(subject: &'a Subject, version: u64, target: &TargetKey) -> Opt
 }
 
 /// What stands in for a result that the sandbox owes: a defect of ours, not the document's.
-fn no_result() -> Ran {
+fn no_result(module: Digest) -> Ran {
     let fault = Fault::new(Code::Internal, Disposition::StopScheme, "the sandbox gave no result for this document");
-    Ran::failed(fault)
+    Ran::failed(module, fault)
 }
