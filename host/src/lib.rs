@@ -15,6 +15,7 @@ pub mod fault;
 pub mod model;
 pub mod node_key;
 pub mod pipeline;
+pub mod registry;
 pub mod sandbox;
 pub mod state;
 pub mod telemetry;

@@ -120,7 +120,7 @@ fn resolve_table(
 }
 
 /// Secret by name. Vendors call them `app_secret`, `password`, `access_token`. What counts something per token is none.
-fn is_secret(key: &str) -> bool {
+pub fn is_secret(key: &str) -> bool {
     let key = key.to_ascii_lowercase();
     let counts = key.ends_with("_per_token");
     !counts && ["secret", "password", "token"].iter().any(|ending| key.ends_with(ending))

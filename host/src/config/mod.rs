@@ -33,7 +33,7 @@ use toml::de::{DeTable, DeValue};
 pub use calendar::Calendar;
 pub use compaction::Compaction;
 pub use conditions::{Conditions, DayTime};
-pub use connection::Connection;
+pub use connection::{Connection, is_secret};
 pub use engine::Engine;
 pub use limits::Limits;
 pub use module::ModuleSource;

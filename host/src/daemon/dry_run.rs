@@ -118,11 +118,11 @@ async fn transform(engine: &Engine, scheme: &Scheme, tasks: Vec<Task>) -> Vec<(S
         let mut waiting = Vec::new();
         for (place, task) in tasks {
             let (transformer, given) = (scheme.parts.transformer.clone(), task.clone());
+            let module = transformer.module();
             let ran = tokio::task::spawn_blocking(move || transformer.run(&[given])).await;
             let ran = ran.ok().and_then(|ran| ran.into_iter().next());
             let ran = ran.unwrap_or_else(|| {
-                let fault = Fault::park(crate::fault::Code::Internal, "the sandbox gave no answer");
-                Ran::failed(scheme.parts.transformer.module(), fault)
+                Ran::failed(module, Fault::park(crate::fault::Code::Internal, "the sandbox gave no answer"))
             });
             if ran.missed.is_some() {
                 waiting.push((place, task));

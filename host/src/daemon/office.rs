@@ -3,6 +3,7 @@
 //! Works beside running drivers (through their handles) and, where no engine runs, on the store alone. Personal data is
 //! masked unless asked for.
 
+mod desk;
 mod list;
 mod orders;
 mod pauses;
@@ -10,49 +11,31 @@ mod state;
 mod view;
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
-use crate::config;
-use crate::model::{ConnectionName, DocumentKey, SchemeId, TenantId};
+use crate::model::DocumentKey;
 use crate::pipeline::command::CommandError;
-use crate::pipeline::driver::{Handle, Now};
+use crate::pipeline::driver::Now;
 use crate::pipeline::gate::Gates;
-use crate::pipeline::ledger::{Error as LedgerError, Ledger};
-use crate::pipeline::reference::{Catalogue, Library};
-use crate::pipeline::round::Destination;
-use crate::pipeline::step::Rules;
+use crate::pipeline::ledger::Error as LedgerError;
+use crate::pipeline::reference::Library;
 use crate::pipeline::subject::Subject;
 
-use super::capsule_desk::ModulePlaces;
 use super::engine::Engine;
-use super::reference_desk;
-use super::transformer::SandboxTransformer;
+use super::register::Register;
+use super::scheme::Scheme;
 
+pub(super) use desk::{Desk, Seat};
 pub use list::{Bill, Filter, Summary};
 pub use orders::CommandRequest;
 pub use pauses::PauseRequest;
 pub use state::DocumentState;
 pub use view::{DocumentView, HistoryLine, VersionView};
 
-/// One scheme, as the office sees it.
-pub(super) struct Desk {
-    pub(super) tenant: TenantId,
-    pub(super) scheme: SchemeId,
-    /// Its ends', and those that its reference tables come from.
-    connections: Vec<ConnectionName>,
-    pub(super) ledger: Ledger,
-    rules: Rules,
-    destination: Destination,
-    pub(super) catalogue: Catalogue,
-    pub(super) transformer: Arc<SandboxTransformer>,
-    pub(super) references: Vec<config::Reference>,
-    handle: Mutex<Option<Handle>>,
-}
-
+/// Answers for all schemes of an engine, as they come and go.
 pub struct Office {
-    pub(super) desks: Vec<Arc<Desk>>,
+    pub(super) desks: Register<Arc<Desk>>,
     gates: Gates,
-    pub(super) places: ModulePlaces,
     pub(super) data_dir: PathBuf,
     pub(super) library: Library,
     pub(super) now: Now,
@@ -73,6 +56,8 @@ pub enum OfficeError {
     /// There is no capsule to be had.
     #[error("{0}")]
     Capsule(String),
+    #[error("scheme {0} stands still: {1}")]
+    StandsStill(String, String),
     #[error("{0}")]
     NotUsable(String),
     #[error(transparent)]
@@ -82,51 +67,28 @@ pub enum OfficeError {
 }
 
 impl Office {
+    /// For the schemes of this engine, with nobody at work yet.
     pub fn new(engine: &Engine) -> Self {
-        let desks = engine
-            .schemes
-            .iter()
-            .map(|scheme| {
-                Arc::new(Desk {
-                    tenant: scheme.parts.tenant.clone(),
-                    scheme: scheme.parts.scheme.clone(),
-                    connections: [&scheme.parts.source_connection, &scheme.parts.destination.connection]
-                        .into_iter()
-                        .cloned()
-                        .chain(reference_desk::connections(&scheme.config.reference))
-                        .collect(),
-                    ledger: scheme.parts.ledger.clone(),
-                    rules: scheme.parts.rules.clone(),
-                    destination: scheme.parts.destination.clone(),
-                    catalogue: scheme.parts.transformer.catalogue().cloned().unwrap_or_default(),
-                    transformer: scheme.transformer.clone(),
-                    references: scheme.config.reference.clone(),
-                    handle: Mutex::new(None),
-                })
-            })
-            .collect();
+        let named = |scheme: &Scheme| (scheme.watcher.scheme.clone(), Arc::new(Desk::of(scheme, Seat::default())));
         Self {
-            desks,
+            desks: engine.schemes.iter().map(named).collect(),
             gates: engine.gates.clone(),
-            places: engine.module_places.clone(),
             data_dir: engine.data_dir.clone(),
             library: engine.library.clone(),
             now: engine.now.clone(),
         }
     }
 
-    /// From now on this scheme's commands go to its driver.
-    pub fn attach(&self, tenant: &TenantId, scheme: &SchemeId, handle: Handle) {
-        if let Some(desk) = self.desks.iter().find(|desk| desk.tenant == *tenant && desk.scheme == *scheme) {
-            *desk.handle.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(handle);
-        }
+    pub(super) fn desks(&self) -> Vec<Arc<Desk>> {
+        self.desks.entries()
     }
 
     pub(super) fn chosen(&self, scheme: Option<&str>) -> Result<Vec<Arc<Desk>>, OfficeError> {
-        let Some(name) = scheme else { return Ok(self.desks.clone()) };
-        let chosen: Vec<_> = self.desks.iter().filter(|desk| desk.scheme.as_str() == name).cloned().collect();
+        let desks = self.desks();
+        let Some(name) = scheme else { return Ok(desks) };
+        let (chosen, others): (Vec<_>, Vec<_>) = desks.into_iter().partition(|desk| desk.scheme.as_str() == name);
         if chosen.is_empty() {
-            let known: Vec<&str> = self.desks.iter().map(|desk| desk.scheme.as_str()).collect();
+            let known: Vec<&str> = others.iter().map(|desk| desk.scheme.as_str()).collect();
             return Err(OfficeError::NoSuchScheme(name.into(), known.join(", ")));
         }
         Ok(chosen)

@@ -275,7 +275,7 @@ impl FakeModule {
                 (Ok(Outcome::Reject(reason)), None)
             }
         };
-        let module = Digest::of("module");
+        let module = self.module();
         Some(Ran { verdict, module, fuel: 1, memory_bytes: 1, logs: Vec::new(), tables, missed })
     }
 

@@ -57,6 +57,8 @@ pub struct Settled {
     pub changed: usize,
     /// What is unfinished: after minus before.
     pub change: Tally,
+    /// Bytes of bodies and history: what came in, less what was erased.
+    pub kept_bytes: i64,
 }
 
 /// Where a scheme's bills go: part of every owner's key.
@@ -138,6 +140,7 @@ impl Round<'_> {
                 (Open::of(&subject), subject)
             }
         };
+        let kept_before = subject.kept_bytes;
         let event = self.with_owners(&work.key, &work.event)?;
         let stepped = match step(&subject, &event, self.moment, self.rules) {
             Ok(stepped) => stepped,
@@ -159,12 +162,16 @@ impl Round<'_> {
         for (digest, body) in &work.bodies {
             self.ledger.put_body(&mut self.batch, *digest, body.as_bytes().to_vec());
             subject.kept_bytes += body.len() as u64;
+            self.settled.kept_bytes += signed(body.len() as u64);
         }
         if let Some(clearance) = &work.clearance {
             clearance.carry_out(self.ledger, &mut self.batch, &work.key)?;
+            self.settled.kept_bytes -= signed(kept_before);
         }
         let line = Line { at: self.moment.now, event, logs: work.logs.clone(), tables: work.tables.clone() };
-        subject.kept_bytes += self.ledger.put_line(&mut self.batch, &work.key, subject.events, &line) as u64;
+        let line_bytes = self.ledger.put_line(&mut self.batch, &work.key, subject.events, &line) as u64;
+        subject.kept_bytes += line_bytes;
+        self.settled.kept_bytes += signed(line_bytes);
         self.subjects.insert(work.key.clone(), (before, subject));
         Ok(())
     }
@@ -211,6 +218,10 @@ impl Round<'_> {
         }
         Ok(())
     }
+}
+
+fn signed(bytes: u64) -> i64 {
+    i64::try_from(bytes).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]

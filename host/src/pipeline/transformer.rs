@@ -20,7 +20,7 @@ pub struct Task {
     pub patient: bool,
     /// Only a reference table that was fetched since then proves that an entry is missing.
     pub waits_since: Option<Timestamp>,
-    /// To be run with this module, and not with the scheme's.
+    /// The module that a person chose for this version, instead of the scheme's.
     pub module: Option<Digest>,
 }
 
@@ -28,7 +28,7 @@ pub struct Task {
 #[derive(Debug, Clone)]
 pub struct Ran {
     pub verdict: Result<Outcome, Fault>,
-    /// What it was run with, or was to be run with.
+    /// The one that ran: the scheme's may be another by the time this is put away.
     pub module: Digest,
     pub fuel: u64,
     pub memory_bytes: u64,
@@ -61,7 +61,7 @@ pub trait Transformer: Send + Sync + 'static {
     /// One result for each task, in their order; for the first few only, and at least one, where what they emitted is
     /// enough to hold in memory. The rest are given again.
     fn run(&self, tasks: &[Task]) -> Vec<Ran>;
-    /// The digest of the scheme's module.
+    /// The digest of the module that the next document runs with, where nobody chose another one for it.
     fn module(&self) -> Digest;
     /// The reference tables that the module looks things up in.
     fn catalogue(&self) -> Option<&Catalogue> {

@@ -10,7 +10,8 @@ use crate::pipeline::round::commit_round;
 use crate::pipeline::step::{Moment, RetryMode};
 use crate::state::Table;
 
-use super::{Desk, Office, OfficeError};
+use super::desk::{Desk, Works};
+use super::{Office, OfficeError};
 
 /// What a person wants done with a document.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -39,33 +40,32 @@ impl Office {
         };
         let (desk, key, _) = self.find(request.scheme.as_deref(), &request.key)?;
         let order = Order { key, version: request.version, command, by: request.by.clone() };
-        Ok(desk.order(order, (self.now)()).await??)
+        desk.order(order, (self.now)()).await
     }
 }
 
 impl Desk {
-    /// Has the driver carry the order out, where one is at work.
-    pub(super) async fn order(&self, order: Order, now: Timestamp) -> Result<Result<u64, CommandError>, LedgerError> {
-        let handle = self.handle.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
-        if let Some(handle) = handle {
-            return Ok(handle.command(order).await);
+    /// Has the driver carry the order out, where one is at work. Returns the version that it applied to.
+    pub(super) async fn order(&self, order: Order, now: Timestamp) -> Result<u64, OfficeError> {
+        // Held to the end where nobody is at work, so that nobody begins meanwhile.
+        let seat = self.seat.lock().await;
+        if let Some(handle) = seat.clone() {
+            drop(seat);
+            return Ok(handle.command(order).await?);
         }
-        // Nobody is at work: the state changes now, and what follows from it is taken up at the next start.
+        let Works { destination, rules, .. } = self.at_work()?;
+        // The state changes now, and what follows from it is taken up at the next start.
         let key = order.key.clone();
-        let subject = self.ledger.subject(&key)?;
-        let (version, work) = match order.work(subject.as_ref()) {
-            Ok(found) => found,
-            Err(error) => return Ok(Err(error)),
-        };
+        let (version, work) = order.work(self.ledger.subject(&key)?.as_ref())?;
         let moment = Moment { now, dice: 0, at_work_since: now };
-        let settled = commit_round(&self.ledger, &self.destination, &self.rules, moment, &[work], None).await;
+        let settled = commit_round(&self.ledger, destination, rules, moment, &[work], None).await;
         let mut settled = match settled {
-            Err(LedgerError::Conflict(Table::Bodies)) => return Ok(Err(CommandError::Changed(key))),
+            Err(LedgerError::Conflict(Table::Bodies)) => return Err(CommandError::Changed(key).into()),
             settled => settled?,
         };
-        Ok(match settled.refusals.remove(&0) {
-            Some(refusal) => Err(refusal.into()),
+        match settled.refusals.remove(&0) {
+            Some(refusal) => Err(CommandError::from(refusal).into()),
             None => Ok(version),
-        })
+        }
     }
 }

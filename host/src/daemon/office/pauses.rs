@@ -45,7 +45,7 @@ impl Office {
         let wanted = |tenant: &TenantId, connection: &ConnectionName| match request {
             PauseRequest::All => true,
             PauseRequest::Connection(name) => {
-                connection.as_str() == name && self.desks.iter().any(|desk| desk.tenant == *tenant)
+                connection.as_str() == name && self.desks().iter().any(|desk| desk.tenant == *tenant)
             }
             PauseRequest::Scheme(_) => false,
         };
@@ -71,11 +71,11 @@ impl Office {
                 Ok(desks.iter().map(|desk| Scope::Scheme(desk.tenant.clone(), desk.scheme.clone())).collect())
             }
             PauseRequest::Connection(name) => {
-                let mut scopes: Vec<Scope> = self
-                    .desks
+                let desks = self.desks();
+                let mut scopes: Vec<Scope> = desks
                     .iter()
                     .flat_map(|desk| {
-                        desk.connections.iter().map(|connection| (desk.tenant.clone(), connection.clone()))
+                        desk.connections().iter().map(|connection| (desk.tenant.clone(), connection.clone()))
                     })
                     .filter(|(_, connection)| connection.as_str() == name)
                     .map(|(tenant, connection)| Scope::Connection(tenant, connection))
@@ -84,7 +84,7 @@ impl Office {
                 scopes.dedup();
                 if scopes.is_empty() {
                     let mut known: Vec<String> =
-                        self.desks.iter().flat_map(|desk| desk.connections.iter().map(ToString::to_string)).collect();
+                        desks.iter().flat_map(|desk| desk.connections().iter().map(ToString::to_string)).collect();
                     known.sort();
                     known.dedup();
                     return Err(OfficeError::NoSuchConnection(name.clone(), list(known)));

@@ -32,6 +32,7 @@ impl Driver {
             (self.awaited, self.pass) = (None, None);
             return Ok(());
         }
+        self.look_at_the_meter();
         while self.transforms_running < self.parts.flow.transforms_at_once && self.start_transform()? {}
         loop {
             let (asks, writes) = (self.wants_ask(), self.wants_write());
@@ -50,6 +51,16 @@ impl Driver {
                 (self.awaited, self.pass) = (None, None);
                 return Ok(());
             }
+        }
+    }
+
+    /// Who has used its share waits with what is to be run. What was run is written all the same: it costs no fuel.
+    fn look_at_the_meter(&mut self) {
+        let waits = !self.queues.transforms.is_empty();
+        let throttled = self.meter.exceeded((self.parts.now)()).filter(|_| waits);
+        if throttled != self.throttled {
+            self.parts.watcher.throttled(throttled.as_ref());
+            self.throttled = throttled;
         }
     }
 
@@ -108,7 +119,8 @@ impl Driver {
     }
 
     pub(super) fn start_transform(&mut self) -> Result<bool, Error> {
-        if self.queues.transforms.is_empty() || self.parts.gates.is_paused(&self.scope()) {
+        let is_held = self.throttled.is_some() || self.parts.gates.is_paused(&self.scope());
+        if self.queues.transforms.is_empty() || is_held {
             return Ok(false);
         }
         let mut keys = Vec::new();
@@ -125,13 +137,8 @@ impl Driver {
             let document = Arc::new(Document { key: key.clone(), body: self.body(&found.body)?.to_string() });
             bytes += document.body.len();
             let waits_since = found.waits.as_ref().map(|waits| waits.since);
-            tasks.push(Task {
-                document,
-                received_at: found.received_at,
-                patient: tries > 0,
-                waits_since,
-                module: found.chosen_module,
-            });
+            let (received_at, patient, module) = (found.received_at, tries > 0, found.chosen_module);
+            tasks.push(Task { document, received_at, patient, waits_since, module });
             keys.push((key, version));
             if alone || bytes >= TRANSFORM_BYTES || tasks.len() >= self.parts.flow.transform_batch {
                 break;
@@ -147,10 +154,10 @@ impl Driver {
         self.transforms_running += 1;
         self.running.spawn(async move {
             let began = Instant::now();
-            let runs = transformer.clone();
-            let mut ran = apart(move || runs.run(&tasks)).await;
+            let module = transformer.module();
+            let mut ran = apart(move || transformer.run(&tasks)).await;
             if ran.is_empty() {
-                ran.push(no_result(transformer.module()));
+                ran.push(no_result(module));
             }
             let left = keys.split_off(ran.len().min(keys.len()));
             let results = keys.into_iter().zip(ran).map(|((key, version), ran)| (key, version, ran)).collect();
