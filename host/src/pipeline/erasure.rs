@@ -36,6 +36,7 @@ impl Clearance {
     /// Puts the removals into the batch that carries the row.
     pub(super) fn carry_out(&self, ledger: &Ledger, batch: &mut Batch, key: &DocumentKey) -> Result<(), Error> {
         ledger.remove_lines(batch, key, usize::MAX)?;
+        ledger.remove_pages_of(batch, key)?;
         for (_, row, since) in &self.bodies {
             ledger.remove_body(batch, row.clone(), *since);
         }

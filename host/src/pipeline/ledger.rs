@@ -161,6 +161,13 @@ impl Ledger {
         self.prefix().text(key.as_str()).build()
     }
 
+    /// How the keys of documents begin that begin so.
+    fn keys_with(&self, prefix: &str) -> Key {
+        let mut key = self.prefix().build();
+        key.0.extend_from_slice(prefix.as_bytes());
+        key
+    }
+
     pub fn subject(&self, key: &DocumentKey) -> Result<Option<Subject>, Error> {
         self.read(Table::Subjects, &self.document_key(key))
     }
@@ -178,8 +185,18 @@ impl Ledger {
 
     /// Subjects that are not finished, in key order, after `after`.
     pub fn open(&self, after: Option<&DocumentKey>, limit: usize) -> Result<Vec<(DocumentKey, Open)>, Error> {
+        self.open_with("", after, limit)
+    }
+
+    /// Those whose keys begin so.
+    pub fn open_with(
+        &self,
+        prefix: &str,
+        after: Option<&DocumentKey>,
+        limit: usize,
+    ) -> Result<Vec<(DocumentKey, Open)>, Error> {
         let after = after.map(|key| self.document_key(key));
-        let rows = self.store.scan(Table::Open, &self.prefix().build(), after.as_ref(), limit)?;
+        let rows = self.store.scan(Table::Open, &self.keys_with(prefix), after.as_ref(), limit)?;
         rows.into_iter()
             .map(|(key, row)| Ok((self.tail(Table::Open, &key)?, decode(Table::Open, &row.value)?)))
             .collect()
@@ -187,8 +204,18 @@ impl Ledger {
 
     /// All subjects, in key order, after `after`.
     pub fn subjects(&self, after: Option<&DocumentKey>, limit: usize) -> Result<Vec<(DocumentKey, Subject)>, Error> {
+        self.subjects_with("", after, limit)
+    }
+
+    /// Those whose keys begin so.
+    pub fn subjects_with(
+        &self,
+        prefix: &str,
+        after: Option<&DocumentKey>,
+        limit: usize,
+    ) -> Result<Vec<(DocumentKey, Subject)>, Error> {
         let after = after.map(|key| self.document_key(key));
-        let rows = self.store.scan(Table::Subjects, &self.prefix().build(), after.as_ref(), limit)?;
+        let rows = self.store.scan(Table::Subjects, &self.keys_with(prefix), after.as_ref(), limit)?;
         rows.into_iter()
             .map(|(key, row)| Ok((self.tail(Table::Subjects, &key)?, decode(Table::Subjects, &row.value)?)))
             .collect()
@@ -357,6 +384,25 @@ impl Ledger {
         Ok(removed)
     }
 
+    /// Removes the pages that speak of the document. A page that could not be read says in no other way whose it is.
+    pub fn remove_pages_of(&self, batch: &mut Batch, key: &DocumentKey) -> Result<(), Error> {
+        let mut after = None;
+        loop {
+            let pages = self.store.scan(Table::BadPages, &self.prefix().text("page").build(), after.as_ref(), 50)?;
+            let Some((last, _)) = pages.last() else { return Ok(()) };
+            after = Some(last.clone());
+            for (row, page) in pages {
+                let page: BadPage = decode(Table::BadPages, &page.value)?;
+                let bytes = self.bad_page_bytes(&page.digest);
+                let stored = self.store.get(Table::BadPages, &bytes)?;
+                let speaks = |stored: &state::Stored| contains(&stored.value, key.as_str().as_bytes());
+                if stored.as_ref().is_none_or(speaks) {
+                    batch.remove(Table::BadPages, row).remove(Table::BadPages, bytes);
+                }
+            }
+        }
+    }
+
     fn bad_page_bytes(&self, digest: &Digest) -> Key {
         self.prefix().text("bytes").text(&digest.to_string()).build()
     }
@@ -369,6 +415,10 @@ impl Ledger {
     fn read<T: DeserializeOwned>(&self, table: Table, key: &Key) -> Result<Option<T>, Error> {
         self.store.get(table, key)?.map(|row| decode(table, &row.value)).transpose()
     }
+}
+
+fn contains(bytes: &[u8], part: &[u8]) -> bool {
+    bytes.windows(part.len()).any(|window| window == part)
 }
 
 pub(super) fn encode<T: Serialize>(value: &T) -> Vec<u8> {

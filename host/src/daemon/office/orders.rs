@@ -1,9 +1,11 @@
 //! Carries out what a person wants done with one document.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::model::Digest;
+use crate::model::{Digest, TenantId};
 use crate::pipeline::command::{Command, CommandError, Order};
 use crate::pipeline::ledger::Error as LedgerError;
 use crate::pipeline::round::commit_round;
@@ -18,29 +20,69 @@ use super::{Office, OfficeError};
 pub struct CommandRequest {
     pub scheme: Option<String>,
     pub key: String,
+    /// The newest parked one, where none is named.
     pub version: Option<u64>,
-    /// Discard with this reason; retry where absent.
-    pub discard: Option<String>,
-    pub retry: Option<RetryMode>,
-    /// Retry with this module.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub module: Option<Digest>,
+    pub wish: Wish,
     /// Who wants it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Wish {
+    /// Another try, with the scheme's module or with this one.
+    Retry {
+        mode: RetryMode,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        module: Option<Digest>,
+    },
+    Discard {
+        reason: String,
+    },
+    /// Another body in the place of a parked version's.
+    Edit {
+        body: String,
+    },
+    /// Nothing stays of the document but its fingerprint; of whichever version is named.
+    Erase {
+        reason: String,
+    },
+}
+
 impl Office {
-    /// Returns the version that the command applied to.
-    pub async fn command(&self, request: &CommandRequest) -> Result<u64, OfficeError> {
-        let command = match (&request.discard, request.retry) {
-            (Some(reason), None) => Command::Discard { reason: reason.clone() },
-            (None, Some(mode)) => Command::Retry { mode, module: request.module },
-            _ => return Err(OfficeError::NotUsable("either retry or discard".into())),
+    /// Returns the version that it applied to: with an edit, the one that the person's body became.
+    pub async fn command(&self, tenant: Option<&TenantId>, request: &CommandRequest) -> Result<u64, OfficeError> {
+        let CommandRequest { version, wish, by, .. } = request;
+        let (desk, key, _) = self.find(tenant, request.scheme.as_deref(), &request.key)?;
+        let command = match wish {
+            Wish::Retry { mode, module } => Command::Retry { mode: *mode, module: *module },
+            Wish::Discard { reason } => Command::Discard { reason: reason.clone() },
+            Wish::Edit { body } => {
+                let Works { document_limit_bytes, .. } = desk.at_work()?;
+                Command::Edit { body: usable(body, *document_limit_bytes)? }
+            }
+            Wish::Erase { reason } => return self.erase(&desk, &key, reason, by.as_deref()).await,
         };
-        let (desk, key, _) = self.find(request.scheme.as_deref(), &request.key)?;
-        let order = Order { key, version: request.version, command, by: request.by.clone() };
-        desk.order(order, (self.now)()).await
+        let order = Order { key, version: *version, command, by: by.clone() };
+        let applied = desk.order(order, (self.now)()).await?;
+        Ok(if matches!(wish, Wish::Edit { .. }) { applied + 1 } else { applied })
+    }
+}
+
+/// A body as the source could have served it. Its key is the document's, whatever it says: nobody reads it out again.
+fn usable(body: &str, limit: usize) -> Result<Arc<str>, OfficeError> {
+    let refuse = |problem: String| Err(OfficeError::NotUsable(problem));
+    if body.len() > limit {
+        return refuse(format!(
+            "the body has {} bytes, and the scheme takes {limit} (document_limit_bytes)",
+            body.len()
+        ));
+    }
+    match serde_json::from_str(body) {
+        Ok(serde_json::Value::Object(_)) => Ok(body.into()),
+        Ok(_) => refuse("the body is JSON, but no object".into()),
+        Err(error) => refuse(format!("the body is not JSON: {error}")),
     }
 }
 
