@@ -57,7 +57,7 @@ async fn a_module_is_exchanged_between_two_documents_and_the_scheme_goes_on() {
     engine.quotas("acme", PLENTY).await;
     engine.done(&rig, "flow").await;
     rig.check_books("flow");
-    let modules = engine.modules_of("flow");
+    let modules = engine.modules_of("acme", "flow");
     let ran = |digest| modules.values().filter(|module| **module == digest).count();
     // Each call takes one document at least, and two of them may have been under way.
     assert!((10..=13).contains(&ran(before)), "{modules:?}");
@@ -68,7 +68,7 @@ async fn a_module_is_exchanged_between_two_documents_and_the_scheme_goes_on() {
     let known: BTreeSet<String> = modules.into_keys().collect();
     rig.add_documents(5);
     engine.done(&rig, "flow").await;
-    let modules = engine.modules_of("flow");
+    let modules = engine.modules_of("acme", "flow");
     let new: Vec<_> = modules.iter().filter(|(key, _)| !known.contains(*key)).collect();
     assert!(new.len() == 5 && new.iter().all(|(_, module)| **module == before), "{new:?}");
     rig.check_books("flow");
@@ -170,7 +170,9 @@ async fn of_a_suspended_tenant_nothing_runs_also_after_a_restart() {
     let module = engine.module("acme", "1.0.0", &rig.component()).await;
     engine.scheme("acme", "flow", module, json!({})).await.unwrap();
     engine.wait("some documents", |engine| engine.status("acme", "flow")?.throttled).await;
-    engine.change("acme", TenantChange { suspended: Some(true), quotas: Some(PLENTY), ..TenantChange::default() }).await;
+    engine
+        .change("acme", TenantChange { suspended: Some(true), quotas: Some(PLENTY), ..TenantChange::default() })
+        .await;
     let status = engine.status("acme", "flow").unwrap();
     assert_eq!((status.state, status.reason.as_deref()), (SchemeState::Off, Some("the tenant is suspended")));
     let asked = rig.requests();

@@ -69,7 +69,7 @@ impl Rig {
         let (stop, (ready, is_ready)) = (CancellationToken::new(), oneshot::channel());
         let (ended, program) = (stop.clone(), self.programs.crossdock.clone());
         let task = tokio::spawn(async move {
-            let announce = |_, _| drop(ready.send(()));
+            let announce = |_, _| ready.send(()).expect("the test waits");
             daemon::serve(config, program, Sabotage::None, ended, Some(surface), announce).await.unwrap();
         });
         let parts = parts.await.expect("the engine opens");
@@ -92,11 +92,10 @@ impl Rig {
 
     pub fn add_documents(&mut self, count: usize) {
         let mut chance = ChaCha8Rng::seed_from_u64(7);
-        let documents: Vec<Value> =
-            (0..count).map(|_| SALEOUT.document(self.added, &mut chance)).inspect(|_| self.added += 1).collect();
-        for document in documents {
-            self.world.simulator.put(SALEOUT, &document).unwrap();
+        for number in self.added..self.added + count {
+            self.world.simulator.put(SALEOUT, &SALEOUT.document(number, &mut chance)).unwrap();
         }
+        self.added += count;
     }
 
     pub fn bills(&self) -> usize {
@@ -161,8 +160,7 @@ impl Connections {
             keys.iter().map(|key| ((*key).to_owned(), ready[*key].clone())).collect()
         };
         let jst = pick("jushuitan_qimen", &["base_url", "app_key", "app_secret", "target_app_key", "customer_id"]);
-        let k3 =
-            pick("kingdee_k3cloud", &["base_url", "acct_id", "user_name", "app_id", "app_secret", "org_num"]);
+        let k3 = pick("kingdee_k3cloud", &["base_url", "acct_id", "user_name", "app_id", "app_secret", "org_num"]);
         Self { jst, k3 }
     }
 }
@@ -291,14 +289,15 @@ impl Engine {
     }
 
     /// The module that each document's newest version ran with.
-    pub fn modules_of(&self, scheme: &str) -> BTreeMap<String, Digest> {
-        let filter = daemon::Filter { scheme: Some(scheme.into()), limit: Some(10_000), ..daemon::Filter::default() };
-        let listed = self.parts.office.list(&filter).unwrap();
+    pub fn modules_of(&self, id: &str, scheme: &str) -> BTreeMap<String, Digest> {
+        let filter = daemon::Filter { scheme: Some(scheme.into()), limit: Some(500), ..daemon::Filter::default() };
+        let id = Some(tenant(id));
+        let listed = self.parts.office.search(id.as_ref(), &filter).unwrap();
         let module = |key: &str| {
-            let view = self.parts.office.show(Some(scheme), key, false).unwrap();
-            view.versions.last()?.module.as_ref()?.parse().ok()
+            let view = self.parts.office.show(id.as_ref(), Some(scheme), key, false).unwrap();
+            serde_json::from_value(json!(view.versions.last()?.module)).ok()
         };
-        listed.into_iter().filter_map(|one| Some((one.key.clone(), module(&one.key)?))).collect()
+        listed.documents.into_iter().filter_map(|one| Some((one.key.clone(), module(&one.key)?))).collect()
     }
 
     pub async fn done(&self, rig: &Rig, scheme: &str) {
