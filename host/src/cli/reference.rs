@@ -102,7 +102,7 @@ async fn list(arguments: &ListArguments) -> Result<(), ExitCode> {
     let filter = TableFilter { table: None, scheme: arguments.scheme.clone() };
     let views = match &door {
         Door::Client(client) => client.tables(&filter).await.map_err(|error| fail(&error))?,
-        Door::Office(office, _) => office.tables(&filter).map_err(|error| fail(&error))?,
+        Door::Office(office, _) => office.tables(None, &filter).map_err(|error| fail(&error))?,
     };
     for view in &views {
         match arguments.format {
@@ -125,7 +125,7 @@ async fn refresh(arguments: &RefreshArguments) -> Result<(), ExitCode> {
             daemon::refresh_alone(engine, office, &filter).await.map_err(|error| fail(&error))
         }
     };
-    for view in refreshed.iter().flatten().filter(|view| !matches!(view.origin, Origin::File(_))) {
+    for view in refreshed.iter().flatten().filter(|view| matches!(view.origin, Origin::Connection { .. })) {
         println!("{}", lines(view, Timestamp::now()));
     }
     door.close()?;
@@ -141,7 +141,7 @@ async fn show(arguments: &ShowArguments) -> Result<(), ExitCode> {
     };
     let content = match &door {
         Door::Client(client) => client.table(&question).await.map_err(|error| fail(&error))?,
-        Door::Office(office, _) => office.table(&question).map_err(|error| fail(&error))?,
+        Door::Office(office, _) => office.table(None, &question).map_err(|error| fail(&error))?,
     };
     door.close()?;
     let TableContent { view, entries } = &content;
@@ -173,6 +173,7 @@ fn lines(view: &TableView, now: Timestamp) -> String {
     let count = if *entries == 1 { "1 entry".to_owned() } else { format!("{entries} entries") };
     match origin {
         Origin::File(file) => format!("{table}: {count}, revision {revision}, file {}, {used}", file.display()),
+        Origin::Uploaded(name) => format!("{table}: {count}, revision {revision}, uploaded as {name}, {used}"),
         Origin::Connection { connection, fetched_at, due_at, fetching, paused, failure, .. } => {
             let age = fetched_at.map_or("never fetched".to_owned(), |at| format!("fetched {} ago", span(at, now)));
             let next = match paused {

@@ -1,6 +1,7 @@
 //! The office's answers about reference tables: how they stand, what is in them, and why a document waits for one.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -9,7 +10,7 @@ use crate::config::{self, ReferenceFrom};
 use crate::fault::{Code, Fault};
 use crate::model::{ConnectionName, SchemeId, TenantId};
 use crate::pipeline::ledger::Error as LedgerError;
-use crate::pipeline::reference::{Entries, Failure, Revision, Status, TableId};
+use crate::pipeline::reference::{Catalogue, Entries, Failure, Revision, Status, TableId};
 use crate::pipeline::subject::{Phase, Version, Waits};
 use crate::telemetry::mask_text;
 
@@ -47,6 +48,8 @@ pub struct TableView {
 pub enum Origin {
     /// Read at the start.
     File(std::path::PathBuf),
+    /// Uploaded under this name.
+    Uploaded(String),
     Connection {
         connection: ConnectionName,
         fetched_at: Option<Timestamp>,
@@ -82,12 +85,13 @@ pub struct TableContent {
 
 impl Office {
     /// Every table that is meant. Walks over the unfinished documents, so it may take a while.
-    pub fn tables(&self, filter: &TableFilter) -> Result<Vec<TableView>, OfficeError> {
+    pub fn tables(&self, tenant: Option<&TenantId>, filter: &TableFilter) -> Result<Vec<TableView>, OfficeError> {
         let mut views = Vec::new();
-        let chosen = self.chosen(filter.scheme.as_deref())?;
+        let chosen = self.chosen(tenant, filter.scheme.as_deref())?;
         let named = |name: &str| filter.table.as_deref().is_none_or(|wanted| wanted == name);
+        let desks = self.desks();
         let mut waiting = BTreeMap::<(&TenantId, &SchemeId, String), u64>::new();
-        for desk in &self.desks {
+        for desk in &desks {
             for (table, count) in desk.waiting()? {
                 *waiting.entry((&desk.tenant, &desk.scheme, table)).or_default() += count;
             }
@@ -95,8 +99,8 @@ impl Office {
         let waiting = |tenant: &TenantId, schemes: &[SchemeId], table: &str| {
             schemes.iter().filter_map(|scheme| waiting.get(&(tenant, scheme, table.to_owned()))).sum()
         };
-        for status in self.library.tables().map(|table| table.status()) {
-            let users = self.desks.iter().filter(|desk| desk.uses(&status.id));
+        for status in self.library.tables().iter().map(|table| table.status()) {
+            let users = desks.iter().filter(|desk| desk.uses(&status.id));
             let is_chosen = chosen.iter().any(|desk| desk.uses(&status.id));
             if !is_chosen || !named(&status.id.table) {
                 continue;
@@ -106,7 +110,8 @@ impl Office {
             views.push(self.fetched_view(status, schemes, waiting));
         }
         for desk in chosen {
-            for (table, entries) in desk.catalogue.fixed().filter(|(table, _)| named(table)) {
+            let fixed = desk.catalogue().into_iter().flat_map(Catalogue::fixed);
+            for (table, entries) in fixed.filter(|(table, _)| named(table)) {
                 views.push(desk.file_view(table, entries));
             }
         }
@@ -115,7 +120,7 @@ impl Office {
         });
         if let (true, Some(table)) = (views.is_empty(), &filter.table) {
             let mut known: Vec<String> =
-                self.tables(&TableFilter::default())?.into_iter().map(|view| view.table).collect();
+                self.tables(tenant, &TableFilter::default())?.into_iter().map(|view| view.table).collect();
             known.dedup();
             return Err(OfficeError::NoSuchTable(table.clone(), known.join(", ")));
         }
@@ -123,8 +128,8 @@ impl Office {
     }
 
     /// One table and some of its entries.
-    pub fn table(&self, question: &TableQuestion) -> Result<TableContent, OfficeError> {
-        let mut views = self.tables(&question.filter)?;
+    pub fn table(&self, tenant: Option<&TenantId>, question: &TableQuestion) -> Result<TableContent, OfficeError> {
+        let mut views = self.tables(tenant, &question.filter)?;
         let Some(view) = views.pop() else { return Err(OfficeError::NotUsable("name a table".into())) };
         if !views.is_empty() {
             return Err(OfficeError::NotUsable(format!(
@@ -141,10 +146,11 @@ impl Office {
             None => entries.first(question.limit).into_iter().map(owned).collect::<Result<Vec<_>, _>>(),
         };
         let entries = match &view.origin {
-            Origin::File(_) => {
-                let fixed =
-                    self.desks.iter().filter(|desk| view.schemes.contains(&desk.scheme) && desk.tenant == view.tenant);
-                let fixed = fixed.flat_map(|desk| desk.catalogue.fixed()).find(|(table, _)| *table == view.table);
+            Origin::File(_) | Origin::Uploaded(_) => {
+                let desks = self.desks();
+                let is_meant = |desk: &&Arc<Desk>| view.schemes.contains(&desk.scheme) && desk.tenant == view.tenant;
+                let tables = desks.iter().filter(is_meant).filter_map(|desk| desk.catalogue());
+                let fixed = tables.flat_map(|tables| tables.fixed()).find(|(table, _)| *table == view.table);
                 fixed.map(|(_, entries)| of(entries)).transpose()?
             }
             Origin::Connection { connection, .. } => {
@@ -158,12 +164,12 @@ impl Office {
     }
 
     /// The fetched tables that are meant.
-    pub fn fetched_tables(&self, filter: &TableFilter) -> Result<Vec<TableId>, OfficeError> {
-        let views = self.tables(filter)?;
+    pub fn fetched_tables(&self, tenant: Option<&TenantId>, filter: &TableFilter) -> Result<Vec<TableId>, OfficeError> {
+        let views = self.tables(tenant, filter)?;
         let ids: Vec<TableId> = views
             .into_iter()
             .filter_map(|view| match view.origin {
-                Origin::File(_) => None,
+                Origin::File(_) | Origin::Uploaded(_) => None,
                 Origin::Connection { connection, .. } => {
                     Some(TableId { tenant: view.tenant, connection, table: view.table })
                 }
@@ -177,13 +183,21 @@ impl Office {
     }
 
     /// Fetches the tables that are meant, whatever their age. Their keepers must be at work.
-    pub async fn refresh(&self, filter: &TableFilter) -> Result<Vec<TableView>, OfficeError> {
-        let ids = self.fetched_tables(filter)?;
+    pub async fn refresh(
+        &self,
+        tenant: Option<&TenantId>,
+        filter: &TableFilter,
+    ) -> Result<Vec<TableView>, OfficeError> {
+        let ids = self.fetched_tables(tenant, filter)?;
         let refreshed = futures::future::join_all(ids.iter().map(|id| self.library.refresh(id))).await;
         let failed = ids.iter().zip(refreshed).filter_map(|(id, refreshed)| Some((id, refreshed.err()?)));
         let problems: Vec<String> =
             failed.map(|(id, fault)| format!("{id}: {}", mask_text(&fault.to_string()))).collect();
-        if problems.is_empty() { self.tables(filter) } else { Err(OfficeError::NotFetched(problems.join("\n"))) }
+        if problems.is_empty() {
+            self.tables(tenant, filter)
+        } else {
+            Err(OfficeError::NotFetched(problems.join("\n")))
+        }
     }
 
     fn fetched_view(&self, status: Status, schemes: Vec<SchemeId>, waiting: u64) -> TableView {
@@ -201,18 +215,21 @@ impl Office {
 
 impl Desk {
     fn uses(&self, id: &TableId) -> bool {
-        self.catalogue.fetched().any(|(_, table)| table.id == *id)
+        self.catalogue().is_some_and(|tables| tables.fetched().any(|(_, table)| table.id == *id))
     }
 
     fn file_view(&self, table: &str, entries: &Entries) -> TableView {
-        let file = self.references.iter().find_map(|reference| match &reference.from {
-            ReferenceFrom::File { file, .. } if reference.table == table => Some(file.clone()),
-            ReferenceFrom::File { .. } | ReferenceFrom::Connection { .. } => None,
+        let references = self.works().map_or(&[][..], |works| works.references.as_slice());
+        let meant = references.iter().filter(|reference| reference.table == table);
+        let origin = meant.into_iter().find_map(|reference| match &reference.from {
+            ReferenceFrom::File { file, .. } => Some(Origin::File(file.clone())),
+            ReferenceFrom::Uploaded { table, .. } => Some(Origin::Uploaded(table.clone())),
+            ReferenceFrom::Connection { .. } => None,
         });
         TableView {
             table: table.to_owned(),
             tenant: self.tenant.clone(),
-            origin: Origin::File(file.unwrap_or_default()),
+            origin: origin.unwrap_or_else(|| Origin::File(std::path::PathBuf::new())),
             schemes: vec![self.scheme.clone()],
             revision: Some(entries.revision().clone()),
             entries: entries.len(),
@@ -224,7 +241,7 @@ impl Desk {
     /// Documents that wait, by the table that they wait for.
     fn waiting(&self) -> Result<BTreeMap<String, u64>, LedgerError> {
         let mut counts = BTreeMap::new();
-        if self.catalogue.fetched().next().is_none() {
+        if self.catalogue().is_none_or(|tables| tables.fetched().next().is_none()) {
             return Ok(counts);
         }
         let mut after = None;
@@ -245,7 +262,8 @@ impl Desk {
     pub(super) fn waits(&self, version: &Version) -> Option<(Code, String)> {
         let missed = awaited(version)?;
         let mut message = format!("waits for {} to say whether it has {:?}", missed.table, missed.key);
-        let table = self.catalogue.fetched().find(|(name, _)| *name == missed.table).map(|(_, table)| table);
+        let mut fetched = self.catalogue().into_iter().flat_map(Catalogue::fetched);
+        let table = fetched.find(|(name, _)| *name == missed.table).map(|(_, table)| table);
         match table.map(|table| table.status()) {
             None => message.push_str("; the scheme has no such table any more"),
             Some(status) => {
@@ -271,7 +289,7 @@ fn awaited(version: &Version) -> Option<&crate::pipeline::subject::Missed> {
 /// The connections that a scheme's tables come from.
 pub(super) fn connections(references: &[config::Reference]) -> impl Iterator<Item = ConnectionName> {
     references.iter().filter_map(|reference| match &reference.from {
-        ReferenceFrom::File { .. } => None,
+        ReferenceFrom::File { .. } | ReferenceFrom::Uploaded { .. } => None,
         ReferenceFrom::Connection { connection, .. } => Some(connection.clone()),
     })
 }

@@ -11,16 +11,17 @@ use crate::fault::Fault;
 use crate::model::{ConnectionName, TenantId};
 use crate::pipeline::gate::Scope;
 use crate::pipeline::reference::{Catalogue, Entries, Library, Listener, Rhythm, TableId};
-use crate::telemetry::{Alert, Alerts, Metrics, SchemeRef, mask_text};
+use crate::telemetry::{Alert, Alerts, Metrics, mask_text};
 
 use super::engine::Engine;
 use super::office::{Office, OfficeError};
 use super::reference_desk::{TableFilter, TableView};
+use super::register::Register;
 
 /// The fetched tables of a scheme, with how often each is to be fetched.
 pub(super) fn fetched(scheme: &config::Scheme) -> impl Iterator<Item = (TableId, Rhythm)> {
     scheme.reference.iter().filter_map(|reference| match &reference.from {
-        ReferenceFrom::File { .. } => None,
+        ReferenceFrom::File { .. } | ReferenceFrom::Uploaded { .. } => None,
         ReferenceFrom::Connection { connection, refresh, miss_interval } => {
             let id = table_id(&scheme.tenant, connection, &reference.table);
             Some((id, Rhythm { refresh: *refresh, miss_interval: *miss_interval }))
@@ -33,7 +34,7 @@ pub(super) fn catalogue(scheme: &config::Scheme, library: &Library) -> Catalogue
     let (mut fixed, mut fetched) = (BTreeMap::new(), BTreeMap::new());
     for config::Reference { table, from } in &scheme.reference {
         match from {
-            ReferenceFrom::File { entries, .. } => {
+            ReferenceFrom::File { entries, .. } | ReferenceFrom::Uploaded { entries, .. } => {
                 fixed.insert(table.clone(), Arc::new(Entries::new((**entries).clone())));
             }
             ReferenceFrom::Connection { connection, .. } => {
@@ -55,14 +56,14 @@ pub async fn refresh_alone(
     office: &Office,
     filter: &TableFilter,
 ) -> Result<Vec<TableView>, OfficeError> {
-    let wanted = office.fetched_tables(filter)?;
+    let wanted = office.fetched_tables(None, filter)?;
     let stop = CancellationToken::new();
     let keepers = engine.library.keepers(&|id| wanted.contains(id), &stop);
     tokio::select! {
         // First, so that the fetch that a keeper begins with is the one that was asked for.
         biased;
-        refreshed = office.refresh(filter) => refreshed,
-        _ = futures::future::join_all(keepers) => office.tables(filter),
+        refreshed = office.refresh(None, filter) => refreshed,
+        _ = futures::future::join_all(keepers) => office.tables(None, filter),
     }
 }
 
@@ -70,8 +71,8 @@ pub async fn refresh_alone(
 pub(super) struct Reporter {
     pub metrics: Metrics,
     pub alerts: Option<Alerts>,
-    /// Who uses a connection's tables.
-    pub users: Vec<(Scope, SchemeRef)>,
+    /// The connections whose tables each scheme uses.
+    pub users: Register<Vec<Scope>>,
 }
 
 impl Listener for Reporter {
@@ -85,7 +86,7 @@ impl Listener for Reporter {
         }
         let Some(alerts) = &self.alerts else { return };
         let reason = mask_text(&format!("{scope}: {}", fault.message));
-        for (_, scheme) in self.users.iter().filter(|(used, _)| used == scope) {
+        for (scheme, _) in self.users.look().iter().filter(|(_, used)| used.contains(scope)) {
             self.metrics.set_scheme_paused(scheme, true);
             alerts.raise(Alert::SchemePaused { scheme: scheme.clone(), reason: reason.clone() });
         }

@@ -15,9 +15,9 @@ pub struct IdError {
 }
 
 /// Identifiers that people choose: they become parts of keys, paths and metric labels, so the alphabet is small.
-const CHOSEN_LENGTH_LIMIT: usize = 64;
+pub(super) const CHOSEN_LENGTH_LIMIT: usize = 64;
 /// Keys that vendors choose. The longest bill number seen is 40 characters; a key is not a place for a document.
-const KEY_LENGTH_LIMIT: usize = 512;
+pub(super) const KEY_LENGTH_LIMIT: usize = 512;
 
 fn check_chosen(what: &'static str, text: &str) -> Result<(), IdError> {
     let problem = if text.is_empty() {
@@ -132,6 +132,14 @@ pub enum System {
 }
 
 impl System {
+    pub const ALL: [System; 5] = [
+        System::JushuitanQimen,
+        System::WangdiantongQimen,
+        System::YonyouU8,
+        System::KingdeeK3cloud,
+        System::KingdeeJdy,
+    ];
+
     pub fn as_str(self) -> &'static str {
         match self {
             System::JushuitanQimen => "jushuitan_qimen",

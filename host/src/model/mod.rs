@@ -2,6 +2,7 @@
 
 mod document;
 mod ids;
+mod schema;
 
 pub use document::{Digest, Document, Outcome, Reason, TargetDocument};
 pub use ids::{ConnectionName, DocumentKey, IdError, ModuleRef, OperationName, SchemeId, System, TargetKey, TenantId};

@@ -30,10 +30,31 @@ pub enum Table {
     // 9 was meant for totals and never written; it is not to be used again.
     /// Reference tables that were fetched, by connection.
     References = 10,
+    // What people manage through the API, by tenant; `registry` knows these rows.
+    /// Who the tenants are, what each may use.
+    Tenants = 11,
+    /// Bearer tokens, by the hash of their secret.
+    Tokens = 12,
+    /// Public keys that a tenant's modules are signed with.
+    SigningKeys = 13,
+    /// Uploaded modules, and every name and version that was ever taken.
+    Modules = 14,
+    /// The bytes of uploaded modules.
+    Components = 15,
+    /// Modules that were refused, and what was spent on compiling.
+    Compiling = 16,
+    /// Connections with their sealed secrets, and who changed them when.
+    Connections = 17,
+    /// Reference tables that were uploaded.
+    UploadedTables = 18,
+    /// Schemes, and who changed them when.
+    Schemes = 19,
+    /// Who did what, numbered by tenant; rows are added and never changed.
+    Audit = 20,
 }
 
 impl Table {
-    pub const ALL: [Table; 10] = [
+    pub const ALL: [Table; 20] = [
         Table::Meta,
         Table::Subjects,
         Table::Bodies,
@@ -44,6 +65,16 @@ impl Table {
         Table::History,
         Table::BadPages,
         Table::References,
+        Table::Tenants,
+        Table::Tokens,
+        Table::SigningKeys,
+        Table::Modules,
+        Table::Components,
+        Table::Compiling,
+        Table::Connections,
+        Table::UploadedTables,
+        Table::Schemes,
+        Table::Audit,
     ];
 }
 

@@ -9,7 +9,7 @@ use crate::connectors::SourceDocument;
 use crate::model::{ConnectionName, Digest, DocumentKey, TenantId};
 use crate::pipeline::ledger::Cursor;
 use crate::pipeline::reference::TableId;
-use crate::pipeline::subject::{Fate, Phase, Subject};
+use crate::pipeline::subject::{Fate, Phase, Subject, Version};
 
 use super::air::Air;
 use super::archive::Archive;
@@ -84,7 +84,7 @@ impl World {
         for (document, before) in documents.iter().zip(newest) {
             let subject = self.durable(scheme, document.key.as_ref().unwrap());
             let body = Digest::of(&document.body);
-            if !subject.versions.iter().any(|version| version.number >= *before && version.body == body) {
+            if !subject.versions.iter().any(|version| version.number >= *before && version.served() == body) {
                 let label = self.plan.schemes[scheme].label();
                 self.air.story.violation(format!("{label}: {} was taken, and is not durable", document.body));
             }
@@ -147,7 +147,8 @@ impl World {
                 violation(format!("version {} comes before {}", pair[0].number, pair[1].number));
             }
             let adjoining = pair[0].number + 1 == pair[1].number;
-            if adjoining && pair[0].body == pair[1].body && pair[0].cancelled == pair[1].cancelled {
+            let again = pair[1].edited.is_none() && pair[0].served() == pair[1].body;
+            if adjoining && again && pair[0].cancelled == pair[1].cancelled {
                 violation(format!("version {} is version {} once more", pair[1].number, pair[0].number));
             }
         }
@@ -155,6 +156,8 @@ impl World {
             let ended = matches!(version.phase, Phase::Done { .. });
             match now.version(version.number) {
                 None if !ended => violation(format!("version {} is forgotten and had not ended", version.number)),
+                // An erasure takes the words away, and nothing else.
+                Some(_) if now.is_erased(version.number) && !before.is_erased(version.number) => {}
                 Some(now) if ended && now.phase != version.phase => {
                     violation(format!("version {} had ended and goes on", version.number));
                 }
@@ -207,7 +210,7 @@ impl World {
                 continue;
             }
             let subject = self.durable(index, key);
-            let known = subject.versions.iter().any(|version| version.body == last.digest());
+            let known = subject.versions.iter().any(|version| version.served() == last.digest());
             if !known {
                 let what = format!("{}: the cursor is at {read_to}, and the ledger lacks {}", plan.label(), last.body);
                 self.air.story.violation(what);

@@ -1,0 +1,73 @@
+//! What a thing was before: its revisions, each with who made it and when.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::model::TenantId;
+use crate::state::{Key, KeyBuilder, Table};
+
+use super::change::Draft;
+use super::rows::{decode, under};
+use super::{Error, Registry};
+
+/// Revisions that are kept of one thing. The audit log keeps that there were others.
+const REVISIONS_LIMIT: usize = 500;
+
+/// Whose revisions.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct History {
+    pub table: Table,
+}
+
+impl History {
+    fn prefix(tenant: &TenantId, name: &str) -> KeyBuilder {
+        under(Some(tenant), "then").text(name)
+    }
+
+    fn end_key(tenant: &TenantId, name: &str) -> Key {
+        under(Some(tenant), "last").text(name).build()
+    }
+
+    /// The last revision of the thing that had this name before; zero where none had.
+    pub fn last(self, draft: &mut Draft<'_>, tenant: &TenantId, name: &str) -> Result<u64, Error> {
+        Ok(draft.get(self.table, &Self::end_key(tenant, name))?.unwrap_or(0))
+    }
+
+    /// Adds a revision, and forgets the oldest where there are too many.
+    pub fn put<T: Serialize>(
+        self,
+        draft: &mut Draft<'_>,
+        tenant: &TenantId,
+        name: &str,
+        revision: u64,
+        row: &T,
+    ) -> Result<(), Error> {
+        let prefix = Self::prefix(tenant, name);
+        let kept = draft.registry.store().keys(self.table, &prefix.clone().build(), None, usize::MAX)?;
+        let over = (kept.len() + 1).saturating_sub(REVISIONS_LIMIT);
+        for (old, _) in kept.into_iter().take(over) {
+            draft.remove(self.table, old);
+        }
+        draft.put(self.table, prefix.number(revision).build(), row);
+        Ok(())
+    }
+
+    /// The thing goes; its revisions stay, and the next of this name goes on counting.
+    pub fn end(self, draft: &mut Draft<'_>, tenant: &TenantId, name: &str, revision: u64) {
+        draft.put(self.table, Self::end_key(tenant, name), &revision);
+    }
+}
+
+pub(super) fn list<T: DeserializeOwned>(
+    registry: &Registry,
+    history: History,
+    tenant: &TenantId,
+    name: &str,
+    after: u64,
+    limit: usize,
+) -> Result<Vec<T>, Error> {
+    let prefix = History::prefix(tenant, name);
+    let after = prefix.clone().number(after).build();
+    let rows = registry.store().scan(history.table, &prefix.build(), Some(&after), limit)?;
+    rows.iter().map(|(_, row)| decode(history.table, &row.value)).collect()
+}

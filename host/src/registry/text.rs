@@ -1,0 +1,32 @@
+//! Texts that people write: names, notes, reasons. They end up in lists, logs and terminals.
+
+use super::Error;
+
+/// At most `limit` characters, none of them a control character.
+pub(super) fn check(field: &str, text: &str, limit: usize) -> Result<(), Error> {
+    if text.chars().count() > limit {
+        return Err(Error::invalid(field, "is too long", format!("write at most {limit} characters")));
+    }
+    if text.chars().any(char::is_control) {
+        return Err(Error::invalid(field, "holds a control character", "write it in one line of plain text"));
+    }
+    Ok(())
+}
+
+/// As [`check`], and not empty.
+pub(super) fn require(field: &str, text: &str, limit: usize) -> Result<(), Error> {
+    if text.trim().is_empty() {
+        return Err(Error::invalid(field, "is empty", "fill it in"));
+    }
+    check(field, text, limit)
+}
+
+/// A name that becomes a part of a key: of a table that modules look things up in.
+pub(super) fn key_part(field: &str, text: &str) -> Result<(), Error> {
+    /// The same as of a table in the configuration file.
+    const LIMIT_BYTES: usize = 128;
+    if text.len() > LIMIT_BYTES {
+        return Err(Error::invalid(field, "is too long", format!("write at most {LIMIT_BYTES} bytes")));
+    }
+    require(field, text, LIMIT_BYTES)
+}
