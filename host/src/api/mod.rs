@@ -15,6 +15,8 @@ mod problem;
 mod routes;
 mod server;
 mod shell;
+#[cfg(test)]
+mod tests;
 mod upload;
 
 use std::net::SocketAddr;
@@ -43,6 +45,8 @@ pub struct Limits {
     pub connections: usize,
     pub request_timeout: Duration,
     pub header_timeout: Duration,
+    /// Uploads at once.
+    pub uploads: usize,
     pub upload_bytes: u64,
     pub upload_piece_timeout: Duration,
     pub upload_timeout: Duration,
@@ -71,6 +75,7 @@ impl Api {
     pub fn new(parts: Parts<'_>) -> Arc<Self> {
         let Parts { registry, sandbox, now, data_dir, limits } = parts;
         let uploads = upload::Limits {
+            at_once: limits.uploads,
             bytes: limits.upload_bytes,
             piece_timeout: limits.upload_piece_timeout,
             timeout: limits.upload_timeout,

@@ -96,9 +96,10 @@ async fn put_table(
 ) -> Answer<Response> {
     let tenant = caller.tenant()?;
     let entries = upload::entries(&api, tenant, request).await?;
+    let created = api.registry.table(tenant, &table).map_err(registry_problem)?.is_none();
     let put = api.registry.put_table(&caller.actor, tenant, &table, entries, expected).await;
     let row = put.map_err(registry_problem)?;
-    Ok(made(row.revision == 1, Tagged(row.revision, row)))
+    Ok(made(created, Tagged(row.revision, row)))
 }
 
 /// Deletes a table that no scheme uses.

@@ -16,7 +16,7 @@ use super::super::convert::registry_problem;
 use super::super::extract::{Body, Names, PageQuery, Query};
 use super::super::gate::Caller;
 use super::super::page::{Page, after, made};
-use super::super::problem::Answer;
+use super::super::problem::{Answer, Code, Problem};
 use crate::model::TenantId;
 use crate::registry::{NewToken, Token};
 
@@ -105,6 +105,9 @@ fn list(api: &Api, tenant: Option<&TenantId>, page: &PageQuery) -> Answer<Json<P
 }
 
 async fn create(api: &Api, caller: &Caller, tenant: Option<&TenantId>, new: NewToken) -> Answer<Response> {
+    if new.rights.unmask && !caller.token.rights.unmask {
+        return Err(Problem::new(Code::Forbidden, "nobody gives a right that he has not: unmask"));
+    }
     let (token, text) = api.registry.create_token(&caller.actor, tenant, new).await.map_err(registry_problem)?;
     Ok(made(true, Json(CreatedToken { token, text: text.expose().to_owned() })).into_response())
 }
