@@ -117,9 +117,14 @@ async fn what_is_no_module_is_refused_with_the_reason_and_not_compiled_twice() {
     let bench = Bench::start().await;
     let admin = bench.admin().await;
     let core = wat::parse_str("(module)").unwrap();
-    let alien = guests::component(
-        "import files: interface { read: func() -> string; }",
-        &guests::core_text("", "", guests::ECHO),
+    let steals = r#"(import "evil:host/files" "steal" (func $steal))"#;
+    let alien = guests::stranger(
+        &[
+            guests::WIT,
+            "package evil:host; interface files { steal: func(); }
+             world w { include crossdock:transform/transform@1.0.0; import files; }",
+        ],
+        &guests::core_text(steals, "", "(call $steal) unreachable"),
     );
     let locals = guests::guest_with("", &format!("(func (local{}))", " i32".repeat(2_000)), guests::ECHO);
     let cases: [(&[u8], &str, &str); 6] = [
@@ -127,7 +132,7 @@ async fn what_is_no_module_is_refused_with_the_reason_and_not_compiled_twice() {
         (b"#!/bin/sh", "module_refused", "not a WebAssembly binary"),
         (&core, "module_refused", "core module"),
         (b"\0asm\x0d\0\x01\0\xff\xff\xff\xff", "module_refused", "not readable"),
-        (&alien, "module_refused", "import files is not part of the contract"),
+        (&alien, "module_refused", "evil:host/files"),
         (&locals, "module_compile_limit", "locals limit 1000"),
     ];
     for (component, code, word) in cases {
