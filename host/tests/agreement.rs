@@ -5,15 +5,16 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, RwLock};
 
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 use crossdock::bench::Laboratory;
 use crossdock::bench::case::{self, Specimen, guest_outcome};
 use crossdock::bench::laboratory::Tables;
-use crossdock::daemon::SandboxTransformer;
+use crossdock::daemon::{FileModules, ModulePlaces, SandboxTransformer};
 use crossdock::model::{Document, DocumentKey, Outcome, SchemeId, TenantId};
+use crossdock::pipeline::quota::Meter;
 use crossdock::pipeline::reference::{Catalogue, Entries};
 use crossdock::pipeline::tally::Tally;
 use crossdock::pipeline::transformer::{Ran, Task, Transformer as _};
@@ -192,17 +193,20 @@ fn engine(
     let sandbox = Sandbox::new(Settings::default(), artefacts, Compiler::InProcess).unwrap();
     let module = sandbox.load(&std::fs::read(component).unwrap(), Default::default()).unwrap();
     let fixed = tables.iter().map(|(name, entries)| (name.clone(), Arc::new(Entries::new(entries.clone())))).collect();
+    let places = ModulePlaces { files: Vec::new(), directory: dir.into() };
     let transformer = SandboxTransformer {
         source: module.description().source.as_str().into(),
         target: module.description().target.as_str().into(),
-        limits: Limits::of(sandbox.settings(), module.class()),
+        limits: Arc::new(move |class| Limits::of(&Settings::default(), class)),
+        modules: Arc::new(FileModules { sandbox: sandbox.clone(), places }),
         sandbox,
-        module,
+        module: RwLock::new(module),
         isolation,
         tenant: TenantId::new(EXAMPLE).unwrap(),
         scheme: SchemeId::new(EXAMPLE).unwrap(),
         parameters: parameters.into(),
         catalogue: Catalogue::new(fixed, BTreeMap::new(), Tally::default().follow()),
+        meter: Meter::default(),
         now: Arc::new(|| Timestamp::UNIX_EPOCH),
     };
     let task = |document: &Document| Task {
@@ -211,6 +215,7 @@ fn engine(
         // A busy machine is not what is tried here.
         patient: true,
         waits_since: None,
+        module: None,
     };
     documents
         .chunks(ROUND)

@@ -17,7 +17,7 @@ use crate::pipeline::driver::{self, Handle};
 use crate::pipeline::ledger::Error as LedgerError;
 use crate::pipeline::poll::{Error, Reading};
 use crate::state::Batch;
-use crate::telemetry::mask_text;
+use crate::telemetry::{SchemeRef, mask_text};
 
 use super::engine::Engine;
 use super::pass::{Keepers, given_up, paused};
@@ -81,6 +81,12 @@ impl Backfills {
                 Err(error) => Err(format!("the backfill stopped: {error}")),
             }
         }
+    }
+
+    /// The scheme is gone.
+    pub fn close(&self, scheme: &SchemeRef) {
+        let name = (scheme.tenant.clone(), scheme.scheme.clone());
+        self.counters.lock().unwrap_or_else(PoisonError::into_inner).remove(&name);
     }
 
     /// Carries out the order, durably, and says how the backfill stands; `None` where there never was one.

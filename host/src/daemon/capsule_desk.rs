@@ -2,7 +2,6 @@
 //! to run it again anywhere. Nothing is committed, no table is fetched for it, and no vendor is asked.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
 
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
@@ -13,7 +12,6 @@ use crate::capsule::{
     Agreement, Capsule, Context, Document, EngineIdentity, FORMAT, Input, ModuleIdentity, Outcome, Production,
     TableRevisions, Taken, take, take_masked,
 };
-use crate::config::{Config, ModuleSource};
 use crate::model::{Digest, DocumentKey, TargetDocument};
 use crate::node_key;
 use crate::pipeline::ledger::Line;
@@ -49,13 +47,6 @@ pub struct CapsuleAnswer {
     pub notes: Vec<String>,
 }
 
-/// Where components may lie: the files that schemes name, and the module directory.
-#[derive(Debug, Clone)]
-pub struct ModulePlaces {
-    pub files: Vec<PathBuf>,
-    pub directory: PathBuf,
-}
-
 /// What the ledger says of a version's last run.
 struct Recorded<'a> {
     line: &'a Line,
@@ -76,13 +67,17 @@ impl Office {
             return Err(OfficeError::Capsule(format!("the ledger does not hold the body of {key} any more")));
         };
 
-        let transformer = &desk.transformer;
+        let transformer = &desk.at_work()?.transformer;
         let mut notes = Vec::new();
         let module = self.module(transformer, &key, &recorded, &mut notes)?;
         let component = match request.with_module {
-            true => Some(self.places.component(&module.digest()).ok_or_else(|| {
-                OfficeError::Capsule(format!("the component {} is not there to be embedded", module.digest()))
-            })?),
+            true => {
+                let found = transformer.modules.component(&module.digest());
+                let found = found.map_err(|fault| OfficeError::Capsule(fault.to_string()))?;
+                Some(found.ok_or_else(|| {
+                    OfficeError::Capsule(format!("the component {} is not there to be embedded", module.digest()))
+                })?)
+            }
             false => None,
         };
         // Whoever waits for a table has said since when; of all others, what was fetched after they came is the last word.
@@ -98,7 +93,7 @@ impl Office {
         };
         let document = Document { key: key.clone(), version: version.number, body };
         let input = Input { context, parameters: transformer.parameters.to_string(), document };
-        let (sandbox, limits) = (&transformer.sandbox, &transformer.limits);
+        let (sandbox, limits) = (&transformer.sandbox, &(transformer.limits)(module.class()));
         let taken = take(sandbox, &module, limits, &input, &view).map_err(|error| refused(&error))?;
         let production = desk.production(&recorded, &module, &taken)?;
         notes.extend(production.remark());
@@ -142,40 +137,22 @@ impl Office {
         recorded: &Recorded<'_>,
         notes: &mut Vec<String>,
     ) -> Result<Module, OfficeError> {
-        if recorded.module == transformer.module.digest() {
-            return Ok(transformer.module.clone());
+        let current = transformer.current();
+        if recorded.module == current.digest() {
+            return Ok(current);
         }
-        if let Some(component) = self.places.component(&recorded.module) {
-            let sandbox = &transformer.sandbox;
-            let loaded = sandbox.load(&component, sandbox.class_of(&component));
-            return loaded.map_err(|error| OfficeError::Capsule(error.fault().to_string()));
+        let component = transformer.modules.component(&recorded.module);
+        if component.map_err(|fault| OfficeError::Capsule(fault.to_string()))?.is_some() {
+            let loaded = transformer.modules.module(&recorded.module);
+            return loaded.map_err(|fault| OfficeError::Capsule(fault.to_string()));
         }
         notes.push(format!(
             "{key} was transformed with module {}, which is not in {} any more; the capsule has the scheme's module of now, \
-             {:?}, and says nothing of production. Put the component back there to have that",
+             {current:?}, and says nothing of production. Put the component back there to have that",
             recorded.module,
-            self.places.directory.display(),
-            transformer.module,
+            transformer.modules.place(),
         ));
-        Ok(transformer.module.clone())
-    }
-}
-
-impl ModulePlaces {
-    pub(super) fn of(config: &Config) -> Self {
-        let files = config.schemes.iter().filter_map(|scheme| match &scheme.module {
-            ModuleSource::File(path) => Some(path.clone()),
-            ModuleSource::Named(_) => None,
-        });
-        Self { files: files.collect(), directory: config.engine.module_dir.clone() }
-    }
-
-    /// The component of this digest.
-    fn component(&self, digest: &Digest) -> Option<Vec<u8>> {
-        let listed = std::fs::read_dir(&self.directory).into_iter().flatten().flatten().map(|entry| entry.path());
-        let is_component = |path: &Path| path.extension().is_some_and(|extension| extension == "wasm");
-        let all = self.files.iter().cloned().chain(listed.filter(|path| is_component(path)));
-        all.filter_map(|path| std::fs::read(path).ok()).find(|bytes| Digest::of(bytes) == *digest)
+        Ok(current)
     }
 }
 
@@ -192,7 +169,7 @@ impl Desk {
             }
             None => Agreement::Differs { at: vec![String::new()] },
         };
-        let isolation = self.transformer.isolation;
+        let isolation = self.at_work()?.transformer.isolation;
         let counted_alike = same_module && isolation == Isolation::Document;
         Ok(Production {
             transformed_at: recorded.line.at,

@@ -161,7 +161,8 @@ fn answer<T: Serialize>(result: Result<T, OfficeError>) -> Response {
             error @ (OfficeError::Ledger(_)
             | OfficeError::Command(_)
             | OfficeError::NotFetched(_)
-            | OfficeError::Capsule(_)),
+            | OfficeError::Capsule(_)
+            | OfficeError::StandsStill(..)),
         ) => problem(StatusCode::CONFLICT, error.to_string()),
         Err(error) => problem(StatusCode::NOT_FOUND, error.to_string()),
     }

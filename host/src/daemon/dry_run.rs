@@ -72,7 +72,7 @@ pub async fn dry_run(engine: &Engine, scheme: &Scheme, limit: usize) -> Result<D
         let document = Arc::new(Document { key, body: document.body });
         // The tables are fetched after the documents were read, and so have the last word on what is missing.
         let received_at = (scheme.parts.now)();
-        tasks.push(Task { document, received_at, patient: false, waits_since: Some(received_at) });
+        tasks.push(Task { document, received_at, patient: false, waits_since: Some(received_at), module: None });
     }
     let keepers = Keepers::start(engine, &[scheme]);
     let transformed = transform(engine, scheme, tasks).await;
@@ -118,10 +118,11 @@ async fn transform(engine: &Engine, scheme: &Scheme, tasks: Vec<Task>) -> Vec<(S
         let mut waiting = Vec::new();
         for (place, task) in tasks {
             let (transformer, given) = (scheme.parts.transformer.clone(), task.clone());
+            let module = transformer.module();
             let ran = tokio::task::spawn_blocking(move || transformer.run(&[given])).await;
             let ran = ran.ok().and_then(|ran| ran.into_iter().next());
             let ran = ran.unwrap_or_else(|| {
-                Ran::failed(Fault::park(crate::fault::Code::Internal, "the sandbox gave no answer"))
+                Ran::failed(module, Fault::park(crate::fault::Code::Internal, "the sandbox gave no answer"))
             });
             if ran.missed.is_some() {
                 waiting.push((place, task));

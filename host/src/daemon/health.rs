@@ -15,11 +15,12 @@ use crate::pipeline::reference::{Library, Status};
 use crate::state::SledStore;
 use crate::telemetry::{Metrics, TableNumbers, mask_text};
 
+use super::register::Register;
 use super::traffic;
 use super::watcher::SchemeWatcher;
 
 pub(super) struct Health {
-    pub schemes: Vec<Arc<SchemeWatcher>>,
+    pub schemes: Register<Arc<SchemeWatcher>>,
     pub gates: Gates,
     pub library: Library,
     pub metrics: Metrics,
@@ -37,6 +38,7 @@ async fn healthz(State(health): State<Arc<Health>>) -> Response {
     let store_failed = health.store.health().failure.is_some();
     let schemes: Vec<serde_json::Value> = health
         .schemes
+        .entries()
         .iter()
         .map(|watcher| {
             let seen = watcher.seen();
@@ -49,12 +51,13 @@ async fn healthz(State(health): State<Arc<Health>>) -> Response {
                 "received": seen.received, "last_fault": seen.last_fault,
                 "next_run": seen.next_run.map(|at| at.to_string()),
                 "held": seen.held.as_ref().map(|(reason, words)| format!("{reason}: {words}")),
+                "throttled": seen.throttled,
                 "waits_for": seen.waits_for.as_ref().map(SchemeId::as_str),
             })
         })
         .collect();
     let references: Vec<serde_json::Value> =
-        health.library.tables().map(|table| reference(table.status(), now)).collect();
+        health.library.tables().iter().map(|table| reference(table.status(), now)).collect();
     let pauses: Vec<String> =
         health.gates.pauses().iter().map(|pause| mask_text(&format!("{}: {}", pause.scope, pause.reason))).collect();
     let healthy = stopped.is_empty() && !store_failed;
@@ -78,7 +81,7 @@ fn reference(status: Status, now: Timestamp) -> serde_json::Value {
 
 async fn metrics(State(health): State<Arc<Health>>) -> Response {
     let now = Timestamp::now();
-    for watcher in &health.schemes {
+    for watcher in health.schemes.entries() {
         if let Some(read_to) = watcher.seen().read_to {
             let age = std::time::Duration::try_from(now.duration_since(read_to)).unwrap_or_default();
             health.metrics.set_cursor_age(&watcher.scheme, age);

@@ -8,16 +8,22 @@ mod capsule_desk;
 mod client;
 mod compaction;
 mod control;
+mod crew;
 mod dry_run;
 mod engine;
 mod errands;
+mod floor;
 mod health;
+mod judgement;
+mod modules;
 mod office;
 mod pass;
 mod reader;
 mod reconcile;
 mod reference_desk;
 mod references;
+mod register;
+mod registry_of;
 mod retention;
 mod scheme;
 mod serve;
@@ -27,15 +33,22 @@ mod tls;
 mod traffic;
 mod transformer;
 mod watcher;
+mod workshop;
 
 pub use advice::{Writing, writings};
 pub use backfill::{BackfillError, BackfillRequest, backfill_at_rest, run_backfill, scheme_named};
-pub use capsule_desk::{CapsuleAnswer, CapsuleRequest, ModulePlaces};
+pub use capsule_desk::{CapsuleAnswer, CapsuleRequest};
 pub use client::{Client, ClientError};
 pub use compaction::CompactionLine;
 pub use control::SOCKET_NAME;
 pub use dry_run::{DryRun, Line as DryRunLine, Standing, dry_run};
-pub use engine::{Engine, OpenError, load, with_judgement};
+pub use engine::{Engine, OpenError};
+pub use floor::{
+    CompareError, CompareReport, Compared, ConnectionStatus, DocumentDifference, Floor, FloorError, FuelUse, ManagedBy,
+    SchemeState, SchemeStatus, TenantUse,
+};
+pub use judgement::{load, with_judgement};
+pub use modules::{FileModules, ModulePlaces, Modules};
 pub use office::{
     Bill, CommandRequest, DocumentState, DocumentView, Filter, HistoryLine, Office, OfficeError, PauseRequest, Summary,
     VersionView,
@@ -44,5 +57,5 @@ pub use pass::{PassOptions, Progress, run_pass};
 pub use reconcile::{Auditors, ReconcileRequest};
 pub use reference_desk::{Origin, TableContent, TableFilter, TableQuestion, TableView};
 pub use references::refresh_alone;
-pub use serve::serve;
-pub use transformer::SandboxTransformer;
+pub use serve::{FloorParts, Surface, Surfaced, serve};
+pub use transformer::{LimitsOf, SandboxTransformer};

@@ -27,9 +27,12 @@ pub(super) struct Reader {
     pub reading: poll::Reading,
     pub handle: driver::Handle,
     pub watcher: Arc<SchemeWatcher>,
-    /// Whom this scheme's runs wait for.
-    pub after: Option<Predecessor>,
+    /// Whom this scheme's runs wait for, as it is now: it may be started anew meanwhile, or gone.
+    pub after: Option<After>,
 }
+
+/// Finds the scheme whose run must come first.
+pub(super) type After = Box<dyn Fn() -> Option<Predecessor> + Send + Sync>;
 
 /// Another scheme whose run must come first.
 #[derive(Clone)]
@@ -147,7 +150,7 @@ impl Reader {
                 self.sleep_until(opens, stop).await?;
                 continue;
             }
-            let Some(after) = &self.after else { return Ok(()) };
+            let Some(after) = self.after.as_ref().and_then(|look| look()) else { return Ok(()) };
             if after.passed_since(passed)? {
                 return Ok(());
             }

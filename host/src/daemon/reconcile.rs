@@ -1,14 +1,14 @@
 //! The counter where a running engine is asked to compare source, ledger and target.
 
-use std::sync::Arc;
-
 use futures::{Stream, StreamExt, stream};
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
 use crate::pipeline::driver::Parts;
 use crate::pipeline::reconcile::{Line, Stretch, reconcile};
+use crate::telemetry::SchemeRef;
 
+use super::register::Register;
 use super::scheme::{FreshSource, Scheme};
 
 /// Lines on their way to whoever asked. Each is small; a reader that is slow slows the comparison.
@@ -53,22 +53,31 @@ impl Auditor {
     }
 }
 
-/// The auditors of an engine.
-#[derive(Clone)]
-pub struct Auditors(Arc<[Auditor]>);
+/// The auditors of an engine, as its schemes come and go.
+#[derive(Clone, Default)]
+pub struct Auditors(Register<Auditor>);
 
 impl Auditors {
     pub fn of(schemes: &[Scheme]) -> Self {
-        Self(schemes.iter().map(Auditor::of).collect())
+        Self(schemes.iter().map(|scheme| (scheme.watcher.scheme.clone(), Auditor::of(scheme))).collect())
     }
 
-    pub fn named(&self, name: &str) -> Result<&Auditor, String> {
-        let mut found = self.0.iter().filter(|auditor| auditor.is_named(name));
+    pub(super) fn put(&self, scheme: &Scheme) {
+        self.0.put(&scheme.watcher.scheme, Auditor::of(scheme));
+    }
+
+    pub(super) fn remove(&self, scheme: &SchemeRef) {
+        self.0.remove(scheme);
+    }
+
+    pub fn named(&self, name: &str) -> Result<Auditor, String> {
+        let auditors = self.0.entries();
+        let mut found = auditors.iter().filter(|auditor| auditor.is_named(name));
         match (found.next(), found.next()) {
-            (Some(auditor), None) => Ok(auditor),
+            (Some(auditor), None) => Ok(auditor.clone()),
             (Some(_), Some(_)) => Err(format!("more than one tenant has a scheme {name}")),
             (None, _) => {
-                let known: Vec<&str> = self.0.iter().map(|auditor| auditor.parts.scheme.as_str()).collect();
+                let known: Vec<&str> = auditors.iter().map(|auditor| auditor.parts.scheme.as_str()).collect();
                 Err(format!("there is no scheme {name}; there are: {}", known.join(", ")))
             }
         }

@@ -1,6 +1,7 @@
 //! The office's answers about reference tables: how they stand, what is in them, and why a document waits for one.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -9,7 +10,7 @@ use crate::config::{self, ReferenceFrom};
 use crate::fault::{Code, Fault};
 use crate::model::{ConnectionName, SchemeId, TenantId};
 use crate::pipeline::ledger::Error as LedgerError;
-use crate::pipeline::reference::{Entries, Failure, Revision, Status, TableId};
+use crate::pipeline::reference::{Catalogue, Entries, Failure, Revision, Status, TableId};
 use crate::pipeline::subject::{Phase, Version, Waits};
 use crate::telemetry::mask_text;
 
@@ -88,8 +89,9 @@ impl Office {
         let mut views = Vec::new();
         let chosen = self.chosen(filter.scheme.as_deref())?;
         let named = |name: &str| filter.table.as_deref().is_none_or(|wanted| wanted == name);
+        let desks = self.desks();
         let mut waiting = BTreeMap::<(&TenantId, &SchemeId, String), u64>::new();
-        for desk in &self.desks {
+        for desk in &desks {
             for (table, count) in desk.waiting()? {
                 *waiting.entry((&desk.tenant, &desk.scheme, table)).or_default() += count;
             }
@@ -97,8 +99,8 @@ impl Office {
         let waiting = |tenant: &TenantId, schemes: &[SchemeId], table: &str| {
             schemes.iter().filter_map(|scheme| waiting.get(&(tenant, scheme, table.to_owned()))).sum()
         };
-        for status in self.library.tables().map(|table| table.status()) {
-            let users = self.desks.iter().filter(|desk| desk.uses(&status.id));
+        for status in self.library.tables().iter().map(|table| table.status()) {
+            let users = desks.iter().filter(|desk| desk.uses(&status.id));
             let is_chosen = chosen.iter().any(|desk| desk.uses(&status.id));
             if !is_chosen || !named(&status.id.table) {
                 continue;
@@ -108,7 +110,8 @@ impl Office {
             views.push(self.fetched_view(status, schemes, waiting));
         }
         for desk in chosen {
-            for (table, entries) in desk.catalogue.fixed().filter(|(table, _)| named(table)) {
+            let fixed = desk.catalogue().into_iter().flat_map(Catalogue::fixed);
+            for (table, entries) in fixed.filter(|(table, _)| named(table)) {
                 views.push(desk.file_view(table, entries));
             }
         }
@@ -144,9 +147,10 @@ impl Office {
         };
         let entries = match &view.origin {
             Origin::File(_) | Origin::Uploaded(_) => {
-                let fixed =
-                    self.desks.iter().filter(|desk| view.schemes.contains(&desk.scheme) && desk.tenant == view.tenant);
-                let fixed = fixed.flat_map(|desk| desk.catalogue.fixed()).find(|(table, _)| *table == view.table);
+                let desks = self.desks();
+                let is_meant = |desk: &&Arc<Desk>| view.schemes.contains(&desk.scheme) && desk.tenant == view.tenant;
+                let tables = desks.iter().filter(is_meant).filter_map(|desk| desk.catalogue());
+                let fixed = tables.flat_map(|tables| tables.fixed()).find(|(table, _)| *table == view.table);
                 fixed.map(|(_, entries)| of(entries)).transpose()?
             }
             Origin::Connection { connection, .. } => {
@@ -203,18 +207,17 @@ impl Office {
 
 impl Desk {
     fn uses(&self, id: &TableId) -> bool {
-        self.catalogue.fetched().any(|(_, table)| table.id == *id)
+        self.catalogue().is_some_and(|tables| tables.fetched().any(|(_, table)| table.id == *id))
     }
 
     fn file_view(&self, table: &str, entries: &Entries) -> TableView {
-        let origin =
-            self.references.iter().filter(|reference| reference.table == table).find_map(|reference| match &reference
-                .from
-            {
-                ReferenceFrom::File { file, .. } => Some(Origin::File(file.clone())),
-                ReferenceFrom::Uploaded { table, .. } => Some(Origin::Uploaded(table.clone())),
-                ReferenceFrom::Connection { .. } => None,
-            });
+        let references = self.works().map_or(&[][..], |works| works.references.as_slice());
+        let meant = references.iter().filter(|reference| reference.table == table);
+        let origin = meant.into_iter().find_map(|reference| match &reference.from {
+            ReferenceFrom::File { file, .. } => Some(Origin::File(file.clone())),
+            ReferenceFrom::Uploaded { table, .. } => Some(Origin::Uploaded(table.clone())),
+            ReferenceFrom::Connection { .. } => None,
+        });
         TableView {
             table: table.to_owned(),
             tenant: self.tenant.clone(),
@@ -230,7 +233,7 @@ impl Desk {
     /// Documents that wait, by the table that they wait for.
     fn waiting(&self) -> Result<BTreeMap<String, u64>, LedgerError> {
         let mut counts = BTreeMap::new();
-        if self.catalogue.fetched().next().is_none() {
+        if self.catalogue().is_none_or(|tables| tables.fetched().next().is_none()) {
             return Ok(counts);
         }
         let mut after = None;
@@ -251,7 +254,8 @@ impl Desk {
     pub(super) fn waits(&self, version: &Version) -> Option<(Code, String)> {
         let missed = awaited(version)?;
         let mut message = format!("waits for {} to say whether it has {:?}", missed.table, missed.key);
-        let table = self.catalogue.fetched().find(|(name, _)| *name == missed.table).map(|(_, table)| table);
+        let mut fetched = self.catalogue().into_iter().flat_map(Catalogue::fetched);
+        let table = fetched.find(|(name, _)| *name == missed.table).map(|(_, table)| table);
         match table.map(|table| table.status()) {
             None => message.push_str("; the scheme has no such table any more"),
             Some(status) => {

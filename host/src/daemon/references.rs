@@ -11,11 +11,12 @@ use crate::fault::Fault;
 use crate::model::{ConnectionName, TenantId};
 use crate::pipeline::gate::Scope;
 use crate::pipeline::reference::{Catalogue, Entries, Library, Listener, Rhythm, TableId};
-use crate::telemetry::{Alert, Alerts, Metrics, SchemeRef, mask_text};
+use crate::telemetry::{Alert, Alerts, Metrics, mask_text};
 
 use super::engine::Engine;
 use super::office::{Office, OfficeError};
 use super::reference_desk::{TableFilter, TableView};
+use super::register::Register;
 
 /// The fetched tables of a scheme, with how often each is to be fetched.
 pub(super) fn fetched(scheme: &config::Scheme) -> impl Iterator<Item = (TableId, Rhythm)> {
@@ -70,8 +71,8 @@ pub async fn refresh_alone(
 pub(super) struct Reporter {
     pub metrics: Metrics,
     pub alerts: Option<Alerts>,
-    /// Who uses a connection's tables.
-    pub users: Vec<(Scope, SchemeRef)>,
+    /// The connections whose tables each scheme uses.
+    pub users: Register<Vec<Scope>>,
 }
 
 impl Listener for Reporter {
@@ -85,7 +86,7 @@ impl Listener for Reporter {
         }
         let Some(alerts) = &self.alerts else { return };
         let reason = mask_text(&format!("{scope}: {}", fault.message));
-        for (_, scheme) in self.users.iter().filter(|(used, _)| used == scope) {
+        for (scheme, _) in self.users.look().iter().filter(|(_, used)| used.contains(scope)) {
             self.metrics.set_scheme_paused(scheme, true);
             alerts.raise(Alert::SchemePaused { scheme: scheme.clone(), reason: reason.clone() });
         }

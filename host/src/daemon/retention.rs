@@ -12,9 +12,11 @@ use crate::pipeline::reference::Library;
 use crate::pipeline::retention::{Keep, Member, Passed, pass};
 use crate::telemetry::Metrics;
 
+use super::register::Register;
+
 pub(super) struct Retention {
     pub settings: config::Retention,
-    pub members: BTreeMap<TenantId, Vec<Member>>,
+    pub members: Register<Member>,
     pub library: Library,
     pub metrics: Metrics,
     pub now: Now,
@@ -29,7 +31,12 @@ impl Retention {
                 () = tokio::time::sleep(every) => {}
                 () = stop.cancelled() => return,
             }
-            for (tenant, members) in &self.members {
+            // Those of now: a scheme that comes meanwhile has nothing that is old.
+            let mut tenants = BTreeMap::<TenantId, Vec<Member>>::new();
+            for (scheme, member) in self.members.look().iter() {
+                tenants.entry(scheme.tenant.clone()).or_default().push(member.clone());
+            }
+            for (tenant, members) in &tenants {
                 self.of_tenant(tenant, members, &stop).await;
             }
         }

@@ -1,6 +1,6 @@
 //! One scheme, assembled: everything its driver and its reader need.
 
-use std::sync::Arc;
+use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use jiff::SignedDuration;
@@ -20,6 +20,7 @@ use crate::sandbox;
 use crate::state::Store;
 use crate::telemetry::{Alerts, Metrics, SchemeRef};
 
+use super::modules::Modules;
 use super::transformer::SandboxTransformer;
 use super::watcher::{SchemeWatcher, Seen};
 
@@ -42,6 +43,8 @@ pub struct Shared {
     pub store: Arc<dyn Store>,
     pub gates: Gates,
     pub sandbox: sandbox::Sandbox,
+    /// Of schemes in the configuration file.
+    pub file_modules: Arc<dyn Modules>,
     pub settings: sandbox::Settings,
     pub metrics: Metrics,
     pub alerts: Option<Alerts>,
@@ -59,7 +62,7 @@ impl Scheme {
         systems: (System, System),
         (source, fresh_source): (Arc<dyn Source>, FreshSource),
         target: Arc<dyn Target>,
-        module: sandbox::Module,
+        (module, modules): (sandbox::Module, Arc<dyn Modules>),
         catalogue: Catalogue,
     ) -> Self {
         let (tenant, scheme) = (config.tenant.clone(), config.name.clone());
@@ -73,21 +76,23 @@ impl Scheme {
             alerts: shared.alerts.clone(),
             seen: std::sync::Mutex::new(Seen::default()),
         });
-        let limits = limits(&shared.settings, module.class(), &config.limits, config.document_limit_bytes);
+        let (settings, own, most) = (shared.settings.clone(), config.limits.clone(), config.document_limit_bytes);
         let transformer = Arc::new(SandboxTransformer {
             sandbox: shared.sandbox.with_priority(config.priority),
-            module,
+            module: RwLock::new(module),
+            modules,
             isolation: match config.isolation {
                 config::Isolation::Document => sandbox::Isolation::Document,
                 config::Isolation::Batch => sandbox::Isolation::Batch,
             },
-            limits,
+            limits: Arc::new(move |class| limits(&settings, class, &own, most)),
             tenant: tenant.clone(),
             scheme: scheme.clone(),
             source: format!("{}:{}", systems.0, config.source.operation).into(),
             target: format!("{}:{}", systems.1, config.target.operation).into(),
             parameters: config.parameters.clone().into(),
             catalogue,
+            meter: shared.gates.meter(&tenant),
             now: shared.now.clone(),
         });
         let parts = Parts {

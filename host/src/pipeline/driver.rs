@@ -32,6 +32,7 @@ use super::instant;
 use super::laps::Laps;
 use super::ledger::{BadPage, Cursor, Error, Ledger, Tally};
 use super::queues::{Bodies, Errand, Queues};
+use super::quota::{Exceeded, Meter};
 use super::reference::Catalogue;
 use super::retention;
 use super::round::{Destination, Settled, Work, commit_round, portion};
@@ -255,7 +256,11 @@ pub fn start(parts: Parts, stop: CancellationToken) -> (Handle, impl Future<Outp
     let (orders, commands) = mpsc::channel(16);
     let (rest_sender, rest) = watch::channel(Rest::Busy);
     let (backlog_sender, backlog) = watch::channel(Backlog::default());
+    let meter = parts.gates.meter(&parts.tenant);
     let driver = Driver {
+        quota_changes: meter.changes(),
+        meter,
+        throttled: None,
         bodies: Bodies::new(parts.flow.body_cache_bytes),
         at_work_since: (parts.now)(),
         road: parts.gates.road(&parts.tenant, &parts.destination.connection),
@@ -351,6 +356,11 @@ struct Driver {
     on_the_wire: HashSet<TargetKey>,
     /// After a whole request failed, the target is left alone until then.
     target_not_before: Option<Timestamp>,
+    /// What the tenant uses, and who says when it may use another share.
+    meter: Meter,
+    quota_changes: Follower,
+    /// Why documents wait that could be run, where their tenant has used its share.
+    throttled: Option<Exceeded>,
     /// Since when writes may leave: the start, or the end of the last pause or outage.
     at_work_since: Timestamp,
     was_shut: bool,
@@ -433,6 +443,7 @@ impl Driver {
             };
             self.rest.send_if_modified(|now| std::mem::replace(now, rest) != rest);
             let awaits = waiting > 0;
+            let is_throttled = self.throttled.is_some();
             let wake = sleep_until(self.next_wake(), (self.parts.now)());
             let takes_pages = takes && !self.is_full && !self.parts.gates.is_work_held();
             tokio::select! {
@@ -443,6 +454,7 @@ impl Driver {
                 Some(request) = self.pages.recv(), if takes_pages => self.requested(request).await?,
                 () = wake => {}
                 () = next_fetch(&mut tables), if awaits => {}
+                () = self.quota_changes.grown(), if is_throttled => {}
                 () = &mut change => {}
                 () = stop.cancelled(), if takes => {}
             }
@@ -486,7 +498,8 @@ impl Driver {
         // Nobody says when there is room on the disk again.
         let held = self.parts.gates.is_work_held();
         let look = held.then(|| (self.parts.now)().checked_add(DISK_LOOK).unwrap_or(Timestamp::MAX));
-        [self.queues.next_wake(), resting, look].into_iter().flatten().min()
+        let share = self.throttled.as_ref().and_then(|exceeded| exceeded.until);
+        [self.queues.next_wake(), resting, look, share].into_iter().flatten().min()
     }
 
     /// Counts what an earlier run left unfinished, and has it taken up.
@@ -637,6 +650,7 @@ impl Driver {
         }
         settled.actions = sends;
         self.tally += settled.change;
+        self.meter.kept(i64::try_from(settled.kept_bytes).unwrap_or(i64::MAX));
         if settled.change.parked != 0 {
             self.parts.watcher.parked_total(count(self.tally.parked) as u64);
         }
@@ -698,7 +712,8 @@ impl Driver {
                 }
                 Request::Reduce { keys, before, done } => {
                     let reduced = retention::reduce(&self.parts.ledger, &keys, before, (self.parts.now)()).await?;
-                    let _ = done.send(reduced);
+                    self.meter.kept(-i64::try_from(reduced.bytes).unwrap_or(i64::MAX));
+                    let _ = done.send(reduced.documents);
                 }
             }
             next = if dones.len() < ROUND_LIMIT { self.pages.try_recv().ok() } else { None };

@@ -19,6 +19,7 @@ use crate::state::{Batch, Disk, KeyBuilder, Look, Store, Table};
 
 use super::instant;
 use super::ledger::{Error, decode, encode};
+use super::quota::{Meter, Meters};
 
 /// What is paused.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -60,6 +61,7 @@ struct Inner {
     state: Mutex<State>,
     changed: Notify,
     disk: OnceLock<Disk>,
+    meters: Meters,
     /// One pause or resume at a time, memory and store together: a resume that overtakes a pause between the two would
     /// leave a gate open that was just said to be shut. An asynchronous lock, and nothing else is taken under it.
     order: tokio::sync::Mutex<()>,
@@ -88,7 +90,9 @@ impl Gates {
             state.pauses.insert(pause.scope.clone(), pause);
         }
         let (state, changed, order) = (Mutex::new(state), Notify::new(), tokio::sync::Mutex::new(()));
-        Ok(Self { inner: Arc::new(Inner { store, state, changed, disk: OnceLock::new(), order }) })
+        Ok(Self {
+            inner: Arc::new(Inner { store, state, changed, disk: OnceLock::new(), meters: Meters::default(), order }),
+        })
     }
 
     /// The pause that keeps this connection and scheme from exchanging anything, if there is one.
@@ -173,9 +177,14 @@ impl Gates {
         Ok(true)
     }
 
-    /// From now on this is the connection's way to its vendor.
+    /// From now on this is the connection's way to its vendor, until another one is.
     pub fn attach_road(&self, tenant: &TenantId, connection: &ConnectionName, road: Road) {
         self.lock().roads.insert((tenant.clone(), connection.clone()), road);
+    }
+
+    /// Nobody uses the connection any more.
+    pub fn detach_road(&self, tenant: &TenantId, connection: &ConnectionName) {
+        self.lock().roads.remove(&(tenant.clone(), connection.clone()));
     }
 
     pub fn road(&self, tenant: &TenantId, connection: &ConnectionName) -> Option<Road> {
@@ -201,6 +210,11 @@ impl Gates {
         let low = self.disk().low?;
         let fault = Fault::retry(Code::DiskFull, None, "too little disk left: nothing is read");
         Some(fault.with_limit("low_disk_bytes", low.reserve_bytes, low.free_bytes))
+    }
+
+    /// What the tenant uses, and may use.
+    pub fn meter(&self, tenant: &TenantId) -> Meter {
+        self.inner.meters.of(tenant)
     }
 
     /// Whether not even what is stored is worked off, for the disk has hardly room for a commit.
@@ -231,7 +245,8 @@ impl Gates {
         self.inner.changed.notified()
     }
 
-    async fn drained(&self, scope: &Scope) {
+    /// Returns once no exchange of the scope is under way.
+    pub async fn drained(&self, scope: &Scope) {
         loop {
             let change = self.inner.changed.notified();
             tokio::pin!(change);

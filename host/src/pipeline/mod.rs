@@ -12,6 +12,7 @@ mod laps;
 pub mod ledger;
 pub mod poll;
 pub mod queues;
+pub mod quota;
 pub mod reconcile;
 pub mod reference;
 pub mod retention;

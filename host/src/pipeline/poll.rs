@@ -225,6 +225,9 @@ impl Reading {
         if let Some(fault) = self.gates.low_disk() {
             return Some(Hold::Disk(fault));
         }
+        if let Some(exceeded) = self.gates.meter(&self.tenant).ledger_full((self.now)()) {
+            return Some(Hold::Quota(exceeded));
+        }
         let backlog = driver.backlog();
         if backlog.is_full {
             return Some(Hold::Backlog(backlog));
@@ -289,7 +292,7 @@ struct Sink<'a> {
 impl Sink<'_> {
     async fn hand_over(&self, page: Page) -> Result<(), SinkClosed> {
         // Nothing of the window is asked for while it waits here, so the source being down is of no concern.
-        while let Some(hold @ (Hold::Disk(_) | Hold::Backlog(_))) = self.reading.hold(self.driver) {
+        while let Some(hold @ (Hold::Disk(_) | Hold::Backlog(_) | Hold::Quota(_))) = self.reading.hold(self.driver) {
             self.reading.watcher.held(Some(&hold));
             tokio::select! {
                 biased;

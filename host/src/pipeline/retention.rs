@@ -94,6 +94,14 @@ pub async fn pass(schemes: &[Member], keep: &Keep, now: Timestamp, stop: &Cancel
 
 use super::subject::Subject;
 
+/// What became fingerprints in one commit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Reduced {
+    pub documents: u64,
+    /// What was kept of them before.
+    pub bytes: u64,
+}
+
 /// Turns those of the documents that were finished before then into their fingerprints, in one commit. Only for the
 /// driver, who alone changes subjects.
 pub(super) async fn reduce(
@@ -101,18 +109,20 @@ pub(super) async fn reduce(
     keys: &[DocumentKey],
     before: Timestamp,
     now: Timestamp,
-) -> Result<u64, Error> {
+) -> Result<Reduced, Error> {
     let mut batch = Batch::new();
-    let mut reduced = 0;
+    let mut reduced = Reduced::default();
     for key in keys {
         let Some(mut subject) = ledger.subject(key)? else { continue };
         if subject.finished_at().is_none_or(|finished| finished >= before) {
             continue;
         }
         let is_last_of_it = ledger.remove_lines(&mut batch, key, LINES_AT_ONCE)? < LINES_AT_ONCE;
+        let bytes = subject.kept_bytes;
         if is_last_of_it && subject.reduce(now) {
             ledger.put_subject(&mut batch, key, &subject);
-            reduced += 1;
+            reduced.documents += 1;
+            reduced.bytes += bytes;
         }
     }
     if !batch.is_empty() {

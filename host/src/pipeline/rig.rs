@@ -275,7 +275,8 @@ impl FakeModule {
                 (Ok(Outcome::Reject(reason)), None)
             }
         };
-        Some(Ran { verdict, fuel: 1, memory_bytes: 1, logs: Vec::new(), tables, missed })
+        let module = self.module();
+        Some(Ran { verdict, module, fuel: 1, memory_bytes: 1, logs: Vec::new(), tables, missed })
     }
 
     fn tables(&self, opened: Option<&Opened>) -> BTreeMap<String, Revision> {
@@ -300,6 +301,7 @@ impl Transformer for FakeModule {
             let verdict = fault.map_or(Ok(Outcome::Emit(vec![TargetDocument { key, body }])), Err);
             Ran {
                 verdict,
+                module: task.module.unwrap_or_else(|| self.module()),
                 fuel: 1,
                 memory_bytes: 1,
                 logs: Vec::new(),

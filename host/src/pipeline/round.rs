@@ -54,6 +54,8 @@ pub struct Settled {
     pub changed: usize,
     /// What is unfinished: after minus before.
     pub change: Tally,
+    /// Bytes of bodies and history that came in.
+    pub kept_bytes: u64,
 }
 
 /// Where a scheme's bills go: part of every owner's key.
@@ -155,9 +157,12 @@ impl Round<'_> {
         for (digest, body) in &work.bodies {
             self.ledger.put_body(&mut self.batch, *digest, body.as_bytes().to_vec());
             subject.kept_bytes += body.len() as u64;
+            self.settled.kept_bytes += body.len() as u64;
         }
         let line = Line { at: self.moment.now, event, logs: work.logs.clone(), tables: work.tables.clone() };
-        subject.kept_bytes += self.ledger.put_line(&mut self.batch, &work.key, subject.events, &line) as u64;
+        let line_bytes = self.ledger.put_line(&mut self.batch, &work.key, subject.events, &line) as u64;
+        subject.kept_bytes += line_bytes;
+        self.settled.kept_bytes += line_bytes;
         self.subjects.insert(work.key.clone(), (before, subject));
         Ok(())
     }

@@ -20,12 +20,16 @@ pub struct Task {
     pub patient: bool,
     /// Only a reference table that was fetched since then proves that an entry is missing.
     pub waits_since: Option<Timestamp>,
+    /// The module that a person chose for this version, instead of the scheme's.
+    pub module: Option<Digest>,
 }
 
 /// What came of one task.
 #[derive(Debug, Clone)]
 pub struct Ran {
     pub verdict: Result<Outcome, Fault>,
+    /// The one that ran: the scheme's may be another by the time this is put away.
+    pub module: Digest,
     pub fuel: u64,
     pub memory_bytes: u64,
     pub logs: Vec<String>,
@@ -46,9 +50,9 @@ pub struct Miss {
 
 impl Ran {
     /// Where the module could not be run at all.
-    pub fn failed(fault: Fault) -> Self {
+    pub fn failed(module: Digest, fault: Fault) -> Self {
         let (logs, tables) = (Vec::new(), BTreeMap::new());
-        Self { verdict: Err(fault), fuel: 0, memory_bytes: 0, logs, tables, missed: None }
+        Self { verdict: Err(fault), module, fuel: 0, memory_bytes: 0, logs, tables, missed: None }
     }
 }
 
@@ -57,7 +61,7 @@ pub trait Transformer: Send + Sync + 'static {
     /// One result for each task, in their order; for the first few only, and at least one, where what they emitted is
     /// enough to hold in memory. The rest are given again.
     fn run(&self, tasks: &[Task]) -> Vec<Ran>;
-    /// The module's digest, stored with each outcome.
+    /// The digest of the module that the next document runs with, where nobody chose another one for it.
     fn module(&self) -> Digest;
     /// The reference tables that the module looks things up in.
     fn catalogue(&self) -> Option<&Catalogue> {

@@ -6,6 +6,7 @@ use crate::fault::{Code, Fault};
 
 use super::driver::Backlog;
 use super::gate::Scope;
+use super::quota::Exceeded;
 use super::subject::End;
 
 /// The stages whose time is measured, each for a whole batch.
@@ -27,6 +28,8 @@ pub enum Hold {
     Disk(Fault),
     /// The source counts as down; so long until a probe.
     Down(Duration),
+    /// The tenant's ledger is as large as it may be.
+    Quota(Exceeded),
 }
 
 impl Hold {
@@ -36,6 +39,7 @@ impl Hold {
             Hold::Backlog(_) => "backlog",
             Hold::Disk(_) => "disk",
             Hold::Down(_) => "down",
+            Hold::Quota(_) => "quota",
         }
     }
 }
@@ -47,6 +51,7 @@ impl std::fmt::Display for Hold {
                 write!(f, "{documents} documents are unfinished; reading goes on at {resume}")
             }
             Hold::Disk(fault) => write!(f, "{fault}"),
+            Hold::Quota(exceeded) => write!(f, "{}", exceeded.fault()),
             Hold::Down(wait) => write!(f, "the source counts as down; a probe leaves in {} s", wait.as_secs()),
         }
     }
@@ -71,6 +76,8 @@ pub trait Watcher: Send + Sync + 'static {
     /// Reading is held back, or no longer.
     fn held(&self, _hold: Option<&Hold>) {}
     fn paused(&self, _scope: &Scope, _reason: &str) {}
+    /// Documents wait because their tenant has used its share, or no longer.
+    fn throttled(&self, _exceeded: Option<&Exceeded>) {}
     /// Everything before this instant is in the ledger.
     fn read_to(&self, _instant: jiff::Timestamp) {}
     /// A read of the source ended, well or not.

@@ -22,7 +22,7 @@ use super::SchemeRef;
 /// Distinct schemes (and connections) with labels of their own. One scheme costs about eighty series.
 const LABEL_LIMIT: usize = 1_000;
 /// Why reading can be held back: too much is unfinished, the disk is nearly full, the source counts as down.
-pub const HOLD_REASONS: [&str; 3] = ["backlog", "disk", "down"];
+pub const HOLD_REASONS: [&str; 4] = ["backlog", "disk", "down", "quota"];
 /// The label of all others.
 const OTHER: &str = "_other";
 

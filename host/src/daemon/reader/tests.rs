@@ -102,7 +102,7 @@ impl Desk {
             ledger: other.rig.ledger.clone(),
             watcher: other.watcher.clone(),
         };
-        self.reader.as_mut().unwrap().after = Some(predecessor);
+        self.reader.as_mut().unwrap().after = Some(Box::new(move || Some(predecessor.clone())));
         self
     }
 

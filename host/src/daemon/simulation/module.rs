@@ -93,7 +93,8 @@ impl Transformer for SimModule {
             self.air
                 .story
                 .say(format!("{}/{}: run over {}: {verdict:?}", self.tenant, self.scheme, task.document.body));
-            Ran { verdict, fuel: 1, memory_bytes: 1, logs: Vec::new(), tables: tables.clone(), missed }
+            let module = self.module();
+            Ran { verdict, module, fuel: 1, memory_bytes: 1, logs: Vec::new(), tables: tables.clone(), missed }
         };
         tasks.iter().take(count).map(one).collect()
     }

@@ -172,8 +172,7 @@ impl Driver {
                 Verdict::Fault(fault)
             }
         };
-        let module = self.parts.transformer.module();
-        let event = Event::Transformed { version, module, fuel: ran.fuel, verdict };
+        let event = Event::Transformed { version, module: ran.module, fuel: ran.fuel, verdict };
         Ok(Work { key, event, logs: ran.logs, tables: ran.tables, bodies })
     }
 

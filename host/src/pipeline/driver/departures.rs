@@ -32,6 +32,7 @@ impl Driver {
             (self.awaited, self.pass) = (None, None);
             return Ok(());
         }
+        self.look_at_the_meter();
         while self.transforms_running < self.parts.flow.transforms_at_once && self.start_transform()? {}
         loop {
             let (asks, writes) = (self.wants_ask(), self.wants_write());
@@ -50,6 +51,16 @@ impl Driver {
                 (self.awaited, self.pass) = (None, None);
                 return Ok(());
             }
+        }
+    }
+
+    /// Who has used its share waits with what is to be run. What was run is written all the same: it costs no fuel.
+    fn look_at_the_meter(&mut self) {
+        let waits = !self.queues.transforms.is_empty();
+        let throttled = self.meter.exceeded((self.parts.now)()).filter(|_| waits);
+        if throttled != self.throttled {
+            self.parts.watcher.throttled(throttled.as_ref());
+            self.throttled = throttled;
         }
     }
 
@@ -108,7 +119,8 @@ impl Driver {
     }
 
     pub(super) fn start_transform(&mut self) -> Result<bool, Error> {
-        if self.queues.transforms.is_empty() || self.parts.gates.is_paused(&self.scope()) {
+        let is_held = self.throttled.is_some() || self.parts.gates.is_paused(&self.scope());
+        if self.queues.transforms.is_empty() || is_held {
             return Ok(false);
         }
         let mut keys = Vec::new();
@@ -125,7 +137,8 @@ impl Driver {
             let document = Arc::new(Document { key: key.clone(), body: self.body(&found.body)?.to_string() });
             bytes += document.body.len();
             let waits_since = found.waits.as_ref().map(|waits| waits.since);
-            tasks.push(Task { document, received_at: found.received_at, patient: tries > 0, waits_since });
+            let (received_at, patient) = (found.received_at, tries > 0);
+            tasks.push(Task { document, received_at, patient, waits_since, module: None });
             keys.push((key, version));
             if alone || bytes >= TRANSFORM_BYTES || tasks.len() >= self.parts.flow.transform_batch {
                 break;
@@ -141,9 +154,10 @@ impl Driver {
         self.transforms_running += 1;
         self.running.spawn(async move {
             let began = Instant::now();
+            let module = transformer.module();
             let mut ran = apart(move || transformer.run(&tasks)).await;
             if ran.is_empty() {
-                ran.push(no_result());
+                ran.push(no_result(module));
             }
             let left = keys.split_off(ran.len().min(keys.len()));
             let results = keys.into_iter().zip(ran).map(|((key, version), ran)| (key, version, ran)).collect();
@@ -337,7 +351,7 @@ fn find_write<'a>(subject: &'a Subject, version: u64, target: &TargetKey) -> Opt
 }
 
 /// What stands in for a result that the sandbox owes: a defect of ours, not the document's.
-fn no_result() -> Ran {
+fn no_result(module: Digest) -> Ran {
     let fault = Fault::new(Code::Internal, Disposition::StopScheme, "the sandbox gave no result for this document");
-    Ran::failed(fault)
+    Ran::failed(module, fault)
 }

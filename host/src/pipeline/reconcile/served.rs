@@ -221,6 +221,7 @@ impl Work<'_> {
             received_at: received_at.unwrap_or_else(|| (self.parts.now)()),
             patient: true,
             waits_since,
+            module: None,
         }
     }
 

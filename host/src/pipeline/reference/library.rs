@@ -1,8 +1,8 @@
-//! All fetched tables of an engine, each once for all schemes that use it.
+//! All fetched tables of an engine, each once for all schemes that use it. They come and go with the schemes.
 
 use std::collections::BTreeMap;
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use tokio_util::sync::CancellationToken;
 
@@ -35,7 +35,7 @@ pub struct Wanted {
 pub struct Library(Arc<Inner>);
 
 pub(super) struct Inner {
-    tables: BTreeMap<TableId, Arc<FetchedTable>>,
+    tables: RwLock<BTreeMap<TableId, Arc<FetchedTable>>>,
     pub(super) shelf: Shelf,
     pub(super) gates: Gates,
     pub(super) now: Now,
@@ -53,27 +53,47 @@ impl Library {
         listener: Arc<dyn Listener>,
         wanted: Vec<Wanted>,
     ) -> Result<Self, Error> {
-        let shelf = Shelf { store };
-        let mut rhythms = BTreeMap::<TableId, Rhythm>::new();
-        for Wanted { id, rhythm, .. } in &wanted {
-            let shared = rhythms.get(id).map_or(*rhythm, |other| rhythm.shorter(*other));
-            rhythms.insert(id.clone(), shared);
+        let (tables, shelf) = (RwLock::default(), Shelf { store });
+        let library = Self(Arc::new(Inner { tables, shelf, gates, now, listener, changed: Tally::default() }));
+        for wanted in wanted {
+            library.add(wanted)?;
         }
-        let mut tables = BTreeMap::new();
-        for Wanted { id, source, .. } in wanted {
-            let Some(rhythm) = rhythms.remove(&id) else { continue };
-            let edition = shelf.load(&id)?;
-            tables.insert(id.clone(), Arc::new(FetchedTable::new(id, rhythm, source, edition, now())));
+        Ok(library)
+    }
+
+    /// A scheme uses this table from now on. Takes up what an earlier run kept of it, where nobody used it until now;
+    /// then a keeper is to be started. Blocking.
+    pub fn add(&self, wanted: Wanted) -> Result<Arc<FetchedTable>, Error> {
+        let Wanted { id, rhythm, source } = wanted;
+        if let Some(known) = self.table(&id) {
+            known.share(rhythm);
+            return Ok(known);
         }
-        Ok(Self(Arc::new(Inner { tables, shelf, gates, now, listener, changed: Tally::default() })))
+        let edition = self.0.shelf.load(&id)?;
+        let table = Arc::new(FetchedTable::new(id.clone(), rhythm, source, edition, (self.0.now)()));
+        // Somebody else may have been faster: the first one stays, for it may have a keeper already.
+        let mut tables = self.0.tables.write().unwrap_or_else(PoisonError::into_inner);
+        let kept = tables.entry(id).or_insert(table).clone();
+        drop(tables);
+        kept.share(rhythm);
+        Ok(kept)
+    }
+
+    /// No scheme uses the table any more. Its keeper is to be stopped first.
+    pub fn remove(&self, id: &TableId) {
+        let removed = self.0.tables.write().unwrap_or_else(PoisonError::into_inner).remove(id);
+        if let Some(table) = removed {
+            table.close((self.0.now)());
+            self.0.changed.add_one();
+        }
     }
 
     pub fn table(&self, id: &TableId) -> Option<Arc<FetchedTable>> {
-        self.0.tables.get(id).cloned()
+        self.0.tables.read().unwrap_or_else(PoisonError::into_inner).get(id).cloned()
     }
 
-    pub fn tables(&self) -> impl Iterator<Item = &Arc<FetchedTable>> {
-        self.0.tables.values()
+    pub fn tables(&self) -> Vec<Arc<FetchedTable>> {
+        self.0.tables.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
     }
 
     /// Counts the fetches that ended, of all tables.
@@ -83,7 +103,7 @@ impl Library {
 
     /// Removes what was kept of tables that no scheme names any more; says how many rows went.
     pub async fn forget_unwanted(&self) -> Result<usize, Error> {
-        let wanted = self.0.tables.keys().flat_map(shelf::rows).collect();
+        let wanted = self.tables().iter().flat_map(|table| shelf::rows(&table.id)).collect();
         self.0.shelf.forget_others(&wanted).await
     }
 
@@ -93,8 +113,8 @@ impl Library {
         which: &dyn Fn(&TableId) -> bool,
         stop: &CancellationToken,
     ) -> Vec<impl Future<Output = ()> + Send + use<>> {
-        let wanted = self.0.tables.values().filter(|table| which(&table.id));
-        wanted.map(|table| keeper::keep(self.0.clone(), table.clone(), stop.clone())).collect()
+        let wanted = self.tables().into_iter().filter(|table| which(&table.id));
+        wanted.map(|table| keeper::keep(self.0.clone(), table, stop.clone())).collect()
     }
 
     /// Fetches a table now, whatever its age, and answers how it stands then. A keeper must be at work.

@@ -84,7 +84,6 @@ const ASKED_KEY_LIMIT_BYTES: usize = 256;
 /// One table of one connection.
 pub struct FetchedTable {
     pub id: TableId,
-    rhythm: Rhythm,
     pub(super) source: Arc<dyn ReferenceSource>,
     state: Mutex<State>,
     /// Something may be due earlier than it was.
@@ -93,8 +92,8 @@ pub struct FetchedTable {
     ended: watch::Sender<u64>,
 }
 
-#[derive(Default)]
 struct State {
+    rhythm: Rhythm,
     edition: Option<Arc<Edition>>,
     /// Editions so far: grows with every fetch that went well.
     generation: u64,
@@ -130,8 +129,18 @@ impl FetchedTable {
             // Written under a clock that was ahead: it would count as young for ever.
             Arc::new(Edition { fetched_at: edition.fetched_at.min(now), ..edition })
         });
-        let state = State { edition, ..State::default() };
-        Self { id, rhythm, source, state: Mutex::new(state), called: Notify::new(), ended: watch::Sender::new(0) }
+        let state = State {
+            rhythm,
+            edition,
+            generation: 0,
+            begun: 0,
+            fetching: false,
+            asked: HashSet::new(),
+            missed: false,
+            ordered: false,
+            failure: None,
+        };
+        Self { id, source, state: Mutex::new(state), called: Notify::new(), ended: watch::Sender::new(0) }
     }
 
     pub fn edition(&self) -> Option<Arc<Edition>> {
@@ -154,7 +163,24 @@ impl FetchedTable {
     }
 
     pub(super) fn miss_interval(&self) -> SignedDuration {
-        self.rhythm.miss_interval
+        self.lock().rhythm.miss_interval
+    }
+
+    /// Another scheme uses the table, too.
+    pub(super) fn share(&self, rhythm: Rhythm) {
+        let mut state = self.lock();
+        let shorter = state.rhythm.shorter(rhythm);
+        if std::mem::replace(&mut state.rhythm, shorter) != shorter {
+            drop(state);
+            self.called.notify_one();
+        }
+    }
+
+    /// Nobody uses the table any more, and nobody fetches it: whoever waits for a fetch hears so.
+    pub(super) fn close(&self, now: Timestamp) {
+        let fault = Fault::park(Code::ConfigurationInvalid, format!("no scheme uses {} any more", self.id));
+        self.lock().failure = Some(Failure { fault, at: now, count: 1, not_before: now });
+        self.ended.send_replace(u64::MAX);
     }
 
     /// A document asked for a key that the table cannot answer for yet.
@@ -172,7 +198,7 @@ impl FetchedTable {
 
     /// When the next fetch may begin.
     pub fn due_at(&self) -> Timestamp {
-        self.lock().due_at(self.rhythm)
+        self.lock().due_at()
     }
 
     pub fn status(&self) -> Status {
@@ -185,7 +211,7 @@ impl FetchedTable {
             bytes: edition.map_or(0, |edition| edition.entries.bytes()),
             fetched_at: edition.map(|edition| edition.fetched_at),
             changed_at: edition.map(|edition| edition.changed_at),
-            due_at: state.due_at(self.rhythm),
+            due_at: state.due_at(),
             fetching: state.fetching,
             failure: state.failure.clone(),
         }
@@ -262,7 +288,8 @@ impl FetchedTable {
 }
 
 impl State {
-    fn due_at(&self, rhythm: Rhythm) -> Timestamp {
+    fn due_at(&self) -> Timestamp {
+        let rhythm = self.rhythm;
         if self.ordered {
             return Timestamp::MIN;
         }

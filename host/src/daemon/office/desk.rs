@@ -1,0 +1,80 @@
+//! One scheme, as the office sees it: its ledger, whoever is at work on it, and what it works with.
+
+use std::sync::Arc;
+
+use tokio::sync::Mutex;
+
+use crate::config;
+use crate::model::{ConnectionName, SchemeId, TenantId};
+use crate::pipeline::driver::Handle;
+use crate::pipeline::ledger::Ledger;
+use crate::pipeline::reference::Catalogue;
+use crate::pipeline::round::Destination;
+use crate::pipeline::step::Rules;
+use crate::pipeline::transformer::Transformer as _;
+
+use super::super::reference_desk;
+use super::super::scheme::Scheme;
+use super::super::transformer::SandboxTransformer;
+use super::OfficeError;
+
+/// Whoever is at work on a scheme. It stays the same while drivers come and go: whoever changes the ledger while nobody
+/// is at work holds it, and no driver begins until they are done.
+pub(in super::super) type Seat = Arc<Mutex<Option<Handle>>>;
+
+pub(in super::super) struct Desk {
+    pub tenant: TenantId,
+    pub scheme: SchemeId,
+    pub ledger: Ledger,
+    pub seat: Seat,
+    works: Result<Works, String>,
+}
+
+/// What a scheme works with.
+pub(in super::super) struct Works {
+    /// Its ends', and those that its reference tables come from.
+    pub connections: Vec<ConnectionName>,
+    pub rules: Rules,
+    pub destination: Destination,
+    pub transformer: Arc<SandboxTransformer>,
+    pub references: Vec<config::Reference>,
+}
+
+impl Desk {
+    pub fn of(scheme: &Scheme, seat: Seat) -> Self {
+        let connections = [&scheme.parts.source_connection, &scheme.parts.destination.connection].into_iter().cloned();
+        let works = Works {
+            connections: connections.chain(reference_desk::connections(&scheme.config.reference)).collect(),
+            rules: scheme.parts.rules.clone(),
+            destination: scheme.parts.destination.clone(),
+            transformer: scheme.transformer.clone(),
+            references: scheme.config.reference.clone(),
+        };
+        let (tenant, scheme_id) = (scheme.parts.tenant.clone(), scheme.parts.scheme.clone());
+        Self { tenant, scheme: scheme_id, ledger: scheme.parts.ledger.clone(), seat, works: Ok(works) }
+    }
+
+    /// A scheme that cannot be put together: its documents can be looked at, and nothing can be done with them.
+    pub fn standing(tenant: TenantId, scheme: SchemeId, ledger: Ledger, seat: Seat, why: String) -> Self {
+        Self { tenant, scheme, ledger, seat, works: Err(why) }
+    }
+
+    /// `None` where the scheme stands still.
+    pub fn works(&self) -> Option<&Works> {
+        self.works.as_ref().ok()
+    }
+
+    /// For what cannot be done while the scheme stands still.
+    pub fn at_work(&self) -> Result<&Works, OfficeError> {
+        self.works.as_ref().map_err(|why| OfficeError::StandsStill(self.scheme.to_string(), why.clone()))
+    }
+
+    pub fn catalogue(&self) -> Option<&Catalogue> {
+        self.works().and_then(|works| works.transformer.catalogue())
+    }
+
+    /// The connections that it uses.
+    pub fn connections(&self) -> &[ConnectionName] {
+        self.works().map_or(&[], |works| works.connections.as_slice())
+    }
+}

@@ -1,0 +1,99 @@
+//! Shows everything that is known of one document. Personal data is masked unless asked for.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::fault::Fault;
+use crate::pipeline::reference::Revision;
+use crate::pipeline::subject::Phase;
+use crate::telemetry::{mask_json, mask_text};
+
+use super::list::bills;
+use super::{Office, OfficeError, Summary};
+
+/// Everything about one document.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct DocumentView {
+    pub scheme: String,
+    pub key: String,
+    pub versions: Vec<VersionView>,
+    pub history: Vec<HistoryLine>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct VersionView {
+    pub summary: Summary,
+    pub fault: Option<Fault>,
+    pub module: Option<String>,
+    pub fuel: u64,
+    /// The source's bytes, as text; masked unless asked for.
+    pub body: Option<String>,
+    /// The emitted bills' bytes.
+    pub emitted: Vec<String>,
+    /// When retention removed the bodies and the history.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub removed_at: Option<Timestamp>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct HistoryLine {
+    pub at: Timestamp,
+    /// What happened, as the ledger keeps it.
+    pub event: Box<serde_json::value::RawValue>,
+    pub logs: Vec<String>,
+    /// The revisions of the reference tables that the module looked things up in.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tables: BTreeMap<String, Revision>,
+}
+
+/// Lines of history shown of one document, the newest.
+const HISTORY_SHOWN: usize = 200;
+
+impl Office {
+    pub fn show(&self, scheme: Option<&str>, key: &str, unmask: bool) -> Result<DocumentView, OfficeError> {
+        let (desk, key, subject) = self.find(scheme, key)?;
+        let read = |digest| -> Result<Option<String>, OfficeError> {
+            let body = desk.ledger.body(digest)?;
+            Ok(body.map(|body| if unmask { body } else { mask_json(&body) }))
+        };
+        let mut versions = Vec::new();
+        for version in &subject.versions {
+            let removed_at = subject.removed_at(version.number);
+            // What was taken away is not shown, though the same pass may not have come to its bodies yet.
+            let shown = |digest| if removed_at.is_some() { Ok(None) } else { read(digest) };
+            let emitted = bills(version).iter().map(|write| shown(write.body)).collect::<Result<Vec<_>, _>>()?;
+            versions.push(VersionView {
+                summary: desk.summary(&key, version),
+                fault: match &version.phase {
+                    Phase::Parked { fault, .. } => Some(if unmask { fault.clone() } else { masked(fault) }),
+                    _ => None,
+                },
+                module: version.module.map(|digest| digest.to_string()),
+                fuel: version.fuel,
+                body: shown(version.body)?,
+                emitted: emitted.into_iter().flatten().collect(),
+                removed_at,
+            });
+        }
+        let history = desk.ledger.history(&key, subject.events, HISTORY_SHOWN)?;
+        let history = history
+            .into_iter()
+            .filter_map(|line| {
+                let event = serde_json::to_string(&line.event).ok()?;
+                let event = if unmask { event } else { mask_json(&event) };
+                let logs = if unmask { line.logs } else { line.logs.iter().map(|log| mask_text(log)).collect() };
+                let event = serde_json::value::RawValue::from_string(event).ok()?;
+                Some(HistoryLine { at: line.at, event, logs, tables: line.tables })
+            })
+            .collect();
+        Ok(DocumentView { scheme: desk.scheme.to_string(), key: key.to_string(), versions, history })
+    }
+}
+
+/// A vendor's or a module's words may quote the order that they are about.
+fn masked(fault: &Fault) -> Fault {
+    let internal = fault.internal.as_deref().map(mask_text);
+    Fault { message: mask_text(&fault.message), internal, ..fault.clone() }
+}
