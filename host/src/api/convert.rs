@@ -4,9 +4,14 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::problem::{Code, Entry, Problem, QuotaHit};
+use super::problem::{Answer, Code, Entry, Problem, QuotaHit};
+use crate::config::{Objection, Severity};
+use crate::daemon::{CompareError, FloorError};
 use crate::fault;
+use crate::pipeline::ledger::Error as LedgerError;
+use crate::pipeline::quota::Exceeded;
 use crate::registry::Error as RegistryError;
+use crate::telemetry::mask_text;
 
 /// In `map_err`.
 #[allow(clippy::needless_pass_by_value)]
@@ -52,4 +57,74 @@ pub fn over_quota(quota: &str, limit: u64, used: u64, resets_at: Option<Timestam
         Some(wait) => problem.retry_after(Duration::try_from(wait).unwrap_or_default()),
         None => problem,
     }
+}
+
+/// What was changed is changed; what runs did not follow, and says why.
+pub fn floor_problem(error: FloorError) -> Problem {
+    let said = mask_text(&error.to_string());
+    match error {
+        FloorError::NotFound(what) => Problem::new(Code::NotFound, format!("there is no such {what}")),
+        FloorError::ManagedByFile => Problem::new(Code::ManagedByFile, said),
+        FloorError::Objections(objections) => objected(&objections, ""),
+        FloorError::StandsStill(_) => Problem::new(Code::Conflict, said),
+        FloorError::Module(fault) => fault.into(),
+        FloorError::Registry(error) => registry_problem(error),
+        FloorError::Stopping => Problem::new(Code::Unavailable, said),
+    }
+}
+
+/// After a change: a scheme that cannot follow says why where it is shown, and the change is made all the same.
+pub fn followed(result: Result<(), FloorError>) -> Answer<()> {
+    match result {
+        Ok(())
+        | Err(
+            FloorError::Objections(_) | FloorError::StandsStill(_) | FloorError::Module(_) | FloorError::NotFound(_),
+        ) => Ok(()),
+        Err(error) => Err(floor_problem(error)),
+    }
+}
+
+pub fn compare_problem(error: CompareError) -> Problem {
+    let said = mask_text(&error.to_string());
+    match error {
+        CompareError::NotFound => Problem::new(Code::NotFound, said),
+        CompareError::StandsStill(_) => Problem::new(Code::Conflict, said),
+        CompareError::Module(fault) => fault.into(),
+        CompareError::Busy => Problem::new(Code::TooManyRequests, said).retry_after(Duration::from_secs(5)),
+        CompareError::Quota(Exceeded { quota, limit, used, until, .. }) => over_quota(&quota, limit, used, until),
+        CompareError::Ledger(error) => ledger_problem(error),
+        CompareError::Stopping => Problem::new(Code::Unavailable, said),
+    }
+}
+
+/// The mistakes among what was objected to.
+pub fn mistakes(objections: &[Objection]) -> Vec<Objection> {
+    objections.iter().filter(|one| one.severity == Severity::Mistake).cloned().collect()
+}
+
+/// `below` is where in the body the settings stand that were judged.
+pub fn objected(objections: &[Objection], below: &str) -> Problem {
+    let code = Code::Fault(fault::Code::ConfigurationInvalid);
+    Problem::new(code, "the settings are not usable; errors says what is wrong").with_errors(entries(objections, below))
+}
+
+pub fn entries(objections: &[Objection], below: &str) -> Vec<Entry> {
+    let entry = |one: &Objection| Entry {
+        pointer: format!("{below}{}", one.pointer()),
+        detail: one.message.clone(),
+        remedy: one.remedy.clone(),
+    };
+    objections.iter().map(entry).collect()
+}
+
+pub fn ledger_problem(error: LedgerError) -> Problem {
+    match error {
+        LedgerError::Store(error) => error.fault().into(),
+        error => Problem::internal(error),
+    }
+}
+
+/// Off the async threads, which answer others.
+pub async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Answer<T> {
+    tokio::task::spawn_blocking(work).await.map_err(Problem::internal)
 }

@@ -2,7 +2,11 @@
 
 mod about;
 mod audit;
+mod connections;
+mod documents;
+mod engine;
 mod modules;
+mod schemes;
 mod signing_keys;
 mod tables;
 mod tenants;
@@ -22,6 +26,10 @@ pub fn all() -> OpenApiRouter<Arc<Api>> {
         .merge(tokens::routes())
         .merge(signing_keys::routes())
         .merge(modules::routes())
+        .merge(connections::routes())
         .merge(tables::routes())
+        .merge(schemes::routes())
+        .merge(documents::routes())
+        .merge(engine::routes())
         .merge(audit::routes())
 }

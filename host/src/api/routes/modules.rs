@@ -20,7 +20,7 @@ use super::super::gate::Caller;
 use super::super::page::{Page, after, made};
 use super::super::problem::{Answer, Problem};
 use super::super::upload::{self, Report};
-use crate::model::Digest;
+use crate::model::{Digest, ModuleRef, TenantId};
 use crate::registry::ModuleRow;
 
 pub fn routes() -> OpenApiRouter<Arc<Api>> {
@@ -169,4 +169,17 @@ async fn download_component(
 fn found(api: &Api, caller: &Caller, digest: &Digest) -> Answer<ModuleRow> {
     let row = api.registry.module(caller.tenant()?, digest).map_err(registry_problem)?;
     row.ok_or_else(|| Problem::no_such("module", &digest.to_string()))
+}
+
+/// The module that a body names: by its digest, or as `name@version`.
+pub(super) fn chosen(api: &Api, tenant: &TenantId, text: &str) -> Answer<ModuleRow> {
+    let row = match (text.parse::<ModuleRef>(), Digest::try_from(text.to_owned())) {
+        (_, Ok(digest)) => api.registry.module(tenant, &digest),
+        (Ok(name), Err(_)) => api.registry.module_by_name(tenant, &name),
+        (Err(_), Err(_)) => {
+            return Err(Problem::at("/module", "names no module", "write its SHA-256, or name@version"));
+        }
+    };
+    let unknown = || Problem::at("/module", "is no module of this tenant", "upload it first");
+    row.map_err(registry_problem)?.ok_or_else(unknown)
 }

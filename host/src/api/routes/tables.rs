@@ -15,7 +15,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::super::Api;
-use super::super::convert::registry_problem;
+use super::super::convert::{followed, registry_problem};
 use super::super::extract::{Expected, Names, PageQuery, Query};
 use super::super::gate::Caller;
 use super::super::page::{Page, Tagged, after, made, mark};
@@ -99,6 +99,7 @@ async fn put_table(
     let created = api.registry.table(tenant, &table).map_err(registry_problem)?.is_none();
     let put = api.registry.put_table(&caller.actor, tenant, &table, entries, expected).await;
     let row = put.map_err(registry_problem)?;
+    followed(api.floor.settle_table(tenant, &table).await)?;
     Ok(made(created, Tagged(row.revision, row)))
 }
 

@@ -10,7 +10,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::super::Api;
-use super::super::convert::registry_problem;
+use super::super::convert::{followed, registry_problem};
 use super::super::extract::{Body, Expected, PageQuery, Query};
 use super::super::gate::Caller;
 use super::super::page::{Page, Tagged, after_id, made};
@@ -39,6 +39,7 @@ async fn list_tenants(State(api): State<Arc<Api>>, Query(page): Query<PageQuery>
     responses((status = 201, body = Tenant)))]
 async fn create_tenant(State(api): State<Arc<Api>>, caller: Caller, Body(new): Body<NewTenant>) -> Answer<Response> {
     let tenant = api.registry.create_tenant(&caller.actor, new).await.map_err(registry_problem)?;
+    followed(api.floor.settle_tenant(&tenant.id).await)?;
     Ok(made(true, Tagged(tenant.revision, tenant)))
 }
 
@@ -60,6 +61,7 @@ async fn change_tenant(
 ) -> Answer<Tagged<Tenant>> {
     let id = caller.tenant()?;
     let changed = api.registry.change_tenant(&caller.actor, id, change, expected).await.map_err(registry_problem)?;
+    followed(api.floor.settle_tenant(id).await)?;
     Ok(Tagged(changed.revision, changed))
 }
 
@@ -73,5 +75,6 @@ async fn delete_tenant(
 ) -> Answer<StatusCode> {
     let deleted = api.registry.delete_tenant(&caller.actor, caller.tenant()?, expected).await;
     deleted.map_err(registry_problem)?;
+    followed(api.floor.settle_tenant(caller.tenant()?).await)?;
     Ok(StatusCode::NO_CONTENT)
 }
