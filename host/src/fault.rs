@@ -185,6 +185,8 @@ codes! {
     ConfigurationInvalid = "configuration_invalid", Configuration;
     /// The parameters do not fit the module's schema.
     ParametersInvalid = "parameters_invalid", Configuration;
+    /// The module that a person chose for a document cannot be had, or is not for its scheme.
+    ModuleMissing = "module_missing", Configuration;
     /// The vendor does not know the form, field or operation that the scheme names.
     OperationUnknown = "operation_unknown", Configuration;
 

@@ -102,7 +102,7 @@ async fn list(arguments: &ListArguments) -> Result<(), ExitCode> {
     let filter = TableFilter { table: None, scheme: arguments.scheme.clone() };
     let views = match &door {
         Door::Client(client) => client.tables(&filter).await.map_err(|error| fail(&error))?,
-        Door::Office(office, _) => office.tables(&filter).map_err(|error| fail(&error))?,
+        Door::Office(office, _) => office.tables(None, &filter).map_err(|error| fail(&error))?,
     };
     for view in &views {
         match arguments.format {
@@ -141,7 +141,7 @@ async fn show(arguments: &ShowArguments) -> Result<(), ExitCode> {
     };
     let content = match &door {
         Door::Client(client) => client.table(&question).await.map_err(|error| fail(&error))?,
-        Door::Office(office, _) => office.table(&question).map_err(|error| fail(&error))?,
+        Door::Office(office, _) => office.table(None, &question).map_err(|error| fail(&error))?,
     };
     door.close()?;
     let TableContent { view, entries } = &content;

@@ -12,7 +12,7 @@ use crate::capsule::{
     Agreement, Capsule, Context, Document, EngineIdentity, FORMAT, Input, ModuleIdentity, Outcome, Production,
     TableRevisions, Taken, take, take_masked,
 };
-use crate::model::{Digest, DocumentKey, TargetDocument};
+use crate::model::{Digest, DocumentKey, TargetDocument, TenantId};
 use crate::node_key;
 use crate::pipeline::ledger::Line;
 use crate::pipeline::reference::Opened;
@@ -57,10 +57,10 @@ struct Recorded<'a> {
 
 impl Office {
     /// Runs the document in a fresh instance and makes a capsule of the run. May compile a module: blocking.
-    pub fn capsule(&self, request: &CapsuleRequest) -> Result<CapsuleAnswer, OfficeError> {
+    pub fn capsule(&self, tenant: Option<&TenantId>, request: &CapsuleRequest) -> Result<CapsuleAnswer, OfficeError> {
         let refused = |error: &dyn std::fmt::Display| OfficeError::Capsule(error.to_string());
         let rules = request.rules.as_deref().map(Rules::parse).transpose().map_err(|error| refused(&error))?;
-        let (desk, key, subject) = self.find(request.scheme.as_deref(), &request.key)?;
+        let (desk, key, subject) = self.find(tenant, request.scheme.as_deref(), &request.key)?;
         let history = desk.ledger.history(&key, subject.events, HISTORY_SEARCHED)?;
         let (version, recorded) = transformed(&key, &subject, &history, request.version)?;
         let Some(body) = desk.ledger.body(version.body)? else {

@@ -13,7 +13,7 @@ use super::backfill::BackfillRequest;
 use super::capsule_desk::{CapsuleAnswer, CapsuleRequest};
 use super::compaction::CompactionLine;
 use super::control::{PauseCall, Problem, ShowRequest, socket_path};
-use super::office::{CommandRequest, DocumentView, Filter, PauseRequest, Summary};
+use super::office::{BulkAnswer, BulkRequest, CommandRequest, DocumentView, Filter, Found, PauseRequest};
 use super::reconcile::ReconcileRequest;
 use super::reference_desk::{TableContent, TableFilter, TableQuestion, TableView};
 
@@ -45,8 +45,12 @@ impl Client {
         Ok(Some(Self { http }))
     }
 
-    pub async fn list(&self, filter: &Filter) -> Result<Vec<Summary>, ClientError> {
-        self.post("documents/list", filter).await
+    pub async fn search(&self, filter: &Filter) -> Result<Found, ClientError> {
+        self.post("documents/search", filter).await
+    }
+
+    pub async fn bulk(&self, request: &BulkRequest) -> Result<BulkAnswer, ClientError> {
+        self.post("documents/bulk", request).await
     }
 
     pub async fn show(&self, scheme: Option<&str>, key: &str, unmask: bool) -> Result<DocumentView, ClientError> {

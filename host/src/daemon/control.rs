@@ -5,7 +5,7 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use axum::extract::{Json, State};
+use axum::extract::{DefaultBodyLimit, Json, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -17,8 +17,11 @@ use tokio::sync::mpsc;
 use crate::state::SledStore;
 
 use super::capsule_desk::CapsuleRequest;
-use super::office::{CommandRequest, Filter, Office, OfficeError, PauseRequest};
+use super::office::{BulkRequest, CommandRequest, Filter, Office, OfficeError, PauseRequest};
 use super::reference_desk::{TableFilter, TableQuestion};
+
+/// A command may carry a document, which a scheme may let be large; whoever can send it could fill the disk as well.
+const BODY_LIMIT_BYTES: usize = 64 << 20;
 
 /// The socket's name within the data directory.
 pub const SOCKET_NAME: &str = "control.sock";
@@ -44,9 +47,10 @@ pub(super) struct Problem {
 pub(super) fn router(office: Arc<Office>, store: Arc<SledStore>) -> axum::Router {
     let backup = axum::Router::new().route("/backup", post(backup)).with_state(store);
     axum::Router::new()
-        .route("/documents/list", post(list))
+        .route("/documents/search", post(search))
         .route("/documents/show", post(show))
-        .route("/documents/command", post(command))
+        .route("/documents/command", post(command).layer(DefaultBodyLimit::max(BODY_LIMIT_BYTES)))
+        .route("/documents/bulk", post(bulk))
         .route("/documents/capsule", post(capsule))
         .route("/references/list", post(tables))
         .route("/references/show", post(table))
@@ -75,8 +79,8 @@ pub(super) fn socket_path(data_dir: &Path) -> PathBuf {
     data_dir.join(SOCKET_NAME)
 }
 
-async fn list(State(office): State<Arc<Office>>, Json(filter): Json<Filter>) -> Response {
-    aside(move || office.list(&filter)).await
+async fn search(State(office): State<Arc<Office>>, Json(filter): Json<Filter>) -> Response {
+    aside(move || office.search(None, &filter)).await
 }
 
 /// Walking the ledger blocks: keep it off the threads that answer others.
@@ -90,39 +94,43 @@ async fn aside<T: Serialize + Send + 'static>(
 }
 
 async fn show(State(office): State<Arc<Office>>, Json(request): Json<ShowRequest>) -> Response {
-    answer(office.show(request.scheme.as_deref(), &request.key, request.unmask))
+    answer(office.show(None, request.scheme.as_deref(), &request.key, request.unmask))
 }
 
 async fn command(State(office): State<Arc<Office>>, Json(request): Json<CommandRequest>) -> Response {
-    answer(office.command(&request).await)
+    answer(office.command(None, &request).await)
+}
+
+async fn bulk(State(office): State<Arc<Office>>, Json(request): Json<BulkRequest>) -> Response {
+    answer(office.bulk(None, &request).await)
 }
 
 async fn capsule(State(office): State<Arc<Office>>, Json(request): Json<CapsuleRequest>) -> Response {
-    aside(move || office.capsule(&request)).await
+    aside(move || office.capsule(None, &request)).await
 }
 
 async fn tables(State(office): State<Arc<Office>>, Json(filter): Json<TableFilter>) -> Response {
-    aside(move || office.tables(&filter)).await
+    aside(move || office.tables(None, &filter)).await
 }
 
 async fn table(State(office): State<Arc<Office>>, Json(question): Json<TableQuestion>) -> Response {
-    aside(move || office.table(&question)).await
+    aside(move || office.table(None, &question)).await
 }
 
 async fn refresh(State(office): State<Arc<Office>>, Json(filter): Json<TableFilter>) -> Response {
-    answer(office.refresh(&filter).await)
+    answer(office.refresh(None, &filter).await)
 }
 
 async fn pause(State(office): State<Arc<Office>>, Json(call): Json<PauseCall>) -> Response {
-    answer(office.pause(&call.what, &call.reason).await)
+    answer(office.pause(None, &call.what, &call.reason).await)
 }
 
 async fn resume(State(office): State<Arc<Office>>, Json(what): Json<PauseRequest>) -> Response {
-    answer(office.resume(&what).await)
+    answer(office.resume(None, &what).await)
 }
 
 async fn pauses(State(office): State<Arc<Office>>) -> Response {
-    answer(Ok(office.pauses()))
+    answer(Ok(office.pauses(None)))
 }
 
 /// The backup as it is written. It ends early where it fails: without its end no file is a backup.

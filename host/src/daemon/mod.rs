@@ -50,8 +50,8 @@ pub use floor::{
 pub use judgement::{load, with_judgement};
 pub use modules::{FileModules, ModulePlaces, Modules};
 pub use office::{
-    Bill, CommandRequest, DocumentState, DocumentView, Filter, HistoryLine, Office, OfficeError, PauseRequest, Summary,
-    VersionView,
+    Bill, BulkAnswer, BulkRequest, CommandRequest, DocumentState, DocumentView, Filter, Found, HistoryLine, Named,
+    Office, OfficeError, PauseRequest, Refused, Summary, VersionView, Wish,
 };
 pub use pass::{PassOptions, Progress, run_pass};
 pub use reconcile::{Auditors, ReconcileRequest};

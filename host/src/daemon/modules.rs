@@ -23,7 +23,7 @@ pub trait Modules: Send + Sync + 'static {
 
 /// That there is no such module.
 pub(super) fn missing(digest: &Digest, place: &str) -> Fault {
-    Fault::park(Code::ModuleRefused, format!("the module {digest} is not in {place}"))
+    Fault::park(Code::ModuleMissing, format!("the module {digest} is not in {place}"))
 }
 
 /// Where components may lie: the files that schemes name, and the module directory.

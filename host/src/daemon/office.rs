@@ -3,18 +3,22 @@
 //! Works beside running drivers (through their handles) and, where no engine runs, on the store alone. Personal data is
 //! masked unless asked for.
 
+mod bulk;
 mod desk;
-mod list;
+mod erase;
 mod orders;
 mod pauses;
+mod place;
+mod search;
 mod state;
 mod view;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::model::DocumentKey;
-use crate::pipeline::driver::{CommandError, Now};
+use crate::model::{DocumentKey, TenantId};
+use crate::pipeline::command::CommandError;
+use crate::pipeline::driver::Now;
 use crate::pipeline::gate::Gates;
 use crate::pipeline::ledger::Error as LedgerError;
 use crate::pipeline::reference::Library;
@@ -24,10 +28,11 @@ use super::engine::Engine;
 use super::register::Register;
 use super::scheme::Scheme;
 
+pub use bulk::{BulkAnswer, BulkRequest, Named, Refused};
 pub(super) use desk::{Desk, Seat};
-pub use list::{Bill, Filter, Summary};
-pub use orders::CommandRequest;
+pub use orders::{CommandRequest, Wish};
 pub use pauses::PauseRequest;
+pub use search::{Bill, Filter, Found, Summary};
 pub use state::DocumentState;
 pub use view::{DocumentView, HistoryLine, VersionView};
 
@@ -46,6 +51,8 @@ pub enum OfficeError {
     NoSuchScheme(String, String),
     #[error("there is no connection {0}; there are: {1}")]
     NoSuchConnection(String, String),
+    #[error("no scheme knows document {0}; looked in: {1}. `crossdock document list` shows what there is")]
+    NoSuchDocument(String, String),
     #[error("more than one scheme knows document {0}: name one with --scheme")]
     Ambiguous(String),
     #[error("there is no reference table {0}; there are: {1}")]
@@ -82,8 +89,14 @@ impl Office {
         self.desks.entries()
     }
 
-    pub(super) fn chosen(&self, scheme: Option<&str>) -> Result<Vec<Arc<Desk>>, OfficeError> {
-        let desks = self.desks();
+    /// The schemes that are meant, of those that the tenant may know of; an operator, `None`, may know of all.
+    pub(super) fn chosen(
+        &self,
+        tenant: Option<&TenantId>,
+        scheme: Option<&str>,
+    ) -> Result<Vec<Arc<Desk>>, OfficeError> {
+        let mut desks = self.desks();
+        desks.retain(|desk| tenant.is_none_or(|tenant| desk.tenant == *tenant));
         let Some(name) = scheme else { return Ok(desks) };
         let (chosen, others): (Vec<_>, Vec<_>) = desks.into_iter().partition(|desk| desk.scheme.as_str() == name);
         if chosen.is_empty() {
@@ -95,12 +108,14 @@ impl Office {
 
     pub(super) fn find(
         &self,
+        tenant: Option<&TenantId>,
         scheme: Option<&str>,
         key: &str,
     ) -> Result<(Arc<Desk>, DocumentKey, Subject), OfficeError> {
         let key = DocumentKey::new(key).map_err(|error| OfficeError::NotUsable(error.to_string()))?;
-        let mut found = None;
-        for desk in self.chosen(scheme)? {
+        let (mut found, mut looked_in) = (None, Vec::new());
+        for desk in self.chosen(tenant, scheme)? {
+            looked_in.push(desk.scheme.to_string());
             if let Some(subject) = desk.ledger.subject(&key)? {
                 if found.is_some() {
                     return Err(OfficeError::Ambiguous(key.to_string()));
@@ -108,7 +123,9 @@ impl Office {
                 found = Some((desk, subject));
             }
         }
-        let Some((desk, subject)) = found else { return Err(CommandError::NoSuchDocument(key).into()) };
+        let Some((desk, subject)) = found else {
+            return Err(OfficeError::NoSuchDocument(key.to_string(), looked_in.join(", ")));
+        };
         Ok((desk, key, subject))
     }
 }

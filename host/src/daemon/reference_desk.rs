@@ -85,9 +85,9 @@ pub struct TableContent {
 
 impl Office {
     /// Every table that is meant. Walks over the unfinished documents, so it may take a while.
-    pub fn tables(&self, filter: &TableFilter) -> Result<Vec<TableView>, OfficeError> {
+    pub fn tables(&self, tenant: Option<&TenantId>, filter: &TableFilter) -> Result<Vec<TableView>, OfficeError> {
         let mut views = Vec::new();
-        let chosen = self.chosen(filter.scheme.as_deref())?;
+        let chosen = self.chosen(tenant, filter.scheme.as_deref())?;
         let named = |name: &str| filter.table.as_deref().is_none_or(|wanted| wanted == name);
         let desks = self.desks();
         let mut waiting = BTreeMap::<(&TenantId, &SchemeId, String), u64>::new();
@@ -120,7 +120,7 @@ impl Office {
         });
         if let (true, Some(table)) = (views.is_empty(), &filter.table) {
             let mut known: Vec<String> =
-                self.tables(&TableFilter::default())?.into_iter().map(|view| view.table).collect();
+                self.tables(tenant, &TableFilter::default())?.into_iter().map(|view| view.table).collect();
             known.dedup();
             return Err(OfficeError::NoSuchTable(table.clone(), known.join(", ")));
         }
@@ -128,8 +128,8 @@ impl Office {
     }
 
     /// One table and some of its entries.
-    pub fn table(&self, question: &TableQuestion) -> Result<TableContent, OfficeError> {
-        let mut views = self.tables(&question.filter)?;
+    pub fn table(&self, tenant: Option<&TenantId>, question: &TableQuestion) -> Result<TableContent, OfficeError> {
+        let mut views = self.tables(tenant, &question.filter)?;
         let Some(view) = views.pop() else { return Err(OfficeError::NotUsable("name a table".into())) };
         if !views.is_empty() {
             return Err(OfficeError::NotUsable(format!(
@@ -164,8 +164,8 @@ impl Office {
     }
 
     /// The fetched tables that are meant.
-    pub fn fetched_tables(&self, filter: &TableFilter) -> Result<Vec<TableId>, OfficeError> {
-        let views = self.tables(filter)?;
+    pub fn fetched_tables(&self, tenant: Option<&TenantId>, filter: &TableFilter) -> Result<Vec<TableId>, OfficeError> {
+        let views = self.tables(tenant, filter)?;
         let ids: Vec<TableId> = views
             .into_iter()
             .filter_map(|view| match view.origin {
@@ -183,13 +183,21 @@ impl Office {
     }
 
     /// Fetches the tables that are meant, whatever their age. Their keepers must be at work.
-    pub async fn refresh(&self, filter: &TableFilter) -> Result<Vec<TableView>, OfficeError> {
-        let ids = self.fetched_tables(filter)?;
+    pub async fn refresh(
+        &self,
+        tenant: Option<&TenantId>,
+        filter: &TableFilter,
+    ) -> Result<Vec<TableView>, OfficeError> {
+        let ids = self.fetched_tables(tenant, filter)?;
         let refreshed = futures::future::join_all(ids.iter().map(|id| self.library.refresh(id))).await;
         let failed = ids.iter().zip(refreshed).filter_map(|(id, refreshed)| Some((id, refreshed.err()?)));
         let problems: Vec<String> =
             failed.map(|(id, fault)| format!("{id}: {}", mask_text(&fault.to_string()))).collect();
-        if problems.is_empty() { self.tables(filter) } else { Err(OfficeError::NotFetched(problems.join("\n"))) }
+        if problems.is_empty() {
+            self.tables(tenant, filter)
+        } else {
+            Err(OfficeError::NotFetched(problems.join("\n")))
+        }
     }
 
     fn fetched_view(&self, status: Status, schemes: Vec<SchemeId>, waiting: u64) -> TableView {

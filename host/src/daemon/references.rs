@@ -56,14 +56,14 @@ pub async fn refresh_alone(
     office: &Office,
     filter: &TableFilter,
 ) -> Result<Vec<TableView>, OfficeError> {
-    let wanted = office.fetched_tables(filter)?;
+    let wanted = office.fetched_tables(None, filter)?;
     let stop = CancellationToken::new();
     let keepers = engine.library.keepers(&|id| wanted.contains(id), &stop);
     tokio::select! {
         // First, so that the fetch that a keeper begins with is the one that was asked for.
         biased;
-        refreshed = office.refresh(filter) => refreshed,
-        _ = futures::future::join_all(keepers) => office.tables(filter),
+        refreshed = office.refresh(None, filter) => refreshed,
+        _ = futures::future::join_all(keepers) => office.tables(None, filter),
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use crate::fault::{Code, Fault};
+use crate::fault::{Code, Disposition, Fault};
 use crate::model::{Digest, Outcome, SchemeId, TenantId};
 use crate::pipeline::driver::Now;
 use crate::pipeline::quota::Meter;
@@ -72,7 +72,7 @@ impl SandboxTransformer {
     /// The module for a document: the one that was chosen for it, where one was. Blocking.
     fn module_for(&self, chosen: Option<&Digest>) -> Result<Module, Fault> {
         let Some(digest) = chosen else { return Ok(self.current()) };
-        let module = self.modules.module(digest)?;
+        let module = self.modules.module(digest).map_err(of_one_document)?;
         self.fits(&module)?;
         Ok(module)
     }
@@ -87,7 +87,7 @@ impl SandboxTransformer {
             "the module {module:?} goes from {} to {}, its scheme from {} to {}",
             said.source, said.target, self.source, self.target
         );
-        Err(Fault::park(Code::ModuleRefused, problem))
+        Err(Fault::park(Code::ModuleMissing, problem))
     }
 
     fn chunk(&self, tasks: &[Task], opened: &Opened) -> Vec<Ran> {
@@ -116,6 +116,18 @@ impl SandboxTransformer {
         let fuel = runs.iter().map(|run| run.fuel).sum();
         self.meter.charge((self.now)(), runs.len() as u64, fuel);
         runs.into_iter().map(|run| ran(run, module.digest(), opened)).collect()
+    }
+}
+
+/// A module that somebody chose for one document stops that document, never the scheme.
+fn of_one_document(fault: Fault) -> Fault {
+    match fault.disposition {
+        Disposition::Retry { .. } | Disposition::Park => fault,
+        Disposition::Verify
+        | Disposition::PauseConnection
+        | Disposition::PauseScheme
+        | Disposition::StopScheme
+        | Disposition::RefuseStart => Fault { disposition: Disposition::Park, ..fault },
     }
 }
 

@@ -23,10 +23,12 @@ use tokio_util::sync::CancellationToken;
 use crate::connectors::{self, Caller, Pass, Road, SourceDocument, Target};
 use crate::fault::{Code, Fault};
 use crate::model::{ConnectionName, Digest, DocumentKey, SchemeId, TargetKey, TenantId};
-use crate::state::Batch;
+use crate::state::{Batch, Table};
 
 use super::backfill::Backfill;
 use super::bisection::Bill;
+use super::command::{CommandError, Order};
+use super::erasure::Clearance;
 use super::gate::{Gates, Scope};
 use super::instant;
 use super::laps::Laps;
@@ -36,7 +38,7 @@ use super::quota::{Exceeded, Meter};
 use super::reference::Catalogue;
 use super::retention;
 use super::round::{Destination, Settled, Work, commit_round, portion};
-use super::step::{Action, Event, Moment, Refusal, RetryMode, Rules};
+use super::step::{Action, Event, Moment, Rules};
 use super::subject::Phase;
 use super::tally::Follower;
 use super::transformer::{Ran, Transformer};
@@ -117,39 +119,18 @@ enum Request {
     Reduce { keys: Vec<DocumentKey>, before: Timestamp, done: oneshot::Sender<u64> },
 }
 
-/// A person's command, apart from the pages: a full backlog holds pages back, and must not hold back whoever clears it.
+/// A person's order, apart from the pages: a full backlog holds pages back, and must not hold back whoever clears it.
 #[derive(Debug)]
-struct Order {
-    key: DocumentKey,
-    version: Option<u64>,
-    command: Command,
+struct Asked {
+    order: Order,
     done: oneshot::Sender<Result<u64, CommandError>>,
-}
-
-/// What a person asks for one document.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Command {
-    Retry(RetryMode),
-    Discard { reason: String },
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum CommandError {
-    #[error("the scheme has no document {0}")]
-    NoSuchDocument(DocumentKey),
-    #[error(transparent)]
-    Refused(#[from] Refusal),
-    #[error("document {0} has no parked version")]
-    NothingParked(DocumentKey),
-    #[error("the scheme has stopped: {0}")]
-    Stopped(String),
 }
 
 /// A handle to a running driver. Cheap to clone.
 #[derive(Clone)]
 pub struct Handle {
     requests: mpsc::Sender<Request>,
-    orders: mpsc::Sender<Order>,
+    orders: mpsc::Sender<Asked>,
     rest: watch::Receiver<Rest>,
     backlog: watch::Receiver<Backlog>,
 }
@@ -219,12 +200,11 @@ impl Handle {
         answer.await.map_err(|_| connectors::SinkClosed)
     }
 
-    /// Returns the version it applied to. Without `version`, the newest parked one.
-    pub async fn command(&self, key: DocumentKey, version: Option<u64>, command: Command) -> Result<u64, CommandError> {
+    /// Returns the version it applied to.
+    pub async fn command(&self, order: Order) -> Result<u64, CommandError> {
         let stopped = || CommandError::Stopped("its task has ended".into());
         let (done, answer) = oneshot::channel();
-        let order = Order { key, version, command, done };
-        self.orders.send(order).await.map_err(|_| stopped())?;
+        self.orders.send(Asked { order, done }).await.map_err(|_| stopped())?;
         answer.await.map_err(|_| stopped())?
     }
 
@@ -374,7 +354,7 @@ struct Driver {
     rest: watch::Sender<Rest>,
     backlog_seen: watch::Sender<Backlog>,
     pages: mpsc::Receiver<Request>,
-    commands: mpsc::Receiver<Order>,
+    commands: mpsc::Receiver<Asked>,
 }
 
 /// Bytes of documents that one call of the sandbox takes, beyond which no further one joins: they are read from the ledger
@@ -600,7 +580,7 @@ impl Driver {
         let at_work_since = if self.is_shut() { now } else { self.at_work_since };
         let moment = Moment { now, dice: self.dice(now), at_work_since };
         // Whom a person has sent on need not wait behind a million others.
-        let is_order = works.iter().any(|work| matches!(work.event, Event::Retry { .. }));
+        let is_order = works.iter().any(|work| matches!(work.event, Event::Retry { .. } | Event::Edited { .. }));
         let began = Instant::now();
         let Parts { ledger, destination, rules, .. } = &self.parts;
         self.pass_instants("before", works, cursor);
@@ -650,7 +630,7 @@ impl Driver {
         }
         settled.actions = sends;
         self.tally += settled.change;
-        self.meter.kept(i64::try_from(settled.kept_bytes).unwrap_or(i64::MAX));
+        self.meter.kept(settled.kept_bytes);
         if settled.change.parked != 0 {
             self.parts.watcher.parked_total(count(self.tally.parked) as u64);
         }
@@ -773,36 +753,34 @@ impl Driver {
         work
     }
 
-    async fn commanded(&mut self, order: Order) -> Result<(), Error> {
+    async fn commanded(&mut self, asked: Asked) -> Result<(), Error> {
         self.rest.send_replace(Rest::Busy);
-        let Order { key, version, command, done } = order;
-        let answer = self.carry_out(key, version, command).await?;
+        let Asked { order, done } = asked;
+        let answer = self.carry_out(order).await?;
         // Whoever asked may have gone; the command is carried out all the same.
         let _ = done.send(answer);
         Ok(())
     }
 
-    async fn carry_out(
-        &mut self,
-        key: DocumentKey,
-        version: Option<u64>,
-        command: Command,
-    ) -> Result<Result<u64, CommandError>, Error> {
-        let Some(subject) = self.parts.ledger.subject(&key)? else {
-            return Ok(Err(CommandError::NoSuchDocument(key)));
+    async fn carry_out(&mut self, order: Order) -> Result<Result<u64, CommandError>, Error> {
+        let key = order.key.clone();
+        let subject = self.parts.ledger.subject(&key)?;
+        let (version, work) = match order.work(subject.as_ref()) {
+            Ok(found) => found,
+            Err(error) => return Ok(Err(error)),
         };
-        let Some(version) = version.or_else(|| subject.newest_to_command()) else {
-            return Ok(Err(CommandError::NothingParked(key)));
+        let works = [work];
+        let mut settled = match self.round(&works, None).await {
+            Err(Error::Conflict(Table::Bodies)) => return Ok(Err(CommandError::Changed(key))),
+            settled => settled?,
         };
-        let event = match command {
-            Command::Retry(mode) => Event::Retry { version, mode },
-            Command::Discard { reason } => Event::Discard { version, reason },
-        };
-        let mut settled = self.round(&[Work::new(key, event)], None).await?;
-        Ok(match settled.refusals.remove(&0) {
-            Some(refusal) => Err(refusal.into()),
-            None => Ok(version),
-        })
+        if let Some(refusal) = settled.refusals.remove(&0) {
+            return Ok(Err(refusal.into()));
+        }
+        for digest in works.iter().flat_map(|work| &work.clearance).flat_map(Clearance::digests) {
+            self.bodies.forget(digest);
+        }
+        Ok(Ok(version))
     }
 
     fn scope(&self) -> Scope {

@@ -38,6 +38,6 @@ fn effect(event: &Event) -> &'static str {
         Event::Answered { .. } | Event::Failed { .. } | Event::RefusedTogether { .. } => "answer",
         Event::Found { .. } | Event::AskFailed { .. } => "finding",
         Event::Restarted => "recovery",
-        Event::Retry { .. } | Event::Discard { .. } => "command",
+        Event::Retry { .. } | Event::Discard { .. } | Event::Edited { .. } | Event::Erased { .. } => "command",
     }
 }

@@ -161,6 +161,13 @@ impl Ledger {
         self.prefix().text(key.as_str()).build()
     }
 
+    /// How the keys of documents begin that begin so.
+    fn keys_with(&self, prefix: &str) -> Key {
+        let mut key = self.prefix().build();
+        key.0.extend_from_slice(prefix.as_bytes());
+        key
+    }
+
     pub fn subject(&self, key: &DocumentKey) -> Result<Option<Subject>, Error> {
         self.read(Table::Subjects, &self.document_key(key))
     }
@@ -192,8 +199,18 @@ impl Ledger {
 
     /// Subjects that are not finished, in key order, after `after`.
     pub fn open(&self, after: Option<&DocumentKey>, limit: usize) -> Result<Vec<(DocumentKey, Open)>, Error> {
+        self.open_with("", after, limit)
+    }
+
+    /// Those whose keys begin so.
+    pub fn open_with(
+        &self,
+        prefix: &str,
+        after: Option<&DocumentKey>,
+        limit: usize,
+    ) -> Result<Vec<(DocumentKey, Open)>, Error> {
         let after = after.map(|key| self.document_key(key));
-        let rows = self.store.scan(Table::Open, &self.prefix().build(), after.as_ref(), limit)?;
+        let rows = self.store.scan(Table::Open, &self.keys_with(prefix), after.as_ref(), limit)?;
         rows.into_iter()
             .map(|(key, row)| Ok((self.tail(Table::Open, &key)?, decode(Table::Open, &row.value)?)))
             .collect()
@@ -201,8 +218,18 @@ impl Ledger {
 
     /// All subjects, in key order, after `after`.
     pub fn subjects(&self, after: Option<&DocumentKey>, limit: usize) -> Result<Vec<(DocumentKey, Subject)>, Error> {
+        self.subjects_with("", after, limit)
+    }
+
+    /// Those whose keys begin so.
+    pub fn subjects_with(
+        &self,
+        prefix: &str,
+        after: Option<&DocumentKey>,
+        limit: usize,
+    ) -> Result<Vec<(DocumentKey, Subject)>, Error> {
         let after = after.map(|key| self.document_key(key));
-        let rows = self.store.scan(Table::Subjects, &self.prefix().build(), after.as_ref(), limit)?;
+        let rows = self.store.scan(Table::Subjects, &self.keys_with(prefix), after.as_ref(), limit)?;
         rows.into_iter()
             .map(|(key, row)| Ok((self.tail(Table::Subjects, &key)?, decode(Table::Subjects, &row.value)?)))
             .collect()
@@ -292,6 +319,18 @@ impl Ledger {
         rows.iter().map(|(_, row)| decode(Table::History, &row.value)).collect()
     }
 
+    /// The oldest lines of a subject's history after the one of that number, oldest first, with their numbers.
+    pub fn lines_after(&self, key: &DocumentKey, after: Option<u64>, limit: usize) -> Result<Vec<(u64, Line)>, Error> {
+        let after = after.map(|number| self.prefix().text(key.as_str()).number(number).build());
+        let rows = self.store.scan(Table::History, &self.document_key(key), after.as_ref(), limit)?;
+        let number = |row: &Key| {
+            let tail = row.as_bytes().last_chunk().ok_or("its key has no number");
+            let detail = |why: &str| Error::Row { table: Table::History, detail: why.into() };
+            tail.map(|tail| u64::from_be_bytes(*tail)).map_err(detail)
+        };
+        rows.iter().map(|(row, stored)| Ok((number(row)?, decode(Table::History, &stored.value)?))).collect()
+    }
+
     /// Removes the oldest lines of a subject's history, at most `limit`; says how many.
     pub fn remove_lines(&self, batch: &mut Batch, key: &DocumentKey, limit: usize) -> Result<usize, Error> {
         let rows = self.store.keys(Table::History, &self.document_key(key), None, limit)?;
@@ -312,6 +351,11 @@ impl Ledger {
                 .map_err(|_| Error::Row { table: Table::Bodies, detail: "its key is no digest".into() })
         };
         rows.into_iter().map(|(key, revision)| Ok((key.clone(), digest(&key)?, revision))).collect()
+    }
+
+    /// Where a body lies, and since which batch; `None` where it is not there.
+    pub fn body_row(&self, digest: Digest) -> Result<Option<(Key, Revision)>, Error> {
+        Ok(self.store.keys(Table::Bodies, &self.body_key(digest), None, 1)?.pop())
     }
 
     /// Removes a body, where nobody put it again since.
@@ -354,6 +398,25 @@ impl Ledger {
         Ok(removed)
     }
 
+    /// Removes the pages that speak of the document. A page that could not be read says in no other way whose it is.
+    pub fn remove_pages_of(&self, batch: &mut Batch, key: &DocumentKey) -> Result<(), Error> {
+        let mut after = None;
+        loop {
+            let pages = self.store.scan(Table::BadPages, &self.prefix().text("page").build(), after.as_ref(), 50)?;
+            let Some((last, _)) = pages.last() else { return Ok(()) };
+            after = Some(last.clone());
+            for (row, page) in pages {
+                let page: BadPage = decode(Table::BadPages, &page.value)?;
+                let bytes = self.bad_page_bytes(&page.digest);
+                let stored = self.store.get(Table::BadPages, &bytes)?;
+                let speaks = |stored: &state::Stored| contains(&stored.value, key.as_str().as_bytes());
+                if stored.as_ref().is_none_or(speaks) {
+                    batch.remove(Table::BadPages, row).remove(Table::BadPages, bytes);
+                }
+            }
+        }
+    }
+
     fn bad_page_bytes(&self, digest: &Digest) -> Key {
         self.prefix().text("bytes").text(&digest.to_string()).build()
     }
@@ -366,6 +429,10 @@ impl Ledger {
     fn read<T: DeserializeOwned>(&self, table: Table, key: &Key) -> Result<Option<T>, Error> {
         self.store.get(table, key)?.map(|row| decode(table, &row.value)).transpose()
     }
+}
+
+fn contains(bytes: &[u8], part: &[u8]) -> bool {
+    bytes.windows(part.len()).any(|window| window == part)
 }
 
 pub(super) fn encode<T: Serialize>(value: &T) -> Vec<u8> {

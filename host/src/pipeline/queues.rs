@@ -132,6 +132,13 @@ impl Bodies {
         }
     }
 
+    pub fn forget(&mut self, digest: &Digest) {
+        if let Some(body) = self.kept.remove(digest) {
+            self.bytes -= body.len();
+            self.order.retain(|kept| kept != digest);
+        }
+    }
+
     pub fn get(&self, digest: &Digest) -> Option<Arc<str>> {
         self.kept.get(digest).cloned()
     }

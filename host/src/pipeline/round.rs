@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use crate::model::{ConnectionName, Digest, DocumentKey, OperationName, TargetKey};
-use crate::state::Batch;
+use crate::state::{Batch, Table};
 
+use super::erasure::Clearance;
 use super::ledger::{Cursor, Error, Ledger, Line, Open, Owner, Tally};
 use super::reference::Revision;
 use super::step::{Action, Event, Moment, Refusal, Rules, Verdict, step};
@@ -22,11 +23,13 @@ pub struct Work {
     pub tables: BTreeMap<String, Revision>,
     /// Bodies that the event names.
     pub bodies: Vec<(Digest, Arc<str>)>,
+    /// What goes with the document where it is erased.
+    pub clearance: Option<Clearance>,
 }
 
 impl Work {
     pub fn new(key: DocumentKey, event: Event) -> Self {
-        Self { key, event, logs: Vec::new(), tables: BTreeMap::new(), bodies: Vec::new() }
+        Self { key, event, logs: Vec::new(), tables: BTreeMap::new(), bodies: Vec::new(), clearance: None }
     }
 }
 
@@ -54,8 +57,8 @@ pub struct Settled {
     pub changed: usize,
     /// What is unfinished: after minus before.
     pub change: Tally,
-    /// Bytes of bodies and history that came in.
-    pub kept_bytes: u64,
+    /// Bytes of bodies and history: what came in, less what was erased.
+    pub kept_bytes: i64,
 }
 
 /// Where a scheme's bills go: part of every owner's key.
@@ -108,7 +111,8 @@ pub async fn commit_round(
         }
         match ledger.commit(round.batch).await {
             Ok(_) => return Ok(round.settled),
-            Err(Error::Conflict(_)) if conflicts < CONFLICTS_LIMIT => conflicts += 1,
+            // What was looked up for an erasure does not come right by trying again.
+            Err(Error::Conflict(table)) if table != Table::Bodies && conflicts < CONFLICTS_LIMIT => conflicts += 1,
             Err(error) => return Err(error),
         }
     }
@@ -136,6 +140,7 @@ impl Round<'_> {
                 (Open::of(&subject), subject)
             }
         };
+        let kept_before = subject.kept_bytes;
         let event = self.with_owners(&work.key, &work.event)?;
         let stepped = match step(&subject, &event, self.moment, self.rules) {
             Ok(stepped) => stepped,
@@ -157,12 +162,16 @@ impl Round<'_> {
         for (digest, body) in &work.bodies {
             self.ledger.put_body(&mut self.batch, *digest, body.as_bytes().to_vec());
             subject.kept_bytes += body.len() as u64;
-            self.settled.kept_bytes += body.len() as u64;
+            self.settled.kept_bytes += signed(body.len() as u64);
+        }
+        if let Some(clearance) = &work.clearance {
+            clearance.carry_out(self.ledger, &mut self.batch, &work.key)?;
+            self.settled.kept_bytes -= signed(kept_before);
         }
         let line = Line { at: self.moment.now, event, logs: work.logs.clone(), tables: work.tables.clone() };
         let line_bytes = self.ledger.put_line(&mut self.batch, &work.key, subject.events, &line) as u64;
         subject.kept_bytes += line_bytes;
-        self.settled.kept_bytes += line_bytes;
+        self.settled.kept_bytes += signed(line_bytes);
         self.subjects.insert(work.key.clone(), (before, subject));
         Ok(())
     }
@@ -209,6 +218,10 @@ impl Round<'_> {
         }
         Ok(())
     }
+}
+
+fn signed(bytes: u64) -> i64 {
+    i64::try_from(bytes).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 //! that the ledger already knows may have happened. The rules are those of `docs/architecture.md`, "The ledger".
 
 mod bills;
+mod people;
 #[cfg(test)]
 mod tests;
 mod versions;
@@ -106,10 +107,35 @@ pub enum Event {
     AskFailed { version: u64, target: TargetKey, fault: Fault },
     /// The engine started with this subject unfinished.
     Restarted,
-    /// A person wants a parked version tried again.
-    Retry { version: u64, mode: RetryMode },
+    /// A person wants a parked version tried again, with this module where one is named.
+    Retry {
+        version: u64,
+        mode: RetryMode,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        module: Option<Digest>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<String>,
+    },
     /// A person gives a parked version up.
-    Discard { version: u64, reason: String },
+    Discard {
+        version: u64,
+        reason: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<String>,
+    },
+    /// A person hands in another body for a parked version that is surely unwritten. It becomes a version of its own.
+    Edited {
+        version: u64,
+        body: Digest,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<String>,
+    },
+    /// A person has everything taken away that is in the document. What is unfinished of it ends.
+    Erased {
+        reason: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<String>,
+    },
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -251,14 +277,57 @@ pub enum Refusal {
     Unknown(u64),
     #[error("this target cannot be asked what it holds: a person must look, then retry with --i-checked")]
     NotAskable,
-    #[error("a newer version {0} exists; this one cannot be retried")]
+    #[error("a newer version {0} exists; this one cannot be taken up again")]
     Outdated(u64),
     #[error(
-        "version {version} is finished, and retention removed its body at {at}, so there is nothing to run again: where \
-         its bill is wrong, mend the bill at the target, or change the record in the source, which then serves a new \
-         version"
+        "version {version} is finished, and its body was removed at {at}, so there is nothing to run again: where its bill \
+         is wrong, mend the bill at the target, or change the record in the source, which then serves a new version"
     )]
     Removed { version: u64, at: Timestamp },
+    #[error(
+        "the bills of version {0} have been sent, and it goes on with them as they are: no module runs for it again. Retry \
+         it without naming one"
+    )]
+    NothingToRun(u64),
+    #[error(
+        "version {0} was written, in part or perhaps: another body would come beside what stands. Settle that first, with a \
+         retry --after-verify, or --i-checked once a person has looked; or change the record in the source"
+    )]
+    MayBeWritten(u64),
+    #[error("version {0} came without a key of its own: correct the record in the source, and discard this one")]
+    NoKey(u64),
+    #[error("that is the body which version {0} has: retry it instead")]
+    SameBody(u64),
+    #[error(
+        "a write of version {0} is under way: wait until it has ended, and where its connection or scheme is paused, resume \
+         that first"
+    )]
+    BeingWritten(u64),
+    #[error(
+        "whether version {0} was written is not known, and nobody could find out without its body: retry it --after-verify, \
+         or look into the target and retry it --i-checked or discard it; then erase"
+    )]
+    FateUnknown(u64),
+}
+
+impl Refusal {
+    /// The kind of it, without numbers: what counts as the same reason for two documents.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Refusal::NoSuchVersion(_) => "no_such_version",
+            Refusal::NotParked(_) => "not_parked",
+            Refusal::Unknown(_) => "unknown",
+            Refusal::NotAskable => "not_askable",
+            Refusal::Outdated(_) => "outdated",
+            Refusal::Removed { .. } => "removed",
+            Refusal::NothingToRun(_) => "nothing_to_run",
+            Refusal::MayBeWritten(_) => "may_be_written",
+            Refusal::NoKey(_) => "no_key",
+            Refusal::SameBody(_) => "same_body",
+            Refusal::BeingWritten(_) => "being_written",
+            Refusal::FateUnknown(_) => "fate_unknown",
+        }
+    }
 }
 
 /// The answer of a step.
@@ -302,8 +371,10 @@ pub fn step(subject: &Subject, event: &Event, moment: Moment, rules: &Rules) -> 
         Event::Found { version, target, asked_at, finding } => run.found(*version, target, *asked_at, finding),
         Event::AskFailed { version, target, fault } => run.ask_failed(*version, target, fault),
         Event::Restarted => run.restarted(),
-        Event::Retry { version, mode } => run.retry(*version, *mode)?,
-        Event::Discard { version, reason } => run.discard(*version, reason)?,
+        Event::Retry { version, mode, module, .. } => run.retry(*version, *mode, *module)?,
+        Event::Discard { version, reason, .. } => run.discard(*version, reason)?,
+        Event::Edited { version, body, by } => run.edited(*version, *body, by.as_deref())?,
+        Event::Erased { .. } => run.erased()?,
     }
     let changed = run.subject != *subject;
     if changed {

@@ -1,6 +1,8 @@
 //! One source key of one scheme: its versions, and everything ever written for it. The unit that the step function
 //! works on, and one row of the ledger.
 
+mod fingerprint;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
@@ -10,12 +12,11 @@ use crate::connectors::Step;
 use crate::fault::{Code, Fault};
 use crate::model::{Digest, Reason, TargetKey};
 
+pub use fingerprint::{ERASED, Reduced};
+
 /// Finished versions a row keeps. Older ones are forgotten; what was written for them stays in `targets`. A record that
 /// changes every minute for a day would otherwise carry 1,440 versions through every commit.
 const FINISHED_VERSIONS_KEPT: usize = 16;
-
-/// In the place of words that retention took away.
-const REMOVED: &str = "removed by retention";
 
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Subject {
@@ -32,18 +33,9 @@ pub struct Subject {
     /// When the last event was taken. Rows of an earlier Crossdock have none until their next event.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub touched_at: Option<Timestamp>,
-    /// What retention took away.
+    /// What was taken away of it, by retention or at a person's word.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reduced: Option<Reduced>,
-}
-
-/// Retention took the bodies and the history of these versions away. What is left says what they were, and not what was
-/// in them: enough to know each again, and everything that a later version is judged by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Reduced {
-    pub at: Timestamp,
-    /// The newest version it took them of, and with it all older ones.
-    pub through: u64,
 }
 
 fn is_zero(number: &u64) -> bool {
@@ -84,6 +76,12 @@ pub struct Version {
     pub received_at: Timestamp,
     /// The source says that the record is void.
     pub cancelled: bool,
+    /// Its body is a person's and not the source's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub edited: Option<Edited>,
+    /// The module that a person chose for its runs; the scheme's where `None`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chosen_module: Option<Digest>,
     /// The module that produced the present outcome.
     pub module: Option<Digest>,
     pub fuel: u64,
@@ -93,6 +91,18 @@ pub struct Version {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waits: Option<Waits>,
     pub phase: Phase,
+}
+
+/// Where a version comes from that the source never served.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Edited {
+    /// The version whose body it was.
+    pub from: u64,
+    /// What the source serves in its place: read again, that is nothing new.
+    pub source: Digest,
+    pub at: Timestamp,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
 }
 
 /// Where a version stands with the scheme's reference tables.
@@ -225,53 +235,6 @@ impl Subject {
         self.versions.iter_mut().find(|version| version.number == number)
     }
 
-    /// When retention took this version's bodies away, where it did.
-    pub fn removed_at(&self, version: u64) -> Option<Timestamp> {
-        self.reduced.filter(|reduced| version <= reduced.through).map(|reduced| reduced.at)
-    }
-
-    /// Leaves the fingerprint alone. Nothing is, where something of it is unfinished.
-    pub(super) fn reduce(&mut self, at: Timestamp) -> bool {
-        let Some(through) = self.latest().map(|latest| latest.number).filter(|_| !self.is_open()) else { return false };
-        for version in &mut self.versions {
-            let Phase::Done { end, targets } = &mut version.phase else { continue };
-            // A module's words, and a vendor's, may quote the document.
-            if let End::Skipped(reason) = end {
-                reason.message = REMOVED.into();
-            }
-            for write in targets {
-                if let Fate::Stopped { fault } = &mut write.fate {
-                    *fault = Fault { message: REMOVED.into(), internal: None, ..fault.clone() };
-                }
-            }
-        }
-        self.kept_bytes = 0;
-        self.reduced = Some(Reduced { at, through });
-        true
-    }
-
-    /// Since when it has been finished, where it is and retention has not come by: what it may take away.
-    pub fn finished_at(&self) -> Option<Timestamp> {
-        let latest = self.latest().filter(|latest| !self.is_open() && self.removed_at(latest.number).is_none())?;
-        Some(self.touched_at.unwrap_or(latest.received_at))
-    }
-
-    /// The bodies that something may still be done with, or that a person may still look at.
-    pub fn named_bodies(&self) -> impl Iterator<Item = Digest> + '_ {
-        let kept = self.versions.iter().filter(|version| self.removed_at(version.number).is_none());
-        let of_versions = kept.flat_map(|version| {
-            let writes: &[TargetWrite] = match &version.phase {
-                Phase::Writing { targets } | Phase::Parked { targets, .. } | Phase::Done { targets, .. } => targets,
-                Phase::Received { .. } | Phase::Held => &[],
-            };
-            std::iter::once(version.body).chain(writes.iter().map(|write| write.body))
-        });
-        // What stands is compared with what is to stand, for as long as anything of the record is kept.
-        let is_reduced = self.latest().is_some_and(|latest| self.removed_at(latest.number).is_some());
-        let standing = self.targets.values().filter(move |_| !is_reduced).filter_map(|held| held.body);
-        of_versions.chain(standing)
-    }
-
     pub fn latest(&self) -> Option<&Version> {
         self.versions.last()
     }
@@ -346,6 +309,19 @@ impl Subject {
 }
 
 impl Version {
+    /// The body that the source serves where it has nothing newer than this version.
+    pub fn served(&self) -> Digest {
+        self.edited.as_ref().map_or(self.body, |edited| edited.source)
+    }
+
+    /// Its bills, as far as they were planned.
+    pub fn writes(&self) -> &[TargetWrite] {
+        match &self.phase {
+            Phase::Writing { targets } | Phase::Parked { targets, .. } | Phase::Done { targets, .. } => targets,
+            Phase::Received { .. } | Phase::Held => &[],
+        }
+    }
+
     /// Whether nothing of this version was, or may have been, sent and carried out.
     pub fn is_surely_unwritten(&self, targets: &BTreeMap<TargetKey, Held>) -> bool {
         let (writes, unknown) = match &self.phase {

@@ -38,6 +38,7 @@ pub(in super::super) struct Works {
     pub destination: Destination,
     pub transformer: Arc<SandboxTransformer>,
     pub references: Vec<config::Reference>,
+    pub document_limit_bytes: usize,
 }
 
 impl Desk {
@@ -49,6 +50,7 @@ impl Desk {
             destination: scheme.parts.destination.clone(),
             transformer: scheme.transformer.clone(),
             references: scheme.config.reference.clone(),
+            document_limit_bytes: scheme.parts.document_limit_bytes,
         };
         let (tenant, scheme_id) = (scheme.parts.tenant.clone(), scheme.parts.scheme.clone());
         Self { tenant, scheme: scheme_id, ledger: scheme.parts.ledger.clone(), seat, works: Ok(works) }

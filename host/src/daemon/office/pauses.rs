@@ -18,10 +18,15 @@ pub enum PauseRequest {
 
 impl Office {
     /// Returns once no request of the scope is under way and none can begin.
-    pub async fn pause(&self, request: &PauseRequest, reason: &str) -> Result<Vec<Pause>, OfficeError> {
+    pub async fn pause(
+        &self,
+        tenant: Option<&TenantId>,
+        request: &PauseRequest,
+        reason: &str,
+    ) -> Result<Vec<Pause>, OfficeError> {
         let since = (self.now)();
         let mut paused = Vec::new();
-        for scope in self.scopes(request)? {
+        for scope in self.scopes(tenant, request)? {
             let pause = Pause { scope, since, reason: reason.into(), code: None };
             self.gates.pause(pause.clone(), true).await?;
             paused.push(pause);
@@ -31,10 +36,12 @@ impl Office {
 
     /// Returns the scopes that were paused before, and the connections that were held back for their vendor's sake.
     /// Resuming everything takes every pause away.
-    pub async fn resume(&self, request: &PauseRequest) -> Result<Vec<Scope>, OfficeError> {
+    pub async fn resume(&self, tenant: Option<&TenantId>, request: &PauseRequest) -> Result<Vec<Scope>, OfficeError> {
+        // What an operator paused for everybody, no tenant resumes.
+        let is_own = |scope: &Scope| tenant.is_none() || *scope != Scope::All;
         let scopes = match request {
-            PauseRequest::All => self.gates.pauses().into_iter().map(|pause| pause.scope).collect(),
-            other => self.scopes(other)?,
+            PauseRequest::All => self.pauses(tenant).into_iter().map(|pause| pause.scope).filter(is_own).collect(),
+            other => self.scopes(tenant, other)?,
         };
         let mut resumed = Vec::new();
         for scope in scopes {
@@ -42,36 +49,46 @@ impl Office {
                 resumed.push(scope);
             }
         }
-        let wanted = |tenant: &TenantId, connection: &ConnectionName| match request {
+        let wanted = |of: &TenantId, connection: &ConnectionName| match request {
+            _ if tenant.is_some_and(|tenant| tenant != of) => false,
             PauseRequest::All => true,
             PauseRequest::Connection(name) => {
-                connection.as_str() == name && self.desks().iter().any(|desk| desk.tenant == *tenant)
+                connection.as_str() == name && self.desks().iter().any(|desk| desk.tenant == *of)
             }
             PauseRequest::Scheme(_) => false,
         };
-        for ((tenant, connection), road) in self.gates.roads() {
-            if wanted(&tenant, &connection) && road.reset() {
-                resumed.push(Scope::Connection(tenant, connection));
+        for ((of, connection), road) in self.gates.roads() {
+            if wanted(&of, &connection) && road.reset() {
+                resumed.push(Scope::Connection(of, connection));
             }
         }
         resumed.dedup();
         Ok(resumed)
     }
 
-    pub fn pauses(&self) -> Vec<Pause> {
-        self.gates.pauses()
+    /// What holds the tenant's schemes back: its own pauses, and an operator's for everybody.
+    pub fn pauses(&self, tenant: Option<&TenantId>) -> Vec<Pause> {
+        let concerns = |pause: &Pause| match &pause.scope {
+            Scope::All => true,
+            Scope::Connection(of, _) | Scope::Scheme(of, _) => tenant.is_none_or(|tenant| tenant == of),
+        };
+        self.gates.pauses().into_iter().filter(concerns).collect()
     }
 
-    fn scopes(&self, request: &PauseRequest) -> Result<Vec<Scope>, OfficeError> {
+    fn scopes(&self, tenant: Option<&TenantId>, request: &PauseRequest) -> Result<Vec<Scope>, OfficeError> {
         let list = |names: Vec<String>| names.join(", ");
         match request {
-            PauseRequest::All => Ok(vec![Scope::All]),
-            PauseRequest::Scheme(name) => {
-                let desks = self.chosen(Some(name))?;
+            PauseRequest::All if tenant.is_none() => Ok(vec![Scope::All]),
+            PauseRequest::All | PauseRequest::Scheme(_) => {
+                let name = match request {
+                    PauseRequest::Scheme(name) => Some(name.as_str()),
+                    PauseRequest::All | PauseRequest::Connection(_) => None,
+                };
+                let desks = self.chosen(tenant, name)?;
                 Ok(desks.iter().map(|desk| Scope::Scheme(desk.tenant.clone(), desk.scheme.clone())).collect())
             }
             PauseRequest::Connection(name) => {
-                let desks = self.desks();
+                let desks = self.chosen(tenant, None)?;
                 let mut scopes: Vec<Scope> = desks
                     .iter()
                     .flat_map(|desk| {

@@ -6,11 +6,11 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::fault::Fault;
+use crate::model::TenantId;
 use crate::pipeline::reference::Revision;
-use crate::pipeline::subject::Phase;
+use crate::pipeline::subject::{Edited, Phase};
 use crate::telemetry::{mask_json, mask_text};
 
-use super::list::bills;
 use super::{Office, OfficeError, Summary};
 
 /// Everything about one document.
@@ -32,9 +32,17 @@ pub struct VersionView {
     pub body: Option<String>,
     /// The emitted bills' bytes.
     pub emitted: Vec<String>,
-    /// When retention removed the bodies and the history.
+    /// When the bodies and the history were removed, by retention or at a person's word.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub removed_at: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub erased: bool,
+    /// Its body is a person's: whose, when, and of which version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub edited: Option<Edited>,
+    /// The module that a person chose for its runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chosen_module: Option<String>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -52,8 +60,14 @@ pub struct HistoryLine {
 const HISTORY_SHOWN: usize = 200;
 
 impl Office {
-    pub fn show(&self, scheme: Option<&str>, key: &str, unmask: bool) -> Result<DocumentView, OfficeError> {
-        let (desk, key, subject) = self.find(scheme, key)?;
+    pub fn show(
+        &self,
+        tenant: Option<&TenantId>,
+        scheme: Option<&str>,
+        key: &str,
+        unmask: bool,
+    ) -> Result<DocumentView, OfficeError> {
+        let (desk, key, subject) = self.find(tenant, scheme, key)?;
         let read = |digest| -> Result<Option<String>, OfficeError> {
             let body = desk.ledger.body(digest)?;
             Ok(body.map(|body| if unmask { body } else { mask_json(&body) }))
@@ -63,9 +77,9 @@ impl Office {
             let removed_at = subject.removed_at(version.number);
             // What was taken away is not shown, though the same pass may not have come to its bodies yet.
             let shown = |digest| if removed_at.is_some() { Ok(None) } else { read(digest) };
-            let emitted = bills(version).iter().map(|write| shown(write.body)).collect::<Result<Vec<_>, _>>()?;
+            let emitted = version.writes().iter().map(|write| shown(write.body)).collect::<Result<Vec<_>, _>>()?;
             versions.push(VersionView {
-                summary: desk.summary(&key, version),
+                summary: desk.summary(&key, &subject, version),
                 fault: match &version.phase {
                     Phase::Parked { fault, .. } => Some(if unmask { fault.clone() } else { masked(fault) }),
                     _ => None,
@@ -75,6 +89,9 @@ impl Office {
                 body: shown(version.body)?,
                 emitted: emitted.into_iter().flatten().collect(),
                 removed_at,
+                erased: subject.is_erased(version.number),
+                edited: version.edited.clone(),
+                chosen_module: version.chosen_module.map(|digest| digest.to_string()),
             });
         }
         let history = desk.ledger.history(&key, subject.events, HISTORY_SHOWN)?;

@@ -10,11 +10,13 @@ use tokio::time::{sleep, timeout};
 
 use crate::fault::Code;
 use crate::model::DocumentKey;
-use crate::pipeline::backfill::Order;
-use crate::pipeline::driver::Command;
+use crate::pipeline::backfill::Order as BackfillOrder;
+use crate::pipeline::command::{Command, Order};
+use crate::pipeline::erasure::Erasure;
 use crate::pipeline::gate::{Pause, Scope};
+use crate::pipeline::ledger::Ledger;
 use crate::pipeline::step::RetryMode;
-use crate::pipeline::subject::{Fate, Phase};
+use crate::pipeline::subject::{Fate, Phase, Version};
 use crate::state::MemoryStore;
 
 use super::super::backfill::BackfillRequest;
@@ -139,6 +141,8 @@ impl Life {
         let subject = world.durable(index, key);
         let Some((version, fault)) = subject.parked().last() else { return };
         let command = match fault.code {
+            _ if chance.one_in(4) && fault.code != Code::WriteUnknown => self.edit(index, key, version),
+            _ if chance.one_in(20) && fault.code != Code::WriteUnknown => return self.erase(index, key).await,
             _ if chance.one_in(10) && fault.code != Code::WriteUnknown => Command::Discard { reason: "enough".into() },
             Code::WriteUnknown if chance.one_in(2) => {
                 let Phase::Parked { targets, .. } = &version.phase else { return };
@@ -151,20 +155,56 @@ impl Life {
                     stopped.into_iter().all(|write| !books.bills.contains_key(write.key.as_str()))
                 };
                 match absent {
-                    true => Command::Retry(RetryMode::IChecked),
-                    false => Command::Retry(RetryMode::AfterVerify),
+                    true => Command::retry(RetryMode::IChecked),
+                    false => Command::retry(RetryMode::AfterVerify),
                 }
             }
-            Code::WriteUnknown | Code::LeftUnaudited => Command::Retry(RetryMode::AfterVerify),
-            _ => Command::Retry(RetryMode::Plain),
+            Code::WriteUnknown | Code::LeftUnaudited => Command::retry(RetryMode::AfterVerify),
+            _ => Command::retry(RetryMode::Plain),
         };
         // What they looked at may have changed meanwhile; they name the version that they saw.
         let number = version.number;
         let said =
             format!("{}: {command:?} of {key} v{number}, parked {}", world.plan.schemes[index].label(), fault.code);
-        let answer = self.engine().handles[index].command(key.clone(), Some(number), command);
+        let order = Order { version: Some(number), ..Order::new(key.clone(), command) };
+        let answer = self.engine().handles[index].command(order);
         let answer = timeout(Duration::from_secs(120), answer).await;
         world.air.story.say(format!("{said}: {answer:?}"));
+    }
+
+    /// The body in a form that a module can do something with, where it is the module's to say so.
+    fn edit(&self, index: usize, key: &DocumentKey, version: &Version) -> Command {
+        let plan = &self.world.plan.schemes[index];
+        let body =
+            self.world.air.ledger(&plan.tenant, &plan.name).body(version.body).unwrap().expect("a body that is named");
+        let mut fields: Vec<&str> = body.split('|').collect();
+        let nature = match Nature::of(fields[1]) {
+            Nature::Rejected | Nature::Traps | Nature::Exhausts | Nature::NeedsInVain => Nature::Plain,
+            nature => nature,
+        };
+        let (nature, edit) = (nature.word(), format!("edit of {key} v{}", version.number));
+        fields[1] = &nature;
+        // What says that the record is void stays last.
+        fields.insert(4, &edit);
+        Command::Edit { body: fields.join("|").into() }
+    }
+
+    async fn erase(&self, index: usize, key: &DocumentKey) {
+        let plan = &self.world.plan.schemes[index];
+        let ledger = Ledger::new(self.engine().disk.clone(), plan.tenant.clone(), plan.name.clone());
+        let erasure = match Erasure::prepare(&ledger, std::slice::from_ref(key)).await {
+            Ok(erasure) => erasure.clearance(key).await,
+            Err(error) => Err(error),
+        };
+        let answer = match erasure {
+            Ok(clearance) => {
+                let order = Order::new(key.clone(), Command::Erase { reason: "asked for".into(), clearance });
+                let answer = self.engine().handles[index].command(order);
+                format!("{:?}", timeout(Duration::from_secs(120), answer).await)
+            }
+            Err(error) => error.to_string(),
+        };
+        self.world.air.story.say(format!("{}: erase {key}: {answer}", plan.label()));
     }
 
     async fn pause_something(&self, index: usize) {
@@ -211,9 +251,9 @@ impl Life {
         }
         let from = beginning() - SignedDuration::from_hours(1);
         let order = match world.air.chance.below(4) {
-            0 => Order::Stop,
-            1 => Order::Resume,
-            _ => Order::Begin { from, to: world.air.true_now(), before_start_at: false },
+            0 => BackfillOrder::Stop,
+            1 => BackfillOrder::Resume,
+            _ => BackfillOrder::Begin { from, to: world.air.true_now(), before_start_at: false },
         };
         let request = BackfillRequest { scheme: plan.name.to_string(), order: Some(order.clone()) };
         let answer = timeout(Duration::from_secs(120), self.engine().backfills.answer(&request)).await;

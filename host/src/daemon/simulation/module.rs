@@ -93,7 +93,7 @@ impl Transformer for SimModule {
             self.air
                 .story
                 .say(format!("{}/{}: run over {}: {verdict:?}", self.tenant, self.scheme, task.document.body));
-            let module = self.module();
+            let module = task.module.unwrap_or_else(|| self.module());
             Ran { verdict, module, fuel: 1, memory_bytes: 1, logs: Vec::new(), tables: tables.clone(), missed }
         };
         tasks.iter().take(count).map(one).collect()

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::fault::Code;
 use crate::pipeline::step::OnChange;
-use crate::pipeline::subject::{End, Phase};
+use crate::pipeline::subject::{End, Phase, Version};
 
 use super::module::bills;
 use super::plan::{DocumentPlan, Kind, Nature, SchemePlan};
@@ -25,7 +25,7 @@ pub fn is_at_its_end(world: &World, index: usize, document: &DocumentPlan) -> bo
     let plan = &world.plan.schemes[index];
     let last = world.archives[index].latest(&document.key);
     let subject = world.durable(index, &document.key);
-    let Some(latest) = subject.latest().filter(|latest| latest.body == last.digest()) else { return false };
+    let Some(latest) = subject.latest().filter(|latest| latest.served() == last.digest()) else { return false };
     // An older version that is unfinished is not at rest either.
     if subject.has_work() {
         return false;
@@ -46,7 +46,7 @@ pub fn is_at_its_end(world: &World, index: usize, document: &DocumentPlan) -> bo
         _ => is_mute_end(plan, &latest.phase),
     };
     discarded
-        || match document.nature {
+        || match nature(document, latest) {
             Nature::Plain | Nature::Two | Nature::Needs => written,
             Nature::Skipped => skipped,
             Nature::Rejected | Nature::NeedsInVain => parked(&[Code::Rejected]),
@@ -55,6 +55,16 @@ pub fn is_at_its_end(world: &World, index: usize, document: &DocumentPlan) -> bo
             Nature::Refused => parked(&[Code::TargetRefused]) || is_mute_end(plan, &latest.phase),
             Nature::Clashes => written || parked(&[Code::TargetKeyTaken]),
         }
+}
+
+/// A person mends what the module could do nothing with.
+fn nature(document: &DocumentPlan, latest: &Version) -> Nature {
+    match document.nature {
+        Nature::Rejected | Nature::Traps | Nature::Exhausts | Nature::NeedsInVain if latest.edited.is_some() => {
+            Nature::Plain
+        }
+        nature => nature,
+    }
 }
 
 /// At a target that cannot be asked, what is in doubt waits for a person, and what follows it as well.
@@ -110,10 +120,16 @@ fn judge_bills(world: &World, index: usize, plan: &SchemePlan, document: &Docume
     if !matches!(&latest.phase, Phase::Done { end: End::Written | End::Unchanged, .. }) {
         return;
     }
-    let last = world.archives[index].latest(&document.key);
+    let ledger = world.air.ledger(&plan.tenant, &plan.name);
+    let body = match latest.edited {
+        Some(_) => ledger.body(latest.body).unwrap(),
+        None => Some(world.archives[index].latest(&document.key).body),
+    };
+    // Erased: what the person wrote is known to nobody any more.
+    let Some(body) = body else { return };
     let vendor = world.vendor(&plan.tenant, &plan.target);
     let books = vendor.books.lock().unwrap();
-    for (key, body) in bills(plan.tenant.as_str(), plan.name.as_str(), &last.body) {
+    for (key, body) in bills(plan.tenant.as_str(), plan.name.as_str(), &body) {
         let held = books.bills.get(&key).and_then(|bills| bills.first());
         let good = held.is_some_and(|bill| bill.body == body && (bill.stage == 2 || vendor.kind != Kind::Chain));
         if !good {

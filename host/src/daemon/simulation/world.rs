@@ -9,7 +9,7 @@ use crate::connectors::SourceDocument;
 use crate::model::{ConnectionName, Digest, DocumentKey, TenantId};
 use crate::pipeline::ledger::Cursor;
 use crate::pipeline::reference::TableId;
-use crate::pipeline::subject::{Fate, Phase, Subject};
+use crate::pipeline::subject::{Fate, Phase, Subject, Version};
 
 use super::air::Air;
 use super::archive::Archive;
@@ -74,7 +74,7 @@ impl World {
         for document in documents {
             let key = document.key.as_ref().unwrap();
             let subject = self.durable(scheme, key);
-            let latest = subject.latest().map(|latest| latest.body);
+            let latest = subject.latest().map(Version::served);
             if latest != Some(Digest::of(&document.body)) {
                 let label = self.plan.schemes[scheme].label();
                 self.air.story.violation(format!("{label}: {} was taken, and is not durable", document.body));
@@ -138,7 +138,8 @@ impl World {
                 violation(format!("version {} comes before {}", pair[0].number, pair[1].number));
             }
             let adjoining = pair[0].number + 1 == pair[1].number;
-            if adjoining && pair[0].body == pair[1].body && pair[0].cancelled == pair[1].cancelled {
+            let again = pair[1].edited.is_none() && pair[0].served() == pair[1].body;
+            if adjoining && again && pair[0].cancelled == pair[1].cancelled {
                 violation(format!("version {} is version {} once more", pair[1].number, pair[0].number));
             }
         }
@@ -146,6 +147,8 @@ impl World {
             let ended = matches!(version.phase, Phase::Done { .. });
             match now.version(version.number) {
                 None if !ended => violation(format!("version {} is forgotten and had not ended", version.number)),
+                // An erasure takes the words away, and nothing else.
+                Some(_) if now.is_erased(version.number) && !before.is_erased(version.number) => {}
                 Some(now) if ended && now.phase != version.phase => {
                     violation(format!("version {} had ended and goes on", version.number));
                 }
@@ -198,7 +201,7 @@ impl World {
                 continue;
             }
             let subject = self.durable(index, key);
-            let known = subject.versions.iter().any(|version| version.body == last.digest());
+            let known = subject.versions.iter().any(|version| version.served() == last.digest());
             if !known {
                 let what = format!("{}: the cursor is at {read_to}, and the ledger lacks {}", plan.label(), last.body);
                 self.air.story.violation(what);

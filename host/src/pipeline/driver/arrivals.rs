@@ -173,7 +173,7 @@ impl Driver {
             }
         };
         let event = Event::Transformed { version, module: ran.module, fuel: ran.fuel, verdict };
-        Ok(Work { key, event, logs: ran.logs, tables: ran.tables, bodies })
+        Ok(Work { logs: ran.logs, tables: ran.tables, bodies, ..Work::new(key, event) })
     }
 
     /// The document with its bills as they stand, where this scheme would change one. Nobody else needs a look into the
@@ -197,7 +197,7 @@ impl Driver {
         // A target that changes whatever it is told does not look. One that looks cannot, and a person has to.
         let looks = self.parts.target.check_change("", body).is_err();
         Ok(looks
-            .then(|| format!("what stands there was removed by retention at {} and cannot be compared", reduced.at)))
+            .then(|| format!("what stands there was removed from the ledger at {} and cannot be compared", reduced.at)))
     }
 
     pub(super) fn wrote(

@@ -137,8 +137,8 @@ impl Driver {
             let document = Arc::new(Document { key: key.clone(), body: self.body(&found.body)?.to_string() });
             bytes += document.body.len();
             let waits_since = found.waits.as_ref().map(|waits| waits.since);
-            let (received_at, patient) = (found.received_at, tries > 0);
-            tasks.push(Task { document, received_at, patient, waits_since, module: None });
+            let (received_at, patient, module) = (found.received_at, tries > 0, found.chosen_module);
+            tasks.push(Task { document, received_at, patient, waits_since, module });
             keys.push((key, version));
             if alone || bytes >= TRANSFORM_BYTES || tasks.len() >= self.parts.flow.transform_batch {
                 break;

@@ -5,8 +5,9 @@ mod outages;
 
 use std::collections::BTreeMap;
 
+use super::super::command::Command;
 use super::super::rig::*;
-use super::super::step::Sabotage;
+use super::super::step::{Refusal, RetryMode, Sabotage};
 use super::*;
 use crate::connectors::Failure;
 use crate::fault::Disposition;
@@ -104,8 +105,8 @@ async fn a_target_that_stays_away_for_too_long_has_its_bills_parked_but_not_for_
     assert_eq!((rig.parked("d0"), rig.parked("d1")), (Some(Code::GaveUp), Some(Code::GaveUp)));
     rig.plan.target.be_good();
     for key in ["d0", "d1"] {
-        let retry = Command::Retry(RetryMode::Plain);
-        rig.handle.command(DocumentKey::new(key).unwrap(), None, retry).await.unwrap();
+        let retry = Command::retry(RetryMode::Plain);
+        rig.handle.command(Order::new(DocumentKey::new(key).unwrap(), retry)).await.unwrap();
     }
     rig.handle.idle().await;
     assert_eq!(rig.plan.target.bills().len(), 2);
@@ -456,7 +457,7 @@ async fn a_full_backlog_holds_pages_back_and_lets_people_through() {
     assert!(tokio::time::timeout(HOUR, &mut next).await.is_err(), "the page was taken over the limit");
     assert!(rig.subject("later").versions.is_empty());
     let stand_in = DocumentKey::new(format!("!{}", Digest::of("{}"))).unwrap();
-    let discard = rig.handle.command(stand_in, None, Command::Discard { reason: "enough".into() });
+    let discard = rig.handle.command(Order::new(stand_in, Command::Discard { reason: "enough".into() }));
     assert_eq!(tokio::time::timeout(HOUR, discard).await.expect("the command waited behind the page"), Ok(1));
     rig.gates.resume(&target_scope()).await.unwrap();
     next.await.unwrap();
@@ -470,11 +471,11 @@ async fn a_command_says_why_it_was_not_granted() {
     rig.handle.page(page(1)).await.unwrap();
     rig.handle.idle().await;
     let key = |text| DocumentKey::new(text).unwrap();
-    let retry = || Command::Retry(RetryMode::Plain);
-    let nobody = rig.handle.command(key("nobody"), None, retry()).await;
+    let retry = || Command::retry(RetryMode::Plain);
+    let nobody = rig.handle.command(Order::new(key("nobody"), retry())).await;
     assert_eq!(nobody, Err(CommandError::NoSuchDocument(key("nobody"))));
-    assert_eq!(rig.handle.command(key("d0"), None, retry()).await, Err(CommandError::NothingParked(key("d0"))));
-    let refused = rig.handle.command(key("d0"), Some(1), retry()).await;
+    assert_eq!(rig.handle.command(Order::new(key("d0"), retry())).await, Err(CommandError::NothingParked(key("d0"))));
+    let refused = rig.handle.command(Order { version: Some(1), ..Order::new(key("d0"), retry()) }).await;
     assert_eq!(refused, Err(CommandError::Refused(Refusal::NotParked(1))));
 }
 

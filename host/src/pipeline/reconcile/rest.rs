@@ -36,7 +36,7 @@ impl Work<'_> {
                 if !is_of_then || self.seen.contains(&key) {
                     continue;
                 }
-                let body = self.parts.ledger.body(latest.body)?.unwrap_or_default();
+                let body = self.parts.ledger.body(latest.served())?.unwrap_or_default();
                 match self.source.lies_within(&body, from, to) {
                     Some(true) => {
                         let bills: Vec<&str> = subject.standing_keys().into_iter().map(TargetKey::as_str).collect();

@@ -88,7 +88,7 @@ impl Work<'_> {
             let known = self.parts.ledger.subject(&key)?;
             let body = Digest::of(&document.body);
             let latest = known.as_ref().and_then(Subject::latest);
-            let same = latest.is_some_and(|latest| latest.body == body && latest.cancelled == document.cancelled);
+            let same = latest.is_some_and(|latest| latest.served() == body && latest.cancelled == document.cancelled);
             let word = match latest {
                 None => Word::NeverReceived,
                 Some(_) if !same => Word::NewerAtSource,

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 
-use super::super::driver::{Command, CommandError};
+use super::super::command::{Command, CommandError, Order};
 use super::super::ledger::BadPage;
 use super::super::rig::*;
 use super::super::step::{
@@ -153,7 +153,7 @@ async fn a_target_that_must_see_what_stands_gets_no_change_it_cannot_judge() {
     assert_eq!((rig.plan.target.requests(), rig.parked("d")), (1, Some(Code::ChangeImpossible)));
     let subject = rig.subject("d");
     let (_, fault) = subject.parked().last().unwrap();
-    assert!(fault.message.contains("removed by retention"), "{fault}");
+    assert!(fault.message.contains("removed from the ledger"), "{fault}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -163,8 +163,8 @@ async fn who_retries_a_reduced_document_hears_what_to_do() {
     super::super::rig::pass(DAY * 2).await;
     retain(&rig, for_a_day()).await;
     for version in [None, Some(1)] {
-        for command in [Command::Retry(RetryMode::Plain), Command::Discard { reason: "enough".into() }] {
-            let refused = rig.handle.command(key("d"), version, command).await;
+        for command in [Command::retry(RetryMode::Plain), Command::Discard { reason: "enough".into() }] {
+            let refused = rig.handle.command(Order { version, ..Order::new(key("d"), command) }).await;
             let Err(CommandError::Refused(refusal @ Refusal::Removed { version: 1, .. })) = refused else {
                 panic!("{refused:?}")
             };
@@ -327,8 +327,8 @@ fn events(subject: &Subject, turn: &Turn, now: Timestamp) -> Vec<Event> {
             };
             vec![Event::Found { version, target: write.key, asked_at: now, finding }]
         }
-        Turn::Retry(mode) => vec![Event::Retry { version, mode: *mode }],
-        Turn::Discard => vec![Event::Discard { version, reason: "enough".into() }],
+        Turn::Retry(mode) => vec![Event::Retry { version, mode: *mode, module: None, by: None }],
+        Turn::Discard => vec![Event::Discard { version, reason: "enough".into(), by: None }],
     }
 }
 

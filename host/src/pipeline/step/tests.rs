@@ -12,7 +12,7 @@ mod unknown;
 
 use std::collections::BTreeSet;
 
-use super::super::subject::{End, Existence, Fate, Held, Missed, Phase, TargetWrite, Version, Waits};
+use super::super::subject::{Edited, End, Existence, Fate, Held, Missed, Phase, TargetWrite, Version, Waits};
 use super::*;
 use crate::connectors::DUPLICATE_NUMBER;
 use crate::fault::Disposition;
@@ -232,11 +232,11 @@ impl Tale {
     }
 
     fn retry(&mut self, version: u64, mode: RetryMode) -> Result<(), Refusal> {
-        self.try_event(&Event::Retry { version, mode })
+        self.try_event(&Event::Retry { version, mode, module: None, by: None })
     }
 
     fn discard(&mut self, version: u64) -> Result<(), Refusal> {
-        self.try_event(&Event::Discard { version, reason: "enough".into() })
+        self.try_event(&Event::Discard { version, reason: "enough".into(), by: None })
     }
 
     /// A version that was written under A with these bytes.

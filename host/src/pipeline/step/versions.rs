@@ -1,19 +1,19 @@
-//! What becomes of a version: received, transformed, superseded, retried, ended.
+//! What becomes of a version: received, transformed, superseded, ended.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use crate::connectors::{Resend, Step};
+use crate::connectors::Step;
 use crate::fault::{Code, Disposition, Fault};
 use crate::model::{Digest, TargetKey};
 
-use super::super::subject::{End, Existence, Fate, Held, Missed, Phase, TargetWrite, Version, Waits};
-use super::{Action, Emitted, OnChange, Refusal, RetryMode, Run, Verdict, later};
+use super::super::subject::{End, Existence, Fate, Missed, Phase, TargetWrite, Version, Waits};
+use super::{Action, Emitted, OnChange, Run, Verdict, later};
 
 impl Run<'_> {
     pub(super) fn received(&mut self, body: Digest, cancelled: bool, fault: Option<Fault>) {
         // Read again, by an overlapping window or a second pass: nothing new.
-        if self.subject.latest().is_some_and(|latest| latest.body == body && latest.cancelled == cancelled) {
+        if self.subject.latest().is_some_and(|latest| latest.served() == body && latest.cancelled == cancelled) {
             return;
         }
         let number = self.subject.latest().map_or(1, |latest| latest.number + 1);
@@ -22,6 +22,8 @@ impl Run<'_> {
             body,
             received_at: self.moment.now,
             cancelled,
+            edited: None,
+            chosen_module: None,
             module: None,
             fuel: 0,
             approved: false,
@@ -232,113 +234,6 @@ impl Run<'_> {
         self.settle(number);
     }
 
-    pub(super) fn retry(&mut self, number: u64, mode: RetryMode) -> Result<(), Refusal> {
-        let latest = self.subject.latest().map_or(0, |latest| latest.number);
-        let version = self.subject.version(number).ok_or(Refusal::NoSuchVersion(number))?;
-        let Phase::Parked { fault, targets } = &version.phase else { return Err(self.not_parked(number)) };
-        let (code, writes) = (fault.code, targets.clone());
-        if matches!(code, Code::WriteUnknown | Code::LeftUnaudited) {
-            return self.take_up(number, code, writes, mode);
-        }
-        if latest > number {
-            return Err(Refusal::Outdated(latest));
-        }
-        let blocked = self.subject.is_blocked();
-        // A look at the target says nothing of a request that is on its way.
-        if mode == RetryMode::IChecked && !blocked {
-            self.believe_absent(&writes);
-        }
-        if let Some(version) = self.subject.version_mut(number) {
-            version.approved |= code == Code::ChangedAfterWrite;
-            // What was missing may have been added a moment ago: only a later look proves that it is not there.
-            version.waits = Some(Waits { since: self.moment.now, missed: None });
-            version.phase = Phase::Held;
-        }
-        if !blocked {
-            self.begin(number);
-        }
-        Ok(())
-    }
-
-    fn not_parked(&self, number: u64) -> Refusal {
-        match self.subject.removed_at(number) {
-            Some(at) => Refusal::Removed { version: number, at },
-            None => Refusal::NotParked(number),
-        }
-    }
-
-    /// Goes on with bills that were sent: asks for them, or takes a person's word.
-    pub(super) fn take_up(
-        &mut self,
-        number: u64,
-        code: Code,
-        mut writes: Vec<TargetWrite>,
-        mode: RetryMode,
-    ) -> Result<(), Refusal> {
-        // A newer version that went to work meanwhile would be overtaken by this one.
-        if let Some(newer) = self.subject.versions.iter().rev().find(|other| other.number > number && other.has_begun())
-        {
-            return Err(Refusal::Outdated(newer.number));
-        }
-        let askable = self.rules.target_askable;
-        writes.iter_mut().for_each(|write| write.first_tried_at = None);
-        match mode {
-            RetryMode::Plain if code == Code::WriteUnknown => return Err(Refusal::Unknown(number)),
-            // To send the same bytes again is all the asking that such a target allows.
-            RetryMode::AfterVerify if !askable && self.rules.target_resend == Resend::SafeUpsert => {
-                let settled_at = later(self.moment.now, self.rules.settle);
-                for write in &mut writes {
-                    let Fate::Stopped { fault } = &write.fate else { continue };
-                    if fault.code == Code::WriteUnknown {
-                        write.doubts = 1;
-                        write.fate = Fate::Resend { settled_at };
-                    }
-                }
-            }
-            RetryMode::AfterVerify | RetryMode::Plain if !askable => return Err(Refusal::NotAskable),
-            RetryMode::Plain | RetryMode::AfterVerify => {
-                for write in &mut writes {
-                    let Fate::Stopped { fault } = &write.fate else { continue };
-                    // When a lost request ended is not stored with a parked bill; a whole settling time is safe.
-                    let lost = fault.code == Code::WriteUnknown;
-                    let wait = if lost { self.rules.settle } else { Duration::ZERO };
-                    write.fate = Fate::Asking { settled_at: later(self.moment.now, wait), tries: 0 };
-                }
-            }
-            RetryMode::IChecked => {
-                for write in &mut writes {
-                    let Fate::Stopped { fault } = &write.fate else { continue };
-                    if write.step == Step::Create || fault.code == Code::BillGone {
-                        write.step = Step::Create;
-                        self.subject.targets.insert(write.key.clone(), Held::default());
-                    }
-                    write.doubts = 0;
-                    write.fate = Fate::Ready;
-                }
-            }
-        }
-        self.write(number, writes);
-        Ok(())
-    }
-
-    /// A person looked and says that the bills in question are not there.
-    pub(super) fn believe_absent(&mut self, writes: &[TargetWrite]) {
-        let gone = |write: &TargetWrite| matches!(&write.fate, Fate::Stopped { fault } if fault.code == Code::BillGone);
-        for (key, held) in &mut self.subject.targets {
-            if held.existence == Existence::Maybe || writes.iter().any(|write| write.key == *key && gone(write)) {
-                *held = Held::default();
-            }
-        }
-    }
-
-    pub(super) fn discard(&mut self, number: u64, reason: &str) -> Result<(), Refusal> {
-        let version = self.subject.version(number).ok_or(Refusal::NoSuchVersion(number))?;
-        let Phase::Parked { targets, .. } = &version.phase else { return Err(self.not_parked(number)) };
-        let writes = targets.clone();
-        self.finish(number, End::Discarded { reason: reason.into() }, writes);
-        Ok(())
-    }
-
     /// A newer version arrived while this one's write was in doubt; once nothing of it stands, it gives way.
     pub(super) fn gives_way(&mut self, number: u64) -> bool {
         let by = self.subject.latest().map_or(number, |latest| latest.number);
@@ -449,7 +344,7 @@ fn superseded(phase: &Phase, by: u64) -> Phase {
 }
 
 /// What a finished version keeps of its bills: those that came to an end, not those that were only planned.
-fn ended(mut writes: Vec<TargetWrite>) -> Vec<TargetWrite> {
+pub(super) fn ended(mut writes: Vec<TargetWrite>) -> Vec<TargetWrite> {
     writes.retain(|write| matches!(write.fate, Fate::Written | Fate::Unchanged | Fate::Stopped { .. }));
     writes
 }

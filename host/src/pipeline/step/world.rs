@@ -90,6 +90,8 @@ struct World {
     unique: bool,
     /// A write is an upsert by key.
     upsert: bool,
+    /// The bodies that people handed in, and of which document.
+    edits: BTreeMap<Digest, usize>,
     story: Vec<String>,
 }
 
@@ -106,6 +108,10 @@ fn bill_body(document: usize, revision: u64, bill: u64) -> Digest {
     // Every fourth revision changes nothing that the target would see.
     let seen = revision - u64::from(revision % 4 == 3);
     Digest::of(format!("bill {bill} of document {document} revision {seen}"))
+}
+
+fn bill_of_edit(body: Digest, bill: u64) -> Digest {
+    Digest::of(format!("bill {bill} of {body}"))
 }
 
 fn bill_key(document: usize, bill: u64) -> TargetKey {
@@ -148,6 +154,7 @@ impl World {
             bills,
             newest: BTreeMap::new(),
             trouble: true,
+            edits: BTreeMap::new(),
             story: vec![format!("seed {seed}, {on_change:?}")],
         }
     }
@@ -256,10 +263,18 @@ impl World {
             _ if coming || there => RetryMode::Plain,
             _ => RetryMode::IChecked,
         };
-        if self.chance.one_in(6) && fault != Code::WriteUnknown {
-            return self.take(document, &Event::Discard { version, reason: "enough".into() });
+        if self.chance.one_in(5) {
+            let body = Digest::of(format!("edit {} of document {document}", self.edits.len()));
+            self.edits.insert(body, document);
+            return self.take(document, &Event::Edited { version, body, by: None });
         }
-        self.take(document, &Event::Retry { version, mode })
+        if self.chance.one_in(8) {
+            return self.take(document, &Event::Erased { reason: "asked for".into(), by: None });
+        }
+        if self.chance.one_in(6) && fault != Code::WriteUnknown {
+            return self.take(document, &Event::Discard { version, reason: "enough".into(), by: None });
+        }
+        self.take(document, &Event::Retry { version, mode, module: None, by: None })
     }
 
     fn advance(&mut self) -> Result<(), String> {
@@ -326,8 +341,13 @@ impl World {
 
     fn transform(&mut self, document: usize, version: u64) -> Option<Event> {
         let found = self.subjects[document].version(version)?;
-        let revision = (0..=self.records[document].revision).find(|at| body(document, *at) == found.body)?;
-        let cancelled = found.cancelled;
+        let (cancelled, found) = (found.cancelled, found.body);
+        let bills_of: Box<dyn Fn(u64) -> Digest> = if self.edits.contains_key(&found) {
+            Box::new(move |bill| bill_of_edit(found, bill))
+        } else {
+            let revision = (0..=self.records[document].revision).find(|at| body(document, *at) == found)?;
+            Box::new(move |bill| bill_body(document, revision, bill))
+        };
         let bills = self.records[document].bills;
         let reason = || Reason { code: "r".into(), message: "m".into(), field: None };
         let verdict = match self.chance.below(if self.trouble { 14 } else { 100 }) {
@@ -339,7 +359,7 @@ impl World {
                 (0..bills)
                     .map(|bill| Emitted {
                         key: bill_key(document, bill),
-                        body: bill_body(document, revision, bill),
+                        body: bills_of(bill),
                         taken_by: None,
                         frozen: None,
                     })
@@ -504,7 +524,7 @@ impl World {
         for (document, subject) in self.subjects.iter().enumerate() {
             let Some(latest) = subject.latest() else { return self.violation("a record was lost") };
             let record = &self.records[document];
-            if latest.body != body(document, record.revision) {
+            if latest.served() != body(document, record.revision) {
                 return self.violation("the latest revision was lost");
             }
             if subject.has_work() {
@@ -513,7 +533,10 @@ impl World {
             match &latest.phase {
                 Phase::Done { end: End::Written | End::Unchanged, .. } => {
                     for bill in 0..record.bills {
-                        let wanted = bill_body(document, record.revision, bill);
+                        let wanted = match latest.edited {
+                            Some(_) => bill_of_edit(latest.body, bill),
+                            None => bill_body(document, record.revision, bill),
+                        };
                         let mut standing = self.bills.iter().filter(|one| one.key == bill_key(document, bill));
                         if !standing.next().is_some_and(|bill| bill.body == wanted && bill.audited) {
                             return self.violation("a bill counts as written, and is not there as it should be");

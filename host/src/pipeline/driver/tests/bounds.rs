@@ -62,8 +62,8 @@ async fn whom_a_person_sends_on_does_not_wait_behind_all_others() {
     rig.pause(target_scope()).await;
     rig.handle.page(page(600)).await.unwrap();
     pass(HOUR).await;
-    let retry = Command::Retry(RetryMode::Plain);
-    rig.handle.command(DocumentKey::new("bad").unwrap(), None, retry).await.unwrap();
+    let retry = Command::retry(RetryMode::Plain);
+    rig.handle.command(Order::new(DocumentKey::new("bad").unwrap(), retry)).await.unwrap();
     pass(HOUR).await;
     assert!(matches!(rig.subject("bad").latest().unwrap().phase, Phase::Writing { .. }), "{:?}", rig.subject("bad"));
 }

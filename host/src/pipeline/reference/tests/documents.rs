@@ -125,7 +125,7 @@ async fn a_table_that_comes_between_a_run_and_its_commit_is_not_slept_through() 
 
 #[tokio::test(start_paused = true)]
 async fn a_person_who_adds_the_key_and_retries_is_not_told_what_was_known_before() {
-    use super::super::super::driver::Command;
+    use super::super::super::command::{Command, Order};
     use super::super::super::step::RetryMode;
     let house = House::fetched().await;
     let rig = start(&house, Arc::new(MemoryStore::new()));
@@ -134,7 +134,7 @@ async fn a_person_who_adds_the_key_and_retries_is_not_told_what_was_known_before
     assert_eq!(rig.parked("d1"), Some(Code::Rejected));
     house.vendor.add("M-9");
     let key = crate::model::DocumentKey::new("d1").unwrap();
-    rig.handle.command(key, None, Command::Retry(RetryMode::Plain)).await.unwrap();
+    rig.handle.command(Order::new(key, Command::retry(RetryMode::Plain))).await.unwrap();
     rig.handle.idle().await;
     assert!(rig.is_done("d1"));
     assert_eq!(house.vendor.fetches(), 3);

@@ -59,7 +59,7 @@ fn a_version_that_a_person_retries_believes_only_what_is_fetched_from_then_on() 
     let mut tale = Tale::new();
     tale.received("a").verdict(1, Verdict::Reject(reason()));
     assert_eq!(tale.subject.version(1).unwrap().waits, None);
-    tale.wait(SETTLE).event(Event::Retry { version: 1, mode: RetryMode::Plain });
+    tale.wait(SETTLE).event(Event::Retry { version: 1, mode: RetryMode::Plain, module: None, by: None });
     let waits = Waits { since: tale.now, missed: None };
     assert_eq!(tale.subject.version(1).unwrap().waits, Some(waits));
 }
