@@ -6,8 +6,9 @@ use jiff::Timestamp;
 
 use super::problem::{Answer, Code, Entry, Problem, QuotaHit};
 use crate::config::{Objection, Severity};
-use crate::daemon::{CompareError, FloorError};
+use crate::daemon::{CompareError, FloorError, OfficeError};
 use crate::fault;
+use crate::pipeline::command::CommandError;
 use crate::pipeline::ledger::Error as LedgerError;
 use crate::pipeline::quota::Exceeded;
 use crate::registry::Error as RegistryError;
@@ -127,4 +128,25 @@ pub fn ledger_problem(error: LedgerError) -> Problem {
 /// Off the async threads, which answer others.
 pub async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Answer<T> {
     tokio::task::spawn_blocking(work).await.map_err(Problem::internal)
+}
+
+pub fn office_problem(error: OfficeError) -> Problem {
+    let said = mask_text(&error.to_string());
+    match error {
+        OfficeError::NoSuchDocument(key, _) => Problem::no_such("document", &key),
+        OfficeError::Command(CommandError::NoSuchDocument(key)) => Problem::no_such("document", key.as_str()),
+        OfficeError::NoSuchScheme(..) | OfficeError::NoSuchConnection(..) | OfficeError::NoSuchTable(..) => {
+            Problem::new(Code::NotFound, said)
+        }
+        OfficeError::Ambiguous(_)
+        | OfficeError::NotFetched(_)
+        | OfficeError::Capsule(_)
+        | OfficeError::StandsStill(..)
+        | OfficeError::Command(CommandError::Refused(_) | CommandError::NothingParked(_) | CommandError::Changed(_)) => {
+            Problem::new(Code::Conflict, said)
+        }
+        OfficeError::Command(CommandError::Stopped(_)) => Problem::new(Code::Unavailable, said),
+        OfficeError::NotUsable(_) => Problem::invalid(said),
+        OfficeError::Ledger(error) => ledger_problem(error),
+    }
 }

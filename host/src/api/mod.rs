@@ -19,7 +19,6 @@ mod shell;
 mod tests;
 mod upload;
 
-use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,6 +33,8 @@ pub use openapi::document;
 pub use problem::{Code, Problem, ProblemDocument};
 pub use upload::Report;
 
+use crate::config;
+use crate::daemon::{Floor, Office};
 use crate::registry::{self, Registry};
 use crate::sandbox::Sandbox;
 use shell::Shell;
@@ -52,9 +53,27 @@ pub struct Limits {
     pub upload_timeout: Duration,
 }
 
+impl Limits {
+    /// As `[api]` has them.
+    pub fn of(settings: &config::Api) -> Self {
+        let long = |duration: jiff::SignedDuration| Duration::try_from(duration).unwrap_or(Duration::MAX);
+        Self {
+            connections: settings.connections_limit,
+            request_timeout: long(settings.request_timeout),
+            header_timeout: long(settings.header_timeout),
+            uploads: settings.uploads_limit,
+            upload_bytes: settings.upload_limit_bytes,
+            upload_piece_timeout: long(settings.header_timeout),
+            upload_timeout: long(settings.upload_timeout),
+        }
+    }
+}
+
 /// Everything that the routes stand on.
 pub struct Api {
     registry: Registry,
+    floor: Arc<Floor>,
+    office: Arc<Office>,
     sandbox: Sandbox,
     uploads: Uploads,
     now: registry::Now,
@@ -64,6 +83,8 @@ pub struct Api {
 /// What an [`Api`] is made of.
 pub struct Parts<'a> {
     pub registry: Registry,
+    pub floor: Arc<Floor>,
+    pub office: Arc<Office>,
     pub sandbox: Sandbox,
     pub now: registry::Now,
     /// Unfinished uploads lie here.
@@ -73,7 +94,7 @@ pub struct Parts<'a> {
 
 impl Api {
     pub fn new(parts: Parts<'_>) -> Arc<Self> {
-        let Parts { registry, sandbox, now, data_dir, limits } = parts;
+        let Parts { registry, floor, office, sandbox, now, data_dir, limits } = parts;
         let uploads = upload::Limits {
             at_once: limits.uploads,
             bytes: limits.upload_bytes,
@@ -82,7 +103,7 @@ impl Api {
             ..upload::Limits::default()
         };
         let started_at = now();
-        Arc::new(Self { registry, sandbox, uploads: Uploads::new(data_dir, uploads), now, started_at })
+        Arc::new(Self { registry, floor, office, sandbox, uploads: Uploads::new(data_dir, uploads), now, started_at })
     }
 
     /// Serves until `stop`, and until the requests under way then have ended.
@@ -103,9 +124,4 @@ impl Api {
         shell.tasks.close();
         shell.tasks.wait().await;
     }
-}
-
-/// Where it listens, for whoever starts it.
-pub fn address(listener: &TcpListener) -> std::io::Result<SocketAddr> {
-    listener.local_addr()
 }

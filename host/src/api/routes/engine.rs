@@ -170,13 +170,7 @@ pub(super) async fn resume(api: &Api, caller: &Caller, what: &PauseRequest) -> A
     Ok(resumed)
 }
 
-async fn noted(
-    api: &Api,
-    caller: &Caller,
-    act: &str,
-    what: &PauseRequest,
-    detail: serde_json::Value,
-) -> Answer<()> {
+async fn noted(api: &Api, caller: &Caller, act: &str, what: &PauseRequest, detail: serde_json::Value) -> Answer<()> {
     let tenant = caller.tenant.as_ref().map(|tenant| &tenant.id);
     let (kind, object) = match what {
         PauseRequest::All => ("engine", "everything"),

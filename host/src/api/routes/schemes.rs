@@ -13,7 +13,9 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::super::Api;
-use super::super::convert::{aside, compare_problem, entries, floor_problem, followed, mistakes, objected, registry_problem};
+use super::super::convert::{
+    aside, compare_problem, entries, floor_problem, followed, mistakes, objected, registry_problem,
+};
 use super::super::extract::{Body, Expected, Names, PageQuery, Query};
 use super::super::gate::Caller;
 use super::super::page::{Page, Tagged, after_id, after_number, made};
@@ -272,14 +274,8 @@ async fn compare_modules(
     let last = usize::try_from(last).map_err(Problem::internal)?;
     let report = api.floor.compare(tenant, &scheme, candidate, last).await.map_err(compare_problem)?;
     if let Some(row) = row.filter(|row| row.module == report.present) {
-        let noted = api.registry.note_compare(
-            &caller.actor,
-            tenant,
-            &row,
-            &digest,
-            report.documents as u64,
-            report.clean,
-        );
+        let noted =
+            api.registry.note_compare(&caller.actor, tenant, &row, &digest, report.documents as u64, report.clean);
         noted.await.map_err(registry_problem)?;
     }
     Ok(Json(report))
