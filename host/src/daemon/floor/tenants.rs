@@ -90,28 +90,29 @@ impl Floor {
             Ok(Err(error)) => return tracing::error!(%tenant, "the tenant's schemes cannot be read: {error}"),
             Err(_) => return,
         };
+        // First, or what is committed meanwhile would count twice.
+        self.take_stock(&tenant, &names).await;
         for name in names {
             // What is wrong is logged and shown where it is found.
             let _ = self.settle(&name).await;
         }
-        self.take_stock(tenant).await;
     }
 
     /// Counts what the ledger holds of the tenant: from then on each commit says what it adds.
-    async fn take_stock(self: &Arc<Self>, tenant: TenantId) {
-        let of = tenant.clone();
+    async fn take_stock(self: &Arc<Self>, tenant: &TenantId, stored: &[SchemeRef]) {
+        let of_file = self.config.schemes.iter().filter(|one| one.tenant == *tenant);
+        let of_file = of_file.map(|one| SchemeRef { tenant: tenant.clone(), scheme: one.name.clone() });
+        let names: Vec<SchemeRef> = of_file.chain(stored.iter().cloned()).collect();
         let counted = self.aside(move |floor| {
-            let shown = floor.shown.look();
             let mut bytes = 0;
-            for (name, _) in shown.iter().filter(|(name, _)| name.tenant == of) {
-                let store = floor.workshop.shared.store.clone();
-                let ledger = Ledger::new(store, name.tenant.clone(), name.scheme.clone());
+            for SchemeRef { tenant, scheme } in names {
+                let ledger = Ledger::new(floor.workshop.shared.store.clone(), tenant, scheme);
                 bytes += ledger.kept_bytes(&|| floor.stop.is_cancelled())?;
             }
             Ok::<u64, crate::pipeline::ledger::Error>(bytes)
         });
         match counted.await {
-            Ok(Ok(bytes)) => self.registers.gates.meter(&tenant).kept(i64::try_from(bytes).unwrap_or(i64::MAX)),
+            Ok(Ok(bytes)) => self.registers.gates.meter(tenant).kept(i64::try_from(bytes).unwrap_or(i64::MAX)),
             Ok(Err(error)) => {
                 tracing::error!(%tenant, "what the ledger holds of the tenant cannot be counted: {error}")
             }
