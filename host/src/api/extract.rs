@@ -94,6 +94,10 @@ impl<T: DeserializeOwned, S: Sync> FromRequest<S> for Body<T> {
     async fn from_request(request: Request, _: &S) -> Answer<Self> {
         is_json(request.headers())?;
         let bytes = whole(request, JSON_LIMIT_BYTES, JSON_TIMEOUT).await?;
+        // A list of values in the fields' order would be taken for them.
+        if !bytes.trim_ascii_start().starts_with(b"{") && !bytes.trim_ascii().is_empty() {
+            return Err(Problem::invalid("the body is not a JSON object"));
+        }
         read(&bytes).map(Body)
     }
 }
@@ -299,7 +303,7 @@ mod tests {
             (b"{\"count\": 1e400}", "/count", "out of range"),
             (b"{\"count\": 99999999999999999999999}", "/count", "1e+23"),
             (b"{\"cuont\": 1}", "/cuont", "unknown field"),
-            (b"[]", "", "missing field"),
+            (b"[]", "", "invalid length"),
         ] {
             let problem = read::<Given>(body).unwrap_err();
             let told = format!("{problem:?}");

@@ -13,6 +13,7 @@ use utoipa::openapi::{Content, RefOr, Required, Response, ResponseBuilder};
 
 use super::access::{Least, RULES, Right, Rule, Takes, Verb};
 use super::problem::ProblemDocument;
+use crate::model::{ConnectionName, Digest, DocumentKey, SchemeId, TenantId};
 
 const SCHEME: &str = "token";
 
@@ -23,7 +24,7 @@ const SCHEME: &str = "token";
         description = "Moves business documents between systems through tenants' sandboxed modules. Every answer that \
                        refuses is a problem document (RFC 9457). Another tenant's things do not exist for yours.",
     ),
-    components(schemas(ProblemDocument)),
+    components(schemas(ProblemDocument, TenantId, SchemeId, ConnectionName, Digest, DocumentKey)),
     tags(
         (name = "about", description = "What this is, and whose token it is"),
         (name = "engine", description = "The engine as a whole; the operator's"),

@@ -2,6 +2,7 @@
 
 mod connections;
 mod hostile;
+mod schemes;
 mod uploads;
 mod walk;
 
@@ -16,13 +17,15 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use super::{Api, Limits, Parts};
+use crate::daemon::{self, FloorParts};
 use crate::model::TenantId;
+use crate::pipeline::step::Sabotage;
 use crate::registry::{Actor, Keyring, NewToken, Policy, Registry, Rights, Role, SealKey, TenantChange};
 use crate::sandbox::{Compiler, Sandbox, Settings};
-use crate::state::MemoryStore;
 
 /// An engine's API with two tenants, acme and globex.
 struct Bench {
@@ -34,6 +37,29 @@ struct Bench {
     served: tokio::task::JoinHandle<()>,
     data: tempfile::TempDir,
 }
+
+const CONFIGURATION: &str = r#"
+[engine]
+data_dir = "data"
+listen = "127.0.0.1:0"
+low_disk_bytes = 0
+low_disk_percent = 0
+[sandbox]
+concurrency = 2
+interpreter_concurrency = 1
+[api]
+listen = "127.0.0.1:0"
+[[connection]]
+tenant = "acme"
+name = "ours"
+system = "kingdee_k3cloud"
+base_url = "http://127.0.0.1:1/k3cloud/"
+acct_id = "a"
+user_name = "u"
+app_id = "i"
+app_secret = "a-secret-of-the-file"
+org_num = "100"
+"#;
 
 /// What came back.
 #[derive(Debug, Clone)]
@@ -66,26 +92,48 @@ impl Bench {
 
     async fn with(limits: Limits) -> Self {
         let data = tempfile::tempdir().unwrap();
+        let file = data.path().join("crossdock.toml");
+        std::fs::write(&file, CONFIGURATION).unwrap();
+        let config = daemon::load(&file, true).unwrap_or_else(|problems| panic!("{problems}"));
         let ahead = Arc::new(AtomicI64::new(0));
         let clock = ahead.clone();
         let now: crate::registry::Now =
             Arc::new(move || Timestamp::now() + SignedDuration::from_secs(clock.load(Ordering::SeqCst)));
-        let keyring = Keyring::new(SealKey::new([7; 32]), Vec::new());
-        let registry = Registry::open(Arc::new(MemoryStore::new()), keyring, now.clone()).unwrap();
+        let (handed, opened) = oneshot::channel();
+        let surface: daemon::Surface = Box::new(move |parts, stop| {
+            Box::pin(async move {
+                let FloorParts { floor, office, store, config, registry, .. } = parts;
+                let keyring = Keyring::new(SealKey::new([7; 32]), Vec::new());
+                let names = registry.file_names().clone();
+                let registry = Registry::open_beside(store, keyring, now.clone(), names).unwrap();
+                let data_dir = config.engine.data_dir.as_path();
+                // What it compiles, the engine's own finds compiled: a test has no program to compile in.
+                let artefacts = Dir::open_ambient_dir(data_dir.join("artefacts"), ambient_authority()).unwrap();
+                let settings = Settings { concurrency: 2, interpreter_concurrency: 1, ..Settings::default() };
+                let sandbox = Sandbox::new(settings, artefacts, Compiler::InProcess).unwrap();
+                let registry_of = registry.clone();
+                let parts = Parts { registry, floor, office, sandbox, now, data_dir, limits: &limits };
+                let api = Api::new(parts);
+                let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+                let address = listener.local_addr().unwrap();
+                assert!(handed.send((address, registry_of)).is_ok());
+                Ok(daemon::Surfaced { address, serving: Box::pin(api.serve(listener, limits, stop)) })
+            })
+        });
+        let (stop, (ready, is_ready)) = (CancellationToken::new(), oneshot::channel());
+        let ended = stop.clone();
+        let served = tokio::spawn(async move {
+            let program = std::path::PathBuf::from("/nonexistent");
+            let announce = |_, _| ready.send(()).unwrap();
+            daemon::serve(config, program, Sabotage::None, ended, Some(surface), announce).await.unwrap();
+        });
+        let (address, registry) = opened.await.unwrap();
+        is_ready.await.unwrap();
         let console = Actor::console();
         for id in ["acme", "globex"] {
             let new = serde_json::from_value(json!({ "id": id })).unwrap();
             registry.create_tenant(&console, new).await.unwrap();
         }
-        let settings = Settings { concurrency: 2, interpreter_concurrency: 1, ..Settings::default() };
-        let artefacts = Dir::open_ambient_dir(data.path(), ambient_authority()).unwrap();
-        let sandbox = Sandbox::new(settings, artefacts, Compiler::InProcess).unwrap();
-        let parts = Parts { registry: registry.clone(), sandbox, now, data_dir: data.path(), limits: &limits };
-        let api = Api::new(parts);
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let stop = CancellationToken::new();
-        let served = tokio::spawn(api.serve(listener, limits, stop.clone()));
         Self { address, registry, ahead, stop, served, data }
     }
 
