@@ -3,7 +3,7 @@
 mod batches;
 mod fairness;
 mod frozen;
-mod guests;
+pub(crate) mod guests;
 mod limits;
 mod modules;
 mod outcomes;
