@@ -3,7 +3,7 @@
 mod batches;
 mod fairness;
 mod frozen;
-mod guests;
+pub(crate) mod guests;
 mod limits;
 mod modules;
 mod outcomes;
@@ -19,7 +19,7 @@ use super::*;
 use crate::model::{Document, DocumentKey, Outcome, SchemeId, TenantId};
 
 /// A sandbox with small limits, shared by the tests that need no other settings.
-fn sandbox() -> &'static Sandbox {
+pub(crate) fn sandbox() -> &'static Sandbox {
     static SHARED: OnceLock<(Sandbox, tempfile::TempDir)> = OnceLock::new();
     &SHARED.get_or_init(|| sandbox_with(small())).0
 }
