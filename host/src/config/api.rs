@@ -5,7 +5,9 @@ use std::path::Path;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD as BASE64;
+use ipnet::IpNet;
 use jiff::SignedDuration;
+use toml::de::DeValue;
 use zeroize::Zeroizing;
 
 use super::connection::resolve_secret;
@@ -34,6 +36,8 @@ pub struct Api {
     pub credentials_key: Option<CredentialsKey>,
     /// What they were sealed with before, until `crossdock credentials rotate` has gone over them.
     pub previous_credentials_key: Option<CredentialsKey>,
+    /// What tenants' connections may reach beside the public internet.
+    pub networks: Vec<IpNet>,
     pub upload_limit_bytes: u64,
     pub uploads_limit: usize,
     pub connections_limit: usize,
@@ -90,6 +94,7 @@ pub(super) fn read(section: Section<'_>, directory: &Path, options: &LoadOptions
         listen,
         credentials_key: credentials_key?,
         previous_credentials_key: previous_credentials_key?,
+        networks: networks(&section)?,
         upload_limit_bytes: section.number("upload_limit_bytes", 1 << 10..=1 << 30).unwrap_or(UPLOAD_LIMIT_BYTES),
         uploads_limit: count(&section, "uploads_limit", 1..=64, UPLOADS_LIMIT),
         connections_limit: count(&section, "connections_limit", 1..=10_000, CONNECTIONS_LIMIT),
@@ -105,6 +110,24 @@ pub(super) fn read(section: Section<'_>, directory: &Path, options: &LoadOptions
     };
     section.finish();
     Some(api)
+}
+
+/// Networks that tenants' connections may reach although they are nobody else's.
+fn networks(section: &Section<'_>) -> Option<Vec<IpNet>> {
+    let remedy = "write networks as address and length: networks = [\"10.1.0.0/16\"]";
+    let Some(value) = section.get("networks") else { return Some(Vec::new()) };
+    let DeValue::Array(array) = value.get_ref() else {
+        section.wrong(value, "networks", "a list of networks", remedy);
+        return None;
+    };
+    let mut networks = Vec::new();
+    for entry in array.iter() {
+        match entry.get_ref().as_str().and_then(|text| text.parse::<IpNet>().ok()) {
+            Some(network) => networks.push(network),
+            None => section.wrong(entry, "networks", "a network", remedy),
+        }
+    }
+    (networks.len() == array.len()).then_some(networks)
 }
 
 fn count(section: &Section<'_>, key: &'static str, range: std::ops::RangeInclusive<u64>, default: u64) -> usize {

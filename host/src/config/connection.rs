@@ -33,6 +33,8 @@ pub struct Connection {
     pub system: System,
     /// The system's own keys, secrets in plain text among them. Hand it to the connector and to nobody else.
     pub settings: toml::Table,
+    /// A tenant made it, over the API: it may not reach what only the engine's own machine and network can.
+    pub guarded: bool,
 }
 
 impl fmt::Debug for Connection {
@@ -76,7 +78,7 @@ pub(super) fn read(section: Section<'_>, directory: &Path, options: &LoadOptions
     let connection = match (&tenant, &name, system, settings) {
         (Some(tenant), Some(name), Some(system), Some(settings)) => {
             section.object((options.check_connection)(system, &settings));
-            Some(Connection { tenant: tenant.clone(), name: name.clone(), system, settings })
+            Some(Connection { tenant: tenant.clone(), name: name.clone(), system, settings, guarded: false })
         }
         _ => None,
     };

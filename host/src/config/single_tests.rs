@@ -21,6 +21,7 @@ impl Tenant {
             name: ConnectionName::new(name).unwrap(),
             system,
             settings: toml::Table::new(),
+            guarded: true,
         };
         let connections = vec![connection("jst", System::JushuitanQimen), connection("k3", System::KingdeeK3cloud)];
         let entries = BTreeMap::from([("S1".to_owned(), "\"W1\"".to_owned())]);

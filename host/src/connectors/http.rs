@@ -18,6 +18,7 @@ use tracing::Instrument as _;
 
 use super::clock::{Clock, SystemClock};
 use super::limits::Limits;
+use super::reach::{self, Guard, Networks};
 use super::road::{Hearing, Pass, Road, Turn};
 use super::turns::Caller;
 use super::{Error, text};
@@ -34,6 +35,8 @@ const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(20);
 #[derive(Clone)]
 pub struct Http {
     client: reqwest::Client,
+    /// For connections that go to the public internet and to these networks alone.
+    guarded: (reqwest::Client, Networks),
     clock: Arc<dyn Clock>,
     caller: Caller,
 }
@@ -60,38 +63,22 @@ impl Http {
         Self::with_clock(proxy, Arc::new(SystemClock))
     }
 
+    /// The same, where tenants' connections may reach these networks beside the public internet.
+    pub fn with_networks(proxy: Option<&str>, networks: Networks) -> Result<Self, SetupError> {
+        let http = Self::new(proxy)?;
+        // No proxy: it would resolve the names, and reach what it reaches.
+        let client = client(None, Some(Guard(networks.clone())))?;
+        Ok(Self { guarded: (client, networks), ..http })
+    }
+
     pub fn with_clock(proxy: Option<&str>, clock: Arc<dyn Clock>) -> Result<Self, SetupError> {
         // Fails only where a provider is installed already, which is as good.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let builder = || -> Result<reqwest::ClientBuilder, SetupError> {
-            let builder = reqwest::Client::builder()
-                .user_agent(concat!("crossdock/", env!("CARGO_PKG_VERSION")))
-                .connect_timeout(CONNECT_TIMEOUT)
-                .pool_idle_timeout(POOL_IDLE_TIMEOUT)
-                .redirect(reqwest::redirect::Policy::none())
-                .retry(reqwest::retry::never())
-                .referer(false)
-                .http1_only()
-                .gzip(true)
-                .no_proxy();
-            let Some(proxy) = proxy else { return Ok(builder) };
-            // The address may carry a password, so the library's own words are not passed on.
-            let proxy =
-                reqwest::Proxy::all(proxy).map_err(|_| SetupError("the proxy's address is not usable".into()))?;
-            Ok(builder.proxy(proxy))
-        };
-        let client = match builder()?.build() {
-            Ok(client) => client,
-            // A machine without certificate authorities can still talk to a vendor on its own network; https then
-            // refuses every certificate instead of the whole engine refusing to start.
-            Err(error) => {
-                tracing::warn!(error = chain(&error.without_url()), "no certificate authorities: https will not work");
-                let bare = builder()?.tls_certs_only([]).build();
-                bare.map_err(|error| SetupError(chain(&error.without_url())))?
-            }
-        };
+        let networks = Networks::from([]);
+        let guarded = (client(None, Some(Guard(networks.clone())))?, networks);
+        let client = client(proxy, None)?;
         let caller = Caller { name: ENGINE.into(), priority: PRIORITY };
-        Ok(Self { client, clock, caller })
+        Ok(Self { client, guarded, clock, caller })
     }
 
     /// The same, for a caller with its own share of each connection that it uses.
@@ -101,6 +88,39 @@ impl Http {
 
     pub fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+}
+
+fn client(proxy: Option<&str>, guard: Option<Guard>) -> Result<reqwest::Client, SetupError> {
+    let guard = guard.map(Arc::new);
+    let builder = || -> Result<reqwest::ClientBuilder, SetupError> {
+        let mut builder = reqwest::Client::builder()
+            .user_agent(concat!("crossdock/", env!("CARGO_PKG_VERSION")))
+            .connect_timeout(CONNECT_TIMEOUT)
+            .pool_idle_timeout(POOL_IDLE_TIMEOUT)
+            .redirect(reqwest::redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            .referer(false)
+            .http1_only()
+            .gzip(true)
+            .no_proxy();
+        if let Some(guard) = &guard {
+            builder = builder.dns_resolver(guard.clone());
+        }
+        let Some(proxy) = proxy else { return Ok(builder) };
+        // The address may carry a password, so the library's own words are not passed on.
+        let proxy = reqwest::Proxy::all(proxy).map_err(|_| SetupError("the proxy's address is not usable".into()))?;
+        Ok(builder.proxy(proxy))
+    };
+    match builder()?.build() {
+        Ok(client) => Ok(client),
+        // A machine without certificate authorities can still talk to a vendor on its own network; https then
+        // refuses every certificate instead of the whole engine refusing to start.
+        Err(error) => {
+            tracing::warn!(error = chain(&error.without_url()), "no certificate authorities: https will not work");
+            let bare = builder()?.tls_certs_only([]).build();
+            bare.map_err(|error| SetupError(chain(&error.without_url())))
+        }
     }
 }
 
@@ -223,9 +243,18 @@ impl Line {
             let (host, detail) = (host.clone(), chain(&error.without_url()));
             Error::AnswerLost { host, after: timeout, detail }
         };
-        let sending = self
-            .http
-            .client
+        let client = match self.road.is_guarded() {
+            false => &self.http.client,
+            true => {
+                let (client, networks) = &self.http.guarded;
+                // A name is judged where it is resolved; an address is never resolved.
+                if address_of(&request.url).is_some_and(|address| !reach::is_allowed(address, networks)) {
+                    return Err(Error::Unreachable { host, detail: reach::NOT_ALLOWED.into() });
+                }
+                client
+            }
+        };
+        let sending = client
             .request(request.method, request.url)
             .headers(request.headers)
             .timeout(timeout)
@@ -281,6 +310,15 @@ fn heard(turn: Turn, result: Result<Reply, Error>) -> Result<Reply, Error> {
 
 fn parse_date(text: &str) -> Option<Timestamp> {
     jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text).ok()
+}
+
+/// The host, where it is written as an address.
+fn address_of(url: &Url) -> Option<std::net::IpAddr> {
+    match url.host()? {
+        url::Host::Ipv4(address) => Some(address.into()),
+        url::Host::Ipv6(address) => Some(address.into()),
+        url::Host::Domain(_) => None,
+    }
 }
 
 fn host_of(url: &Url) -> String {

@@ -16,6 +16,7 @@ mod kingdee_k3cloud;
 mod limits;
 mod pace;
 mod qimen;
+mod reach;
 mod road;
 mod settings;
 #[cfg(test)]
@@ -36,6 +37,7 @@ pub use factory::Connection;
 pub use http::{Http, SetupError};
 #[cfg(test)]
 pub use limits::Limits;
+pub use reach::{Networks, is_allowed};
 #[cfg(test)]
 pub use road::Crossing;
 pub use road::{Pass, Road, Traffic};

@@ -37,6 +37,8 @@ struct Inner {
     queue_timeout: Duration,
     /// The connection's name, for the log.
     name: OnceLock<String>,
+    /// The connection is a tenant's own: it reaches the public internet and what the operator allows beside it.
+    guarded: OnceLock<()>,
     refused: AtomicU64,
 }
 
@@ -117,6 +119,7 @@ impl Road {
             changed: Notify::new(),
             queue_timeout: limits.queue_timeout(),
             name: OnceLock::new(),
+            guarded: OnceLock::new(),
             refused: AtomicU64::new(0),
         }))
     }
@@ -124,6 +127,15 @@ impl Road {
     /// What the log calls it.
     pub fn set_name(&self, name: String) {
         let _ = self.0.name.set(name);
+    }
+
+    /// From now on its requests go to the public internet alone, and to what the operator allows beside it.
+    pub fn guard(&self) {
+        let _ = self.0.guarded.set(());
+    }
+
+    pub fn is_guarded(&self) -> bool {
+        self.0.guarded.get().is_some()
     }
 
     /// A turn within the queue timeout, or why there is none. Refused at once while the vendor counts as down.

@@ -91,7 +91,9 @@ impl Engine {
         let artefacts = subdirectory(&directory, &path, "artefacts")?;
         let sandbox = Sandbox::new(settings.clone(), artefacts, Compiler::Child { program })
             .map_err(|error| OpenError::Sandbox(error.fault().to_string()))?;
-        let http = Http::new(None).map_err(|error| OpenError::Http(error.to_string()))?;
+        let networks = config.api.as_ref().map(|api| api.networks.clone()).unwrap_or_default();
+        let http = Http::with_networks(None, networks.into());
+        let http = http.map_err(|error| OpenError::Http(error.to_string()))?;
         let metrics = Metrics::new();
         let now: Now = Arc::new(Timestamp::now);
         let shared = Shared {

@@ -112,6 +112,9 @@ impl Workshop {
         }
         let connection = Arc::new(Connection::parse(config.system, config.settings.clone())?);
         connection.road().set_name(Scope::Connection(key.0.clone(), key.1.clone()).to_string());
+        if config.guarded {
+            connection.road().guard();
+        }
         self.shared.gates.attach_road(&key.0, &key.1, connection.road().clone());
         connections.insert(key, connection.clone());
         Ok(connection)

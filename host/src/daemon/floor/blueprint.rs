@@ -2,9 +2,13 @@
 //! blocks, and changes nothing.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 
+use url::{Host, Url};
+
 use crate::config::{self, LoadOptions, ModuleSource, Objection, SingleScheme, UploadedTables, scheme_from};
+use crate::connectors::is_allowed;
 use crate::fault::{Code, Fault};
 use crate::model::{ConnectionName, Digest, SchemeId, System, TenantId};
 use crate::registry::{Registry, SchemeRow};
@@ -49,8 +53,26 @@ impl Floor {
     /// All that `check` would say of a connection with these settings. Blocking.
     pub fn judge_connection(&self, tenant: &TenantId, system: System, settings: &toml::Table) -> Vec<Objection> {
         let name = ConnectionName::new("connection").expect("a plain word is an identifier");
-        let connection = config::Connection { tenant: tenant.clone(), name, system, settings: settings.clone() };
-        with_judgement(false, |options| config::judge_connection(&connection, options))
+        let connection =
+            config::Connection { tenant: tenant.clone(), name, system, settings: settings.clone(), guarded: true };
+        let mut objections = with_judgement(false, |options| config::judge_connection(&connection, options));
+        objections.extend(self.out_of_reach(settings));
+        objections
+    }
+
+    /// An address that tenants' connections do not reach. Names are judged when they are used.
+    fn out_of_reach(&self, settings: &toml::Table) -> Option<Objection> {
+        let url = Url::parse(settings.get("base_url")?.as_str()?).ok()?;
+        let address = match url.host()? {
+            Host::Ipv4(address) => IpAddr::from(address),
+            Host::Ipv6(address) => IpAddr::from(address),
+            Host::Domain(_) => return None,
+        };
+        let networks = self.config.api.as_ref().map_or(&[][..], |api| &api.networks);
+        (!is_allowed(address, networks)).then(|| {
+            let message = "is an address that only the engine's own network can reach";
+            Objection::new("base_url", message, "ask the operator to allow it: `networks` of [api]")
+        })
     }
 
     /// All that `check` would say of the scheme, and whether its module fits. Paths begin at its settings; what is
@@ -210,7 +232,13 @@ impl Floor {
             }
             let Some(opened) = registry.opened_connection(tenant, &named)? else { continue };
             let (system, settings) = (opened.row.system, opened.settings.expose().clone());
-            connections.push(config::Connection { tenant: tenant.clone(), name: named, system, settings });
+            connections.push(config::Connection {
+                tenant: tenant.clone(),
+                name: named,
+                system,
+                settings,
+                guarded: true,
+            });
         }
         let (mut tables, mut revisions) = (BTreeMap::new(), Vec::new());
         for table in row.tables() {
@@ -259,6 +287,7 @@ fn another(tenant: &TenantId, row: &SchemeRow) -> Option<config::Scheme> {
             name,
             system: System::JushuitanQimen,
             settings: toml::Table::new(),
+            guarded: true,
         })
         .collect();
     let single = SingleScheme {
