@@ -56,6 +56,11 @@ impl Line {
         Self { weights, accounts: HashMap::new(), arrivals: 0, level: 0 }
     }
 
+    #[cfg(test)]
+    pub fn arrivals(&self) -> u64 {
+        self.arrivals
+    }
+
     pub fn join(&mut self, client: &Client) -> Ticket {
         self.arrivals += 1;
         let account = self.accounts.entry(client.tenant.clone()).or_default();
