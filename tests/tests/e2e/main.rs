@@ -9,6 +9,7 @@ mod backups;
 mod balance;
 mod capsules;
 mod commands;
+mod documents;
 mod hostile;
 mod month_end;
 mod neighbours;

@@ -71,7 +71,10 @@ async fn an_erased_document_says_so_and_shows_nothing_else() {
 #[tokio::test]
 async fn nothing_is_lost_of_a_long_history_where_the_erasure_is_refused() {
     let rig = Rig::new();
-    rig.received(ACME, "d", "{}").await;
+    // Longer than what goes in one commit.
+    for number in 0..600 {
+        rig.received(ACME, "d", &format!("{{\"number\":{number}}}")).await;
+    }
     let bill = crate::pipeline::step::Emitted {
         key: crate::model::TargetKey::new("T").unwrap(),
         body: Digest::of("bill"),
@@ -81,5 +84,7 @@ async fn nothing_is_lost_of_a_long_history_where_the_erasure_is_refused() {
     rig.verdict(ACME, "d", Verdict::Emit(vec![bill])).await;
     let refused = rig.office.command(None, &wish("d", Wish::Erase { reason: "asked for".into() })).await;
     assert!(refused.unwrap_err().to_string().contains("a write of version 1 is under way"));
-    assert_eq!(rig.office.show(None, None, "d", true).unwrap().history.len(), 2);
+    let lines = rig.ledger(ACME).lines_after(&DocumentKey::new("d").unwrap(), None, 10_000).unwrap();
+    assert_eq!(lines.len(), 601);
+    assert_eq!(rig.ledger(ACME).bodies(None, 10_000).unwrap().len(), 600);
 }
