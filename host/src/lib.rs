@@ -4,6 +4,7 @@
 //! Each layer uses only those below it:
 //! `cli` · `api` · `daemon` · {`registry` | `pipeline`} · `capsule` · {`sandbox` | `connectors` | `state`} · `fault`, `config`, `telemetry` · `model`.
 
+pub mod api;
 pub mod bench;
 pub mod build;
 pub mod capsule;

@@ -2,9 +2,17 @@
 
 use std::process::ExitCode;
 
-use clap::Args;
+use std::sync::Arc;
 
+use clap::Args;
+use futures::future::BoxFuture;
+use jiff::Timestamp;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::api::{self, Api};
 use crate::daemon::{self, OpenError};
+use crate::registry;
 use crate::state;
 use crate::telemetry;
 
@@ -46,7 +54,29 @@ fn serve(arguments: &Arguments) -> Result<(), ExitCode> {
             let api = api.map(|api| format!(",\"api\":\"http://{api}\"")).unwrap_or_default();
             println!("{{\"ready\":true,\"listen\":\"http://{address}\"{api}}}");
         };
-        daemon::serve(config, program, sabotage(), stop, None, announce).await.map_err(|error| said(&error))
+        let surface = config.api.is_some().then_some(surface as fn(_, _) -> _);
+        let surface = surface.map(|open| Box::new(open) as daemon::Surface);
+        daemon::serve(config, program, sabotage(), stop, surface, announce).await.map_err(|error| said(&error))
+    })
+}
+
+/// Opens the API where the configuration has it.
+fn surface(
+    parts: daemon::FloorParts,
+    stop: CancellationToken,
+) -> BoxFuture<'static, Result<daemon::Surfaced, OpenError>> {
+    Box::pin(async move {
+        let daemon::FloorParts { floor, office, registry, sandbox, config, .. } = parts;
+        let Some(settings) = &config.api else { return Err(OpenError::Http("there is no [api]".into())) };
+        let unusable =
+            |error: std::io::Error| OpenError::Http(format!("cannot listen on {}: {error}", settings.listen));
+        let listener = TcpListener::bind(settings.listen).await.map_err(unusable)?;
+        let address = listener.local_addr().map_err(unusable)?;
+        let (limits, data_dir) = (api::Limits::of(settings), config.engine.data_dir.as_path());
+        let now: registry::Now = Arc::new(Timestamp::now);
+        let api = Api::new(api::Parts { registry, floor, office, sandbox, now, data_dir, limits: &limits });
+        tracing::info!(%address, "the API answers");
+        Ok(daemon::Surfaced { address, serving: Box::pin(api.serve(listener, limits, stop)) })
     })
 }
 

@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Span, SpanRelativeTo};
 
 /// A day is always 24 hours here: a schedule or a window that changed its length twice a year would surprise.
-pub(super) fn parse(text: &str) -> Result<SignedDuration, String> {
+pub fn parse(text: &str) -> Result<SignedDuration, String> {
     let not_readable = || format!("{text:?} is not a duration");
     let span: Span = text.trim().parse().map_err(|_| not_readable())?;
     let duration = span.to_duration(SpanRelativeTo::days_are_24_hours()).map_err(|_| not_readable())?;

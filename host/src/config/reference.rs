@@ -189,6 +189,35 @@ fn read_bytes(directory: &Path, name: &str) -> Result<Vec<u8>, String> {
     Ok(bytes)
 }
 
+/// A table's file as one JSON object, each value as it was written: CSV where it ends in `.csv`. For whoever uploads it.
+/// Everything that is wrong with it is said at once, a line each.
+pub fn read_table(file: &Path, key: Option<&str>, value: Option<&str>) -> Result<String, String> {
+    let shown = file.display();
+    let is_csv = file.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("csv"));
+    let columns = match (is_csv, key) {
+        (true, None) => return Err(format!("{shown} is CSV: name the column of the key with --key")),
+        (false, Some(_)) => return Err(format!("{shown} is not CSV: it has no columns")),
+        (true, Some(key)) => Some(Columns { key: Some(key.to_owned()), value: value.map(ToOwned::to_owned) }),
+        (false, None) => None,
+    };
+    let size = std::fs::metadata(file).map_err(|error| format!("cannot read {shown}: {error}"))?.len();
+    if size > FILE_LIMIT_BYTES {
+        return Err(format!("{shown} has {size} bytes, the limit is {FILE_LIMIT_BYTES}"));
+    }
+    let bytes = std::fs::read(file).map_err(|error| format!("cannot read {shown}: {error}"))?;
+    let entries = entries_of(&bytes, columns.as_ref()).map_err(|faults| {
+        let line = |fault: &Fault| format!("{shown}:{}: {} ({})", fault.line, fault.message, fault.remedy);
+        faults.iter().take(FILE_PROBLEMS_LIMIT).map(line).collect::<Vec<_>>().join("\n")
+    })?;
+    let mut text = String::from("{");
+    for (index, (key, value)) in entries.iter().enumerate() {
+        let separator = if index > 0 { "," } else { "" };
+        text.push_str(&format!("{separator}{}:{value}", serde_json::Value::from(key.as_str())));
+    }
+    text.push('}');
+    Ok(text)
+}
+
 fn entries_of(bytes: &[u8], columns: Option<&Columns>) -> Result<BTreeMap<String, String>, Vec<Fault>> {
     // Excel begins UTF-8 with a mark; nobody else sees it.
     let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);

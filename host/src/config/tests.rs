@@ -660,32 +660,6 @@ fn a_backlog_goes_on_below_where_it_stops() {
     assert_eq!(load("backlog = { limit = 300 }"), (300, 150));
 }
 
-/// Every code has a page that opens with its name, and every page a code.
-#[test]
-fn every_code_has_a_page_and_every_page_a_code() {
-    use crate::fault::Code;
-    let directory = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/errors"));
-    let codes: Vec<&str> = Code::ALL.iter().map(|code| code.as_str()).collect();
-    let index = std::fs::read_to_string(directory.join("README.md")).unwrap();
-    for code in &codes {
-        let page = std::fs::read_to_string(directory.join(format!("{code}.md")));
-        let page = page.unwrap_or_else(|error| panic!("no page for {code}: {error}"));
-        assert!(page.starts_with(&format!("# {code}\n")), "the page of {code} opens otherwise");
-        let headings: Vec<&str> = page.lines().filter(|line| line.starts_with("## ")).collect();
-        assert_eq!(headings, ["## What happened", "## What the engine does", "## What you can do"], "of {code}");
-        for section in page.split("\n## ").skip(1) {
-            let (heading, text) = section.split_once('\n').unwrap_or((section, ""));
-            assert!(text.trim().len() >= 20, "{code} says nothing under: {heading}");
-        }
-        assert!(index.contains(&format!("[{code}]({code}.md)")), "the index does not name {code}");
-    }
-    for entry in std::fs::read_dir(directory).unwrap() {
-        let name = entry.unwrap().file_name().into_string().unwrap();
-        let stem = name.strip_suffix(".md").unwrap_or(&name);
-        assert!(stem == "README" || codes.contains(&stem), "{name} explains no code");
-    }
-}
-
 #[test]
 fn a_scheme_that_waits_for_one_that_never_runs_is_refused() {
     let other = |name: &str, keys: &str| {

@@ -211,7 +211,7 @@ impl From<Finding> for Seen {
 }
 
 /// How a person wants a version tried again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RetryMode {
     /// Transform again and write; refused while a write is unknown.

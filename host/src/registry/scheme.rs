@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
-use crate::model::{Digest, ModuleRef, SchemeId, TenantId};
+use crate::model::{ConnectionName, Digest, ModuleRef, SchemeId, TenantId};
 use crate::state::{Key, KeyBuilder, Table};
 
 use super::change::Draft;
@@ -58,18 +58,22 @@ pub struct SchemePut {
 impl SchemeRow {
     /// The connections that it names.
     pub fn connections(&self) -> Vec<&str> {
-        let ends = ["source", "target"].into_iter().filter_map(|end| self.settings.get(end));
-        let named = ends.chain(self.references()).filter_map(|part| part.get("connection")?.as_str());
-        named.collect()
+        self.named("connection").into_iter().map(|(_, name)| name).collect()
     }
 
     /// The uploaded tables that it names.
     pub fn tables(&self) -> Vec<&str> {
-        self.references().filter_map(|part| part.get("table")?.as_str()).collect()
+        self.named("table").into_iter().map(|(_, name)| name).collect()
     }
 
-    fn references(&self) -> impl Iterator<Item = &Value> {
-        self.settings.get("reference").and_then(Value::as_object).into_iter().flat_map(|tables| tables.values())
+    /// What its ends and references name under `key`, with the JSON pointers of where they do.
+    fn named(&self, key: &str) -> Vec<(String, &str)> {
+        let ends = ["source", "target"].into_iter().map(|end| (format!("/{end}"), self.settings.get(end)));
+        let references = self.settings.get("reference").and_then(Value::as_object).into_iter().flatten();
+        let references = references
+            .map(|(table, from)| (format!("/reference/{}", table.replace('~', "~0").replace('/', "~1")), Some(from)));
+        let parts = ends.chain(references);
+        parts.filter_map(|(at, part)| Some((format!("{at}/{key}"), part?.get(key)?.as_str()?))).collect()
     }
 }
 
@@ -334,24 +338,25 @@ fn has_room(draft: &mut Draft<'_>, tenant: &Tenant, name: &SchemeId) -> Result<(
     Ok(())
 }
 
-/// What the scheme names is there: what it does with it, the floor judges.
+/// What the scheme names is there; what it does with it, others judge.
 fn names_exist(draft: &mut Draft<'_>, tenant: &TenantId, row: &SchemeRow) -> Result<(), Error> {
     let registry = draft.registry;
-    for name in row.connections() {
-        let known =
-            registry.inner.file.connections.iter().any(|(owner, known)| owner == tenant && known.as_str() == name);
-        let is_name = crate::model::ConnectionName::new(name).is_ok();
-        if !known
-            && (!is_name || registry.store().get(Table::Connections, &super::connection::key(tenant, name))?.is_none())
-        {
-            let problem = format!("names the connection {name:?}, which does not exist");
-            return Err(Error::invalid("/settings", problem, "create the connection first, or name another"));
+    let missing = |at: String, what: &str, name: &str, remedy: &str| {
+        let problem = format!("names the {what} {name:?}, which does not exist");
+        Err(Error::invalid(format!("/settings{at}"), problem, remedy))
+    };
+    for (at, name) in row.named("connection") {
+        let is_there = ConnectionName::new(name).is_ok_and(|name| {
+            registry.inner.file.connections.contains(&(tenant.clone(), name.clone()))
+                || matches!(registry.connection(tenant, &name), Ok(Some(_)))
+        });
+        if !is_there {
+            return missing(at, "connection", name, "create the connection first, or name another");
         }
     }
-    for name in row.tables() {
+    for (at, name) in row.named("table") {
         if registry.table(tenant, name)?.is_none() {
-            let problem = format!("names the table {name:?}, which does not exist");
-            return Err(Error::invalid("/settings/reference", problem, "upload the table first, or name another"));
+            return missing(at, "table", name, "upload the table first, or name another");
         }
     }
     Ok(())

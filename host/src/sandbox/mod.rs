@@ -151,6 +151,12 @@ impl Sandbox {
         if settings.interpreter_modules && !fits() { ModuleClass::Interpreter } else { ModuleClass::Standard }
     }
 
+    /// What the pre-scan finds in a component, or the first limit of the class that it is over. Reads it and compiles
+    /// nothing.
+    pub fn scan(&self, component: &[u8], class: ModuleClass) -> Result<Facts, Error> {
+        prescan::scan(component, self.inner.settings.class(class))
+    }
+
     /// Makes a component ready to run. Blocking, for minutes at worst; off the async threads, please. The same bytes are
     /// compiled once, however many ask at once.
     pub fn load(&self, component: &[u8], class: ModuleClass) -> Result<Module, Error> {
@@ -249,6 +255,7 @@ impl Sandbox {
             description: module::describe(said)?,
             compile: CompileFacts { cached, elapsed: started.elapsed(), artefact_bytes, seen },
             imports,
+            exports: module::exports(&compiled),
             pre,
         })))
     }

@@ -52,6 +52,7 @@ pub(super) struct Loaded {
     pub description: Description,
     pub compile: CompileFacts,
     pub imports: Vec<String>,
+    pub exports: Vec<String>,
     pub pre: TransformPre<RunState>,
 }
 
@@ -76,12 +77,21 @@ impl Module {
     pub fn imports(&self) -> &[String] {
         &self.0.imports
     }
+    /// What it exports, by name.
+    pub fn exports(&self) -> &[String] {
+        &self.0.exports
+    }
 }
 
 impl std::fmt::Debug for Module {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Module({}@{} {:?})", self.0.description.name, self.0.description.version, self.0.digest)
     }
+}
+
+/// The names of a component's exports.
+pub(super) fn exports(component: &Component) -> Vec<String> {
+    component.component_type().exports(component.engine()).map(|(name, _)| name.to_owned()).collect()
 }
 
 /// Links a component against exactly what it imports, or names everything it may not have.

@@ -124,6 +124,11 @@ impl Floor {
         shown.iter().filter(|(name, _)| name.tenant == *tenant).map(|(name, one)| self.status(name, one)).collect()
     }
 
+    /// Of all tenants.
+    pub fn all_schemes(&self) -> Vec<SchemeStatus> {
+        self.shown.look().iter().map(|(name, one)| self.status(name, one)).collect()
+    }
+
     pub fn scheme(&self, tenant: &TenantId, name: &SchemeId) -> Option<SchemeStatus> {
         let name = SchemeRef { tenant: tenant.clone(), scheme: name.clone() };
         self.shown.get(&name).map(|shown| self.status(&name, &shown))

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::model::{DocumentKey, TenantId};
 use crate::pipeline::command::{Command, CommandError, Order};
@@ -29,7 +30,7 @@ pub struct BulkRequest {
 }
 
 /// What came of one call, or would.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct BulkAnswer {
     pub matched: u64,
     pub granted: u64,
@@ -40,7 +41,7 @@ pub struct BulkAnswer {
     pub next: Option<String>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Named {
     pub tenant: TenantId,
     pub scheme: String,
@@ -49,7 +50,7 @@ pub struct Named {
 }
 
 /// Documents that were refused for one reason.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Refused {
     /// A word for the reason.
     pub reason: String,

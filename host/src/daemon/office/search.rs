@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::model::{DocumentKey, TenantId};
 use crate::pipeline::subject::{End, Fate, Phase, Subject, Version};
@@ -14,7 +15,7 @@ use super::place::Place;
 use super::{DocumentState, Office, OfficeError};
 
 /// Which documents are meant. What is not said does not matter.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Filter {
     pub scheme: Option<String>,
@@ -25,18 +26,23 @@ pub struct Filter {
     /// Of the fault that it is parked for, the skip, or what it waits for.
     pub code: Option<String>,
     /// From then on, and before then.
+    #[schema(value_type = Option<String>, format = DateTime)]
     pub received_from: Option<Timestamp>,
+    #[schema(value_type = Option<String>, format = DateTime)]
     pub received_to: Option<Timestamp>,
     /// By the last thing that happened to the document.
+    #[schema(value_type = Option<String>, format = DateTime)]
     pub changed_from: Option<Timestamp>,
+    #[schema(value_type = Option<String>, format = DateTime)]
     pub changed_to: Option<Timestamp>,
     /// The token that the page before ended with.
     pub after: Option<String>,
+    #[schema(minimum = 1)]
     pub limit: Option<usize>,
 }
 
 /// A page of documents.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct Found {
     pub documents: Vec<Summary>,
     /// There may be more after this: also where the page is not full, for no call looks at more than some thousands.
@@ -44,7 +50,7 @@ pub struct Found {
 }
 
 /// One line of a list: the newest version of a document that is meant.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Summary {
     pub tenant: TenantId,
     pub scheme: String,
@@ -53,13 +59,15 @@ pub struct Summary {
     pub state: DocumentState,
     pub code: Option<String>,
     pub message: Option<String>,
+    #[schema(value_type = String, format = DateTime)]
     pub received_at: Timestamp,
     /// When anything last happened to the document.
+    #[schema(value_type = String, format = DateTime)]
     pub changed_at: Timestamp,
     pub targets: Vec<Bill>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Bill {
     pub key: String,
     pub attempts: u32,

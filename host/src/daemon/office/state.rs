@@ -1,10 +1,11 @@
 //! What state a document is in, in one word.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::pipeline::subject::{End, Fate, Phase, Version};
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum DocumentState {
     Received,

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::fault::Fault;
 use crate::model::TenantId;
@@ -14,7 +15,7 @@ use crate::telemetry::{mask_json, mask_text};
 use super::{Office, OfficeError, Summary};
 
 /// Everything about one document.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct DocumentView {
     pub scheme: String,
     pub key: String,
@@ -22,9 +23,10 @@ pub struct DocumentView {
     pub history: Vec<HistoryLine>,
 }
 
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct VersionView {
     pub summary: Summary,
+    #[schema(value_type = Option<Object>)]
     pub fault: Option<Fault>,
     pub module: Option<String>,
     pub fuel: u64,
@@ -34,25 +36,30 @@ pub struct VersionView {
     pub emitted: Vec<String>,
     /// When the bodies and the history were removed, by retention or at a person's word.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
     pub removed_at: Option<Timestamp>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub erased: bool,
     /// Its body is a person's: whose, when, and of which version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
     pub edited: Option<Edited>,
     /// The module that a person chose for its runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub chosen_module: Option<String>,
 }
 
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct HistoryLine {
+    #[schema(value_type = String, format = DateTime)]
     pub at: Timestamp,
     /// What happened, as the ledger keeps it.
+    #[schema(value_type = Object)]
     pub event: Box<serde_json::value::RawValue>,
     pub logs: Vec<String>,
     /// The revisions of the reference tables that the module looked things up in.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schema(value_type = BTreeMap<String, String>)]
     pub tables: BTreeMap<String, Revision>,
 }
 

@@ -1,0 +1,79 @@
+//! Lists, a page at a time, and answers that say which revision they are.
+
+use axum::Json;
+use axum::http::StatusCode;
+use axum::http::header::{ETAG, HeaderValue};
+use axum::response::{IntoResponse, Response};
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD as BASE64;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::problem::{Answer, Problem};
+
+/// Some of a list.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct Page<T> {
+    pub items: Vec<T>,
+    /// Hand this over as `after` for what follows; absent at the end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+}
+
+impl<T> Page<T> {
+    /// From one entry more than a page has, where there are so many.
+    pub fn of(mut items: Vec<T>, limit: usize, id: impl Fn(&T) -> String) -> Json<Self> {
+        let more = items.len() > limit;
+        items.truncate(limit);
+        let next = items.last().filter(|_| more).map(|last| mark(&id(last)));
+        Json(Self { items, next })
+    }
+
+    pub fn map<U>(self, make: impl Fn(T) -> U) -> Page<U> {
+        Page { items: self.items.into_iter().map(make).collect(), next: self.next }
+    }
+}
+
+/// Where a page ended. Not to be read by whoever gets it, who would come to rely on it.
+pub fn mark(id: &str) -> String {
+    BASE64.encode(id)
+}
+
+/// The entry that a page begins after.
+pub fn after(mark: Option<&str>) -> Answer<Option<String>> {
+    let Some(mark) = mark else { return Ok(None) };
+    let text = BASE64.decode(mark).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+    let usage = || Problem::invalid("the query after is what the page before had as next");
+    text.filter(|text| !text.is_empty() && !text.contains('\0')).map(Some).ok_or_else(usage)
+}
+
+/// The same, of a list that is ordered by numbers.
+pub fn after_number(mark: Option<&str>) -> Answer<u64> {
+    let Some(text) = after(mark)? else { return Ok(0) };
+    text.parse().map_err(|_| Problem::invalid("the query after is what the page before had as next"))
+}
+
+/// The same, of a list that is ordered by ids.
+pub fn after_id<T: std::str::FromStr>(mark: Option<&str>) -> Answer<Option<T>> {
+    let usage = || Problem::invalid("the query after is what the page before had as next");
+    after(mark)?.map(|text| text.parse().map_err(|_| usage())).transpose()
+}
+
+/// An answer with the revision in its `ETag`.
+#[derive(Debug)]
+pub struct Tagged<T>(pub u64, pub T);
+
+impl<T: Serialize> IntoResponse for Tagged<T> {
+    fn into_response(self) -> Response {
+        let tag = HeaderValue::from_str(&format!("\"{}\"", self.0)).expect("a number makes a header");
+        ([(ETAG, tag)], Json(self.1)).into_response()
+    }
+}
+
+/// 201 for what was not there before, 200 for what was.
+pub fn made<T: IntoResponse>(created: bool, answer: T) -> Response {
+    let status = if created { StatusCode::CREATED } else { StatusCode::OK };
+    let mut response = answer.into_response();
+    *response.status_mut() = status;
+    response
+}

@@ -1,0 +1,129 @@
+//! Connections, schemes and documents, as far as they go without a vendor.
+
+use super::*;
+use crate::model::Digest;
+use crate::sandbox::tests::guests;
+
+const SECRET: &str = "an-app-secret-of-k3cloud";
+
+fn k3() -> Value {
+    json!({ "system": "kingdee_k3cloud", "settings": {
+        "base_url": "http://127.0.0.1:1/k3cloud/", "acct_id": "a", "user_name": "u", "app_id": "i", "app_secret": SECRET,
+        "org_num": "100",
+    }})
+}
+
+fn settings() -> Value {
+    json!({
+        "source": { "connection": "jst", "operation": "jushuitan.saleout.list.query", "status": "Confirmed" },
+        "target": { "connection": "k3", "operation": "BatchSave", "form": "SAL_OUTSTOCK" },
+        "schedule": "every 5m", "start_at": "2026-11-01T00:00:00+08:00",
+    })
+}
+
+impl Bench {
+    /// The answer's problems by their place.
+    async fn objections(&self, token: &str, body: &Value) -> Vec<String> {
+        let reply = self.json("PUT", "/v1/tenants/acme/schemes/saleout", token, body).await;
+        let told = reply.value();
+        assert!(reply.status == 422 || reply.status == 400, "{told:#}");
+        let errors = told["errors"].as_array().unwrap_or_else(|| panic!("{told:#}")).iter();
+        errors.map(|entry| entry["pointer"].as_str().unwrap().to_owned()).collect()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn credentials_go_in_and_never_come_out() {
+    let bench = Bench::start().await;
+    let (admin, viewer) = (bench.admin().await, bench.token(Some("acme"), Role::TenantViewer, true).await);
+    let at = "/v1/tenants/acme/connections/k3";
+    let made = bench.json("PUT", at, &admin, &k3()).await;
+    assert_eq!(made.status, 201, "{made:?}");
+    let mut without = k3();
+    without["settings"].as_object_mut().unwrap().remove("app_secret");
+    without["settings"]["org_num"] = json!("200");
+    let changed = bench.json("PUT", at, &admin, &without).await;
+    assert_eq!((changed.status, changed.value()["connection"]["revision"].as_u64()), (200, Some(2)));
+    assert_eq!(changed.value()["connection"]["secrets"], json!(["/app_secret"]), "a secret that is left out stays");
+    let mut wrong = k3();
+    wrong["settings"]["base_url"] = json!("no address");
+    wrong["settings"]["colour"] = json!("red");
+    let refused = bench.json("PUT", at, &admin, &wrong).await;
+    refused.problem(422, "configuration_invalid");
+    let mut said = Vec::new();
+    for path in ["connections", "connections/k3", "connections/k3/revisions", "connections/ours", "audit", "schemes"] {
+        let token = if path == "audit" { &admin } else { &viewer };
+        said.push(bench.get(&format!("/v1/tenants/acme/{path}"), token).await);
+    }
+    assert!(said.iter().all(|reply| reply.status == 200), "{said:?}");
+    for reply in said.iter().chain([&made, &changed, &refused]) {
+        let text = String::from_utf8_lossy(&reply.body).into_owned();
+        assert!(!text.contains(SECRET) && !text.contains("a-secret-of-the-file"), "{text}");
+    }
+    // What stands in the file is shown, and changed there.
+    let ours = bench.get("/v1/tenants/acme/connections/ours", &viewer).await.value();
+    assert_eq!(ours["status"]["managed_by"], "file", "{ours:#}");
+    bench.json("PUT", "/v1/tenants/acme/connections/ours", &admin, &k3()).await.problem(409, "managed_by_file");
+    let gone = bench.ask("DELETE", "/v1/tenants/acme/connections/ours", &admin, "", b"").await;
+    gone.problem(409, "managed_by_file");
+    bench.json("PUT", "/v1/tenants/acme/connections/..", &admin, &k3()).await.problem(400, "invalid_request");
+    assert_eq!(bench.ask("DELETE", at, &admin, "", b"").await.status, 204);
+    bench.get(at, &admin).await.problem(404, "not_found");
+    bench.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_scheme_is_judged_as_a_whole_before_anything_is_changed() {
+    let bench = Bench::start().await;
+    let admin = bench.admin().await;
+    let component = guests::guest(guests::ECHO);
+    let more = "content-type: application/wasm\r\n";
+    assert_eq!(bench.ask("POST", "/v1/tenants/acme/modules", &admin, more, &component).await.status, 201);
+    let digest = Digest::of(&component).to_string();
+    for (module, places) in [("nothing", ["/module"]), ("saleout@1.0.0", ["/module"]), (&"0".repeat(64), ["/module"])] {
+        let body = json!({ "module": module, "settings": settings() });
+        assert_eq!(bench.objections(&admin, &body).await, places, "{module}");
+    }
+    let mut wrong = settings();
+    wrong["schedule"] = json!("at noon");
+    wrong["colour"] = json!(1);
+    wrong["source"]["connection"] = json!("nobody");
+    let found = bench.objections(&admin, &json!({ "module": "echo@0.1.0", "settings": wrong })).await;
+    for place in ["/settings/schedule", "/settings/colour", "/settings/source/connection"] {
+        assert!(found.iter().any(|found| found == place), "{place} in {found:?}");
+    }
+    let body = json!({ "module": digest, "settings": [1, 2] });
+    assert!(!bench.objections(&admin, &body).await.is_empty());
+    assert_eq!(bench.get("/v1/tenants/acme/schemes", &admin).await.value()["items"], json!([]));
+    bench.get("/v1/tenants/acme/schemes/saleout", &admin).await.problem(404, "not_found");
+    for (method, act) in [("POST", "enable"), ("POST", "rollback"), ("POST", "resume"), ("GET", "revisions")] {
+        let path = format!("/v1/tenants/acme/schemes/saleout/{act}");
+        bench.ask(method, &path, &admin, "", b"").await.problem(404, "not_found");
+    }
+    let compare = json!({ "module": "echo@0.1.0", "last": 10 });
+    bench.json("POST", "/v1/tenants/acme/schemes/saleout/compare", &admin, &compare).await.problem(404, "not_found");
+    bench.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn personal_data_is_shown_to_whoever_has_the_right_and_asks_and_each_look_is_noted() {
+    let bench = Bench::start().await;
+    let (plain, may) = (bench.admin().await, bench.token(Some("acme"), Role::TenantAdmin, true).await);
+    let document = "/v1/tenants/acme/schemes/saleout/documents/A%2F1";
+    for query in ["?unmask=yes", "?unmask=", "?unmask=1"] {
+        bench.get(&format!("{document}{query}"), &may).await.problem(400, "invalid_request");
+    }
+    bench.get(&format!("{document}?unmask=true"), &plain).await.problem(403, "forbidden");
+    bench.get(&format!("{document}?x=y&unmask=true"), &plain).await.problem(403, "forbidden");
+    bench.get(&format!("{document}?%75nmask=true"), &plain).await.problem(403, "forbidden");
+    let noted = |bench: &Bench| bench.registry.audit_end(Some(&tenant("acme"))).unwrap();
+    let before = noted(&bench);
+    bench.get(&format!("{document}?unmask=false"), &may).await.problem(404, "not_found");
+    assert_eq!(noted(&bench), before);
+    bench.get(&format!("{document}?unmask=true"), &may).await.problem(404, "not_found");
+    assert_eq!(noted(&bench), before + 1);
+    let audit = bench.get("/v1/tenants/acme/audit?action=document.unmask", &plain).await.value();
+    assert_eq!(audit["items"][0]["detail"]["path"], document, "{audit:#}");
+    assert_eq!(audit["items"][0]["actor"]["from"].as_str().map(|from| from.starts_with("127.0.0.1:")), Some(true));
+    bench.finish().await;
+}

@@ -1,0 +1,221 @@
+//! `crossdock tenant` and `crossdock usage`.
+
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+use reqwest::Method;
+use serde_json::{Map, Value, json};
+
+use super::output::{self, field, instant, number, size};
+use super::{Ask, Body, Common, Error, HELP};
+
+/// Tenants, what they may use and by which rules; the operator's.
+#[derive(Debug, Args)]
+#[command(after_help = HELP)]
+pub struct Tenants {
+    #[command(flatten)]
+    common: Common,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// List all tenants
+    List {
+        /// At most so many
+        #[arg(long, default_value_t = 1_000)]
+        limit: usize,
+    },
+    /// Show one tenant, with its quotas and its policy
+    Show { tenant_id: String },
+    /// Make a tenant
+    #[command(after_help = "Example: crossdock tenant create acme --quota modules=10 --weight 2")]
+    Create {
+        /// Letters, digits, '-', '_' and '.'; it is never given again
+        tenant_id: String,
+        #[command(flatten)]
+        change: Change,
+    },
+    /// Change what is named, and leave the rest
+    #[command(after_help = "Example: crossdock tenant change acme --policy require_signature=true --quota schemes=50")]
+    Change {
+        tenant_id: String,
+        #[command(flatten)]
+        change: Change,
+        /// Stop all that the tenant runs, and let its people change nothing
+        #[arg(long, conflicts_with = "unsuspend")]
+        suspend: bool,
+        /// Take the suspension back
+        #[arg(long)]
+        unsuspend: bool,
+    },
+    /// Take a tenant away that has no schemes and no modules; its documents and its audit log stay
+    Delete { tenant_id: String },
+}
+
+#[derive(Debug, Args)]
+struct Change {
+    /// What people call it
+    #[arg(long, value_name = "NAME")]
+    display_name: Option<String>,
+    /// Its share beside other tenants', 1 to 100
+    #[arg(long)]
+    weight: Option<u32>,
+    /// A quota, such as modules=10 or ledger_bytes=1000000000; may be repeated
+    #[arg(long, value_name = "QUOTA=NUMBER", value_parser = quota)]
+    quota: Vec<(String, u64)>,
+    /// A rule: interpreter_modules, require_signature or require_clean_compare; may be repeated
+    #[arg(long, value_name = "RULE=true|false", value_parser = policy)]
+    policy: Vec<(String, bool)>,
+}
+
+/// What the tenant uses, beside what it may use.
+#[derive(Debug, Args)]
+#[command(after_help = HELP)]
+pub struct Usage {
+    #[command(flatten)]
+    common: Common,
+}
+
+pub fn run(arguments: &Tenants) -> ExitCode {
+    super::run(|| tenants(arguments))
+}
+
+async fn tenants(arguments: &Tenants) -> Result<(), Error> {
+    let Common { server, output } = &arguments.common;
+    let (server, output) = (server.open()?, *output);
+    let tenants = |id: &str| ["v1", "tenants", id].map(ToOwned::to_owned);
+    let ask = async |method: Method, id: &str, ask: Ask| {
+        let path = tenants(id);
+        let path: Vec<&str> = path.iter().map(String::as_str).collect();
+        server.ask(method, &path, ask).await
+    };
+    match &arguments.command {
+        Command::List { limit } => {
+            let found = server.list(&["v1", "tenants"], Vec::new(), *limit).await?;
+            output::list(output, &found, &[
+                ("TENANT", |one| field(one, "/id")),
+                ("NAME", |one| field(one, "/display_name")),
+                ("WEIGHT", |one| field(one, "/weight")),
+                ("SUSPENDED", |one| field(one, "/suspended")),
+                ("SINCE", |one| instant(one, "/created_at")),
+            ])?;
+            super::note_more(found.len(), *limit);
+            Ok(())
+        }
+        Command::Show { tenant_id } => {
+            let found = ask(Method::GET, tenant_id, Ask::default()).await?.body;
+            output::one(output, &found, written)
+        }
+        Command::Create { tenant_id, change } => {
+            let mut body = change.body(None);
+            body.insert("id".into(), json!(tenant_id));
+            let body = Body::Json(Value::Object(body));
+            let made = server.ask(Method::POST, &["v1", "tenants"], Ask { body, ..Ask::default() }).await?.body;
+            output::one(output, &made, written)
+        }
+        Command::Change { tenant_id, change, suspend, unsuspend } => {
+            // The server takes quotas and rules whole, so what is not named is taken from what is there, and sent only if
+            // nobody changed it meanwhile.
+            let found = ask(Method::GET, tenant_id, Ask::default()).await?;
+            let mut body = change.body(Some(&found.body));
+            if *suspend || *unsuspend {
+                body.insert("suspended".into(), json!(suspend));
+            }
+            let body = Body::Json(Value::Object(body));
+            let change = Ask { body, expected: found.revision, ..Ask::default() };
+            let changed = ask(Method::PATCH, tenant_id, change).await?.body;
+            output::one(output, &changed, written)
+        }
+        Command::Delete { tenant_id } => {
+            let answer = ask(Method::DELETE, tenant_id, Ask::default()).await?.body;
+            output::done(output, &answer, &format!("tenant {tenant_id} deleted"))
+        }
+    }
+}
+
+impl Change {
+    /// With what `before` has where this names nothing.
+    fn body(&self, before: Option<&Value>) -> Map<String, Value> {
+        let mut body = Map::new();
+        if let Some(name) = &self.display_name {
+            body.insert("display_name".into(), json!(name));
+        }
+        if let Some(weight) = self.weight {
+            body.insert("weight".into(), json!(weight));
+        }
+        let merged = |name: &str, named: Vec<(String, Value)>| {
+            let mut all = before.and_then(|before| before.get(name)?.as_object().cloned()).unwrap_or_default();
+            all.extend(named);
+            Value::Object(all)
+        };
+        if !self.quota.is_empty() {
+            let named = self.quota.iter().map(|(name, limit)| (name.clone(), json!(limit))).collect();
+            body.insert("quotas".into(), merged("quotas", named));
+        }
+        if !self.policy.is_empty() {
+            let named = self.policy.iter().map(|(name, on)| (name.clone(), json!(on))).collect();
+            body.insert("policy".into(), merged("policy", named));
+        }
+        body
+    }
+}
+
+fn quota(text: &str) -> Result<(String, u64), String> {
+    let (name, limit) = text.split_once('=').ok_or("write it as QUOTA=NUMBER")?;
+    Ok((name.to_owned(), limit.parse().map_err(|_| format!("{limit:?} is not a whole number"))?))
+}
+
+fn policy(text: &str) -> Result<(String, bool), String> {
+    let (name, on) = text.split_once('=').ok_or("write it as RULE=true or RULE=false")?;
+    Ok((name.to_owned(), on.parse().map_err(|_| format!("{on:?} is neither true nor false"))?))
+}
+
+fn written(tenant: &Value) -> String {
+    let mut rows = vec![
+        vec!["tenant".to_owned(), field(tenant, "/id")],
+        vec!["name".to_owned(), field(tenant, "/display_name")],
+        vec!["since".to_owned(), instant(tenant, "/created_at")],
+        vec!["suspended".to_owned(), field(tenant, "/suspended")],
+        vec!["weight".to_owned(), field(tenant, "/weight")],
+        vec!["revision".to_owned(), field(tenant, "/revision")],
+    ];
+    for part in ["quotas", "policy"] {
+        let entries = tenant.get(part).and_then(Value::as_object).into_iter().flatten();
+        rows.extend(entries.map(|(name, value)| vec![name.clone(), value.as_u64().map_or_else(|| value.to_string(), number)]));
+    }
+    output::aligned(rows)
+}
+
+pub fn usage(arguments: &Usage) -> ExitCode {
+    super::run(|| async {
+        let server = arguments.common.server.open()?;
+        let found = server.get(&server.of_tenant(&["usage"])?).await?.body;
+        output::one(arguments.common.output, &found, shares)
+    })
+}
+
+/// Each quota with how much of it is used.
+fn shares(usage: &Value) -> String {
+    let mut rows = vec![["QUOTA", "USED", "LIMIT"].map(ToOwned::to_owned).to_vec()];
+    for (quota, used) in [
+        ("modules", "/used/modules"),
+        ("module_bytes", "/used/module_bytes"),
+        ("schemes", "/used/schemes"),
+        ("connections", "/used/connections"),
+        ("tables", "/used/tables"),
+        ("compile_seconds_per_hour", "/used/compile_seconds_this_hour"),
+        ("documents_per_minute", "/now/documents_last_minute"),
+        ("fuel_per_minute", "/now/fuel_last_minute"),
+        ("ledger_bytes", "/now/ledger_bytes"),
+    ] {
+        let limit = format!("/quotas/{quota}");
+        let shown = |at: &str| match quota.ends_with("_bytes") {
+            true => size(usage, at),
+            false => usage.pointer(at).and_then(Value::as_u64).map_or_else(|| "-".into(), number),
+        };
+        rows.push(vec![quota.to_owned(), shown(used), shown(&limit)]);
+    }
+    output::aligned(rows)
+}

@@ -1,0 +1,172 @@
+use super::*;
+
+fn two() -> Digest {
+    Digest::of(b"two")
+}
+
+async fn put(desk: &Desk, name: &str, settings: Value) -> Result<SchemeRow, Error> {
+    let put = SchemePut { settings, module: Digest::of(b"one"), enabled: None, note: String::new() };
+    desk.registry.put_scheme(&admin(), &acme(), &scheme(name), put, None).await
+}
+
+#[tokio::test]
+async fn a_scheme_begins_switched_off_and_each_change_is_a_revision() {
+    let desk = Desk::new().await;
+    let first = desk.scheme().await;
+    assert_eq!((first.enabled, first.revision, first.module_ref.to_string().as_str()), (false, 1, "m@1"));
+    let name = scheme("saleout");
+    let enabled = desk.registry.set_enabled(&admin(), &acme(), &name, true, Some(1)).await.unwrap();
+    assert_eq!((enabled.enabled, enabled.revision), (true, 2));
+    let again = desk.registry.set_enabled(&admin(), &acme(), &name, true, None).await.unwrap();
+    assert_eq!(again, enabled, "what is on is not switched on again");
+    let changed = put(&desk, "saleout", settings()).await.unwrap();
+    assert!(changed.enabled && changed.revision == 3, "it stays on where nothing is said");
+    let stale = desk.registry.set_enabled(&admin(), &acme(), &name, false, Some(2)).await;
+    assert!(matches!(stale, Err(Error::Conflict { expected: 2, found: 3 })));
+    let revisions = desk.registry.scheme_revisions(&acme(), &name, 0, 10).unwrap();
+    assert_eq!(
+        revisions.iter().map(|row| (row.revision, row.enabled)).collect::<Vec<_>>(),
+        [(1, false), (2, true), (3, true)]
+    );
+}
+
+#[tokio::test]
+async fn activation_and_rollback_exchange_the_module_and_nothing_else() {
+    let desk = Desk::new().await;
+    let first = desk.scheme().await;
+    let name = scheme("saleout");
+    let registry = &desk.registry;
+    let nothing = registry.rollback(&admin(), &acme(), &name, None, "").await;
+    assert!(matches!(nothing, Err(Error::State { .. })), "there is nothing to roll back to");
+    let unknown = registry.activate(&admin(), &acme(), &name, &two(), None, "").await;
+    assert!(matches!(unknown, Err(Error::Invalid { field, .. }) if field == "/module"));
+    desk.upload("m", "2", b"two").await.unwrap();
+    let active = registry.activate(&admin(), &acme(), &name, &two(), Some(1), "new rates").await.unwrap();
+    assert_eq!((active.module, active.previous_module, active.note.as_str()), (two(), Some(first.module), "new rates"));
+    assert_eq!((&active.settings, active.enabled, active.module_ref.version.as_str()), (&first.settings, false, "2"));
+    let same = registry.activate(&admin(), &acme(), &name, &two(), None, "").await.unwrap();
+    assert_eq!(same, active, "what runs is not activated again");
+    let back = registry.rollback(&admin(), &acme(), &name, None, "").await.unwrap();
+    assert_eq!((back.module, back.previous_module, back.revision), (first.module, Some(two()), 3));
+    let forth = registry.rollback(&admin(), &acme(), &name, None, "").await.unwrap();
+    assert_eq!(forth.module, two());
+}
+
+#[tokio::test]
+async fn a_policy_asks_for_a_clean_comparison_of_just_this() {
+    let desk = Desk::new().await;
+    let first = desk.scheme().await;
+    desk.upload("m", "2", b"two").await.unwrap();
+    desk.upload("m", "3", b"three").await.unwrap();
+    desk.policy(Policy { require_clean_compare: true, ..Policy::default() }).await;
+    let name = scheme("saleout");
+    let activate = || desk.registry.activate(&ADMIN, &ACME, &NAME, &TWO, None, "");
+    let refused = |result: Result<SchemeRow, Error>| {
+        assert!(matches!(result, Err(Error::Policy { policy: "require_clean_compare", .. })), "{result:?}");
+    };
+    let note = |row: SchemeRow, candidate: Digest, clean| {
+        let registry = desk.registry.clone();
+        async move { registry.note_compare(&admin(), &acme(), &row, &candidate, 20, clean).await.unwrap() }
+    };
+    refused(activate().await);
+    note(first.clone(), two(), false).await;
+    refused(activate().await);
+    note(first.clone(), Digest::of(b"three"), true).await;
+    refused(activate().await);
+    note(first.clone(), two(), true).await;
+    let changed = put(&desk, "saleout", settings()).await.unwrap();
+    refused(activate().await);
+    let by_put = SchemePut { settings: settings(), module: two(), enabled: None, note: String::new() };
+    refused(desk.registry.put_scheme(&admin(), &acme(), &name, by_put.clone(), None).await);
+    note(changed, two(), true).await;
+    desk.registry.put_scheme(&admin(), &acme(), &name, by_put, None).await.unwrap();
+    let back = desk.registry.rollback(&admin(), &acme(), &name, None, "").await.unwrap();
+    assert_eq!(back.module, first.module, "the way back is never barred");
+}
+
+#[tokio::test]
+async fn a_scheme_goes_only_when_it_is_off_and_its_name_stays_while_its_documents_do() {
+    let desk = Desk::new().await;
+    desk.scheme().await;
+    let name = scheme("saleout");
+    let registry = &desk.registry;
+    registry.set_enabled(&admin(), &acme(), &name, true, None).await.unwrap();
+    assert!(matches!(registry.delete_scheme(&admin(), &acme(), &name, None).await, Err(Error::State { .. })));
+    registry.set_enabled(&admin(), &acme(), &name, false, None).await.unwrap();
+    for table in [Table::Subjects, Table::Cursors] {
+        let row = KeyBuilder::scheme(&acme(), &name).text("SO1").build();
+        let mut batch = crate::state::Batch::new();
+        batch.put(table, row.clone(), "{}");
+        desk.store.commit(batch).await.unwrap();
+        put(&desk, "saleout", settings()).await.unwrap();
+        registry.delete_scheme(&admin(), &acme(), &name, None).await.unwrap();
+        assert!(
+            matches!(put(&desk, "saleout", settings()).await, Err(Error::Exists { what: "scheme", .. })),
+            "{table:?}"
+        );
+        let mut batch = crate::state::Batch::new();
+        batch.remove(table, row);
+        desk.store.commit(batch).await.unwrap();
+        let again = put(&desk, "saleout", settings()).await.unwrap();
+        assert!(again.revision > 3, "numbers go on: {}", again.revision);
+    }
+}
+
+#[tokio::test]
+async fn what_a_scheme_names_must_be_there() {
+    let desk = Desk::new().await;
+    desk.scheme().await;
+    for (change, at) in [
+        (json!({ "source": { "connection": "nope" } }), "/settings/source/connection"),
+        (json!({ "target": { "connection": "a/../b\u{0}" } }), "/settings/target/connection"),
+        (json!({ "reference": { "a/b": { "connection": "nope" } } }), "/settings/reference/a~1b/connection"),
+        (json!({ "reference": { "shop": { "table": "nope" } } }), "/settings/reference/shop/table"),
+        (json!({ "reference": { "shop": { "table": "a\u{0}b" } } }), "/settings/reference/shop/table"),
+        (json!({ "name": "x" }), "/settings/name"),
+        (json!({ "module": "m@1" }), "/settings/module"),
+        (json!({ "enabled": true }), "/settings/enabled"),
+        (json!({ "parameters": { "long": "x".repeat(1_200_000) } }), "/settings"),
+    ] {
+        let mut settings = settings();
+        for (key, value) in change.as_object().unwrap() {
+            settings[key] = value.clone();
+        }
+        match put(&desk, "other", settings).await {
+            Err(Error::Invalid { field, .. }) => assert_eq!(field, at),
+            other => panic!("{at}: {other:?}"),
+        }
+    }
+    assert!(matches!(put(&desk, "other", json!("x")).await, Err(Error::Invalid { .. })));
+}
+
+#[tokio::test]
+async fn what_stands_in_the_file_is_not_managed_here() {
+    let file =
+        FileNames { connections: [(acme(), connection("k3"))].into(), schemes: [(acme(), scheme("saleout"))].into() };
+    let desk = Desk::over(Arc::new(MemoryStore::new()), Keyring::new(SealKey::new([1; 32]), Vec::new()), file);
+    desk.found("acme").await;
+    desk.found("other").await;
+    let managed = |result: Result<(), Error>| assert!(matches!(result, Err(Error::ManagedByFile { .. })), "{result:?}");
+    let registry = &desk.registry;
+    let (k3, name) = (connection("k3"), scheme("saleout"));
+    managed(desk.put_connection("k3", json!({})).await.map(drop));
+    managed(registry.delete_connection(&admin(), &acme(), &k3, None).await);
+    managed(put(&desk, "saleout", settings()).await.map(drop));
+    managed(registry.set_enabled(&admin(), &acme(), &name, true, None).await.map(drop));
+    managed(registry.activate(&admin(), &acme(), &name, &two(), None, "").await.map(drop));
+    managed(registry.rollback(&admin(), &acme(), &name, None, "").await.map(drop));
+    managed(registry.delete_scheme(&admin(), &acme(), &name, None).await);
+    let other = TenantId::new("other").unwrap();
+    registry.put_connection(&admin(), &other, &k3, System::YonyouU8, json!({}), None).await.unwrap();
+
+    // A scheme of the registry may use the file's connections, and its tenant's alone.
+    desk.connect("jst").await;
+    desk.upload("m", "1", b"one").await.unwrap();
+    let mut settings = settings();
+    settings.as_object_mut().unwrap().remove("reference");
+    put(&desk, "second", settings).await.unwrap();
+}
+
+static NAME: LazyLock<SchemeId> = LazyLock::new(|| scheme("saleout"));
+static TWO: LazyLock<Digest> = LazyLock::new(two);
+static ACME: LazyLock<TenantId> = LazyLock::new(acme);
