@@ -2,7 +2,7 @@
 //! two a tenant's own WebAssembly component in a sandbox. `docs/architecture.md` is the map.
 //!
 //! Each layer uses only those below it:
-//! `cli` · `daemon` · `api` · `pipeline` · `capsule` · {`sandbox` | `connectors` | `state`} · `fault`, `config`, `telemetry` · `model`.
+//! `cli` · `api` · `daemon` · {`registry` | `pipeline`} · `capsule` · {`sandbox` | `connectors` | `state`} · `fault`, `config`, `telemetry` · `model`.
 
 pub mod bench;
 pub mod build;

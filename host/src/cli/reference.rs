@@ -125,7 +125,7 @@ async fn refresh(arguments: &RefreshArguments) -> Result<(), ExitCode> {
             daemon::refresh_alone(engine, office, &filter).await.map_err(|error| fail(&error))
         }
     };
-    for view in refreshed.iter().flatten().filter(|view| !matches!(view.origin, Origin::File(_))) {
+    for view in refreshed.iter().flatten().filter(|view| matches!(view.origin, Origin::Connection { .. })) {
         println!("{}", lines(view, Timestamp::now()));
     }
     door.close()?;
@@ -173,6 +173,7 @@ fn lines(view: &TableView, now: Timestamp) -> String {
     let count = if *entries == 1 { "1 entry".to_owned() } else { format!("{entries} entries") };
     match origin {
         Origin::File(file) => format!("{table}: {count}, revision {revision}, file {}, {used}", file.display()),
+        Origin::Uploaded(name) => format!("{table}: {count}, revision {revision}, uploaded as {name}, {used}"),
         Origin::Connection { connection, fetched_at, due_at, fetching, paused, failure, .. } => {
             let age = fetched_at.map_or("never fetched".to_owned(), |at| format!("fetched {} ago", span(at, now)));
             let next = match paused {

@@ -42,8 +42,11 @@ fn serve(arguments: &Arguments) -> Result<(), ExitCode> {
             eprintln!("crossdock: {error}");
             ExitCode::from(Exit::Failed)
         })?;
-        let announce = |address| println!("{{\"ready\":true,\"listen\":\"http://{address}\"}}");
-        daemon::serve(config, program, sabotage(), stop, announce).await.map_err(|error| said(&error))
+        let announce = |address, api: Option<std::net::SocketAddr>| {
+            let api = api.map(|api| format!(",\"api\":\"http://{api}\"")).unwrap_or_default();
+            println!("{{\"ready\":true,\"listen\":\"http://{address}\"{api}}}");
+        };
+        daemon::serve(config, program, sabotage(), stop, None, announce).await.map_err(|error| said(&error))
     })
 }
 
@@ -61,6 +64,7 @@ pub(super) fn exit_of(error: &OpenError) -> Exit {
         | OpenError::Store(_)
         | OpenError::Ledger(_)
         | OpenError::Http(_)
-        | OpenError::Sandbox(_) => Exit::Failed,
+        | OpenError::Sandbox(_)
+        | OpenError::Registry(_) => Exit::Failed,
     }
 }

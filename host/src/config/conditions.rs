@@ -38,30 +38,35 @@ pub(super) fn read(scheme: &Section<'_>) -> (Conditions, Option<(SchemeId, Range
 /// them in turn.
 pub(super) fn check(schemes: &[Found], report: &Report<'_>) {
     for found in schemes {
-        let Some((after, place)) = &found.after else { continue };
-        let named = |name: &SchemeId| schemes.iter().find(|one| one.tenant == found.tenant && one.name == *name);
-        let name = &found.name;
-        let complain = |message: String, remedy: &str| report.add(place.clone(), message, remedy);
-        let Some(other) = named(after) else {
-            let message = format!("scheme \"{name}\" waits for the scheme \"{after}\", which its tenant does not have");
-            complain(message, "name another scheme of the same tenant");
-            continue;
-        };
-        if other.scheme.as_ref().is_some_and(|other| !other.enabled) {
-            let message = format!("scheme \"{name}\" waits for the scheme \"{after}\", which is switched off");
-            complain(message, "switch it on, or take `after` out");
+        check_one(found, schemes, report);
+    }
+}
+
+/// As [`check`], of one of them.
+pub(super) fn check_one(found: &Found, schemes: &[Found], report: &Report<'_>) {
+    let Some((after, place)) = &found.after else { return };
+    let named = |name: &SchemeId| schemes.iter().find(|one| one.tenant == found.tenant && one.name == *name);
+    let name = &found.name;
+    let complain = |message: String, remedy: &str| report.add(place.clone(), message, remedy);
+    let Some(other) = named(after) else {
+        let message = format!("scheme \"{name}\" waits for the scheme \"{after}\", which its tenant does not have");
+        complain(message, "name another scheme of the same tenant");
+        return;
+    };
+    if other.scheme.as_ref().is_some_and(|other| !other.enabled) {
+        let message = format!("scheme \"{name}\" waits for the scheme \"{after}\", which is switched off");
+        complain(message, "switch it on, or take `after` out");
+    }
+    let mut next = Some(other);
+    let mut steps = 0;
+    while let Some(one) = next.filter(|_| steps <= schemes.len()) {
+        if one.name == *name {
+            let message = format!("scheme \"{name}\" waits, by way of \"{after}\", for itself");
+            complain(message, "take one `after` of the circle out");
+            break;
         }
-        let mut next = Some(other);
-        let mut steps = 0;
-        while let Some(one) = next.filter(|_| steps <= schemes.len()) {
-            if one.name == *name {
-                let message = format!("scheme \"{name}\" waits, by way of \"{after}\", for itself");
-                complain(message, "take one `after` of the circle out");
-                break;
-            }
-            next = one.after.as_ref().and_then(|(after, _)| named(after));
-            steps += 1;
-        }
+        next = one.after.as_ref().and_then(|(after, _)| named(after));
+        steps += 1;
     }
 }
 

@@ -52,6 +52,14 @@ pub(super) struct Found {
     pub(super) connection: Option<Connection>,
 }
 
+impl Found {
+    /// Of a connection that was read already.
+    pub(super) fn of(connection: &Connection) -> Self {
+        let Connection { tenant, name, .. } = connection;
+        Self { tenant: tenant.clone(), name: name.clone(), connection: Some(connection.clone()) }
+    }
+}
+
 pub(super) fn read(section: Section<'_>, directory: &Path, options: &LoadOptions<'_>) -> Option<Found> {
     let tenant = tenant(&section);
     let name = section.require("name", "give it a name that schemes can use: name = \"jst\"", |text| {

@@ -5,6 +5,7 @@
 //! their objections come back with the line they are about. It fetches secrets from where they are kept; it never
 //! prints one, never opens a connection, and never writes.
 
+mod api;
 mod calendar;
 mod compaction;
 mod conditions;
@@ -22,6 +23,7 @@ mod schedule;
 mod scheme;
 mod secret;
 mod section;
+mod single;
 #[cfg(test)]
 mod tests;
 
@@ -30,6 +32,7 @@ use std::path::{Path, PathBuf};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+pub use api::{Api, CredentialsKey};
 pub use calendar::Calendar;
 pub use compaction::Compaction;
 pub use conditions::{Conditions, DayTime};
@@ -43,6 +46,7 @@ pub use retention::{Keep, Retention};
 pub use schedule::Schedule;
 pub use scheme::{Endpoint, Isolation, OnChange, Retry, Scheme, Sweep};
 pub use secret::Secret;
+pub use single::{SingleScheme, UploadedTables, judge_connection, scheme_from};
 
 use crate::model::{ConnectionName, OperationName, SchemeId, System, TenantId};
 use problem::Report;
@@ -58,6 +62,8 @@ pub struct Config {
     pub schemes: Vec<Scheme>,
     pub retention: Retention,
     pub compaction: Compaction,
+    /// The API for tenants; off where it is not spoken of.
+    pub api: Option<Api>,
     /// What can be used and most likely was not meant.
     pub warnings: Problems,
 }
@@ -196,6 +202,8 @@ fn read<'a>(
     let retention = retention.map(|section| retention::read(section.named("[retention]"), &tenants));
     let compaction = root.section("compaction", "write [compaction]");
     let compaction = compaction.map(|section| compaction::read(section.named("[compaction]")));
+    let api = root.section("api", "write [api]");
+    let api = api.and_then(|section| api::read(section.named("[api]"), directory, options));
     root.finish();
     Some(Config {
         engine: engine?,
@@ -204,6 +212,7 @@ fn read<'a>(
         schemes: schemes.into_iter().map(|found| found.scheme).collect::<Option<_>>()?,
         retention: retention.unwrap_or_default(),
         compaction: compaction.unwrap_or_default(),
+        api,
         warnings: Problems::default(),
     })
 }

@@ -94,13 +94,19 @@ impl Objection {
     pub fn warning(path: &str, message: impl Into<String>, remedy: impl Into<String>) -> Self {
         Self { severity: Severity::Warning, ..Self::new(path, message, remedy) }
     }
+
+    /// The path as a JSON pointer.
+    pub fn pointer(&self) -> String {
+        self.path.iter().map(|part| format!("/{}", part.replace('~', "~0").replace('/', "~1"))).collect()
+    }
 }
 
 /// Collects problems while one file is read.
 pub(super) struct Report<'a> {
     file: &'a Path,
     text: &'a str,
-    problems: RefCell<Vec<Problem>>,
+    /// With where each stands in the text, unless that is another file.
+    problems: RefCell<Vec<(Option<Range<usize>>, Problem)>>,
 }
 
 impl<'a> Report<'a> {
@@ -109,21 +115,23 @@ impl<'a> Report<'a> {
     }
 
     pub(super) fn add(&self, span: Range<usize>, message: impl Into<String>, remedy: impl Into<String>) {
-        self.add_at(self.place(&span), message, remedy);
+        let place = self.place(&span);
+        self.put(Severity::Mistake, Some(span), place, message.into(), remedy.into());
     }
 
     /// For what stands in another file.
     pub(super) fn add_at(&self, place: Place, message: impl Into<String>, remedy: impl Into<String>) {
-        self.put(Severity::Mistake, place, message.into(), remedy.into());
+        self.put(Severity::Mistake, None, place, message.into(), remedy.into());
     }
 
     /// For what a layer above says of a table.
     pub(super) fn object(&self, span: Range<usize>, severity: Severity, message: String, remedy: String) {
-        self.put(severity, self.place(&span), message, remedy);
+        let place = self.place(&span);
+        self.put(severity, Some(span), place, message, remedy);
     }
 
-    fn put(&self, severity: Severity, place: Place, message: String, remedy: String) {
-        self.problems.borrow_mut().push(Problem { severity, place, message, remedy });
+    fn put(&self, severity: Severity, span: Option<Range<usize>>, place: Place, message: String, remedy: String) {
+        self.problems.borrow_mut().push((span, Problem { severity, place, message, remedy }));
     }
 
     fn place(&self, span: &Range<usize>) -> Place {
@@ -131,11 +139,16 @@ impl<'a> Report<'a> {
     }
 
     pub(super) fn has_mistakes(&self) -> bool {
-        self.problems.borrow().iter().any(|problem| problem.severity == Severity::Mistake)
+        self.problems.borrow().iter().any(|(_, problem)| problem.severity == Severity::Mistake)
+    }
+
+    /// In the order in which they were found, each with where it stands in the text.
+    pub(super) fn into_spans(self) -> Vec<(Option<Range<usize>>, Problem)> {
+        self.problems.into_inner()
     }
 
     pub(super) fn into_problems(self) -> Problems {
-        let mut problems = self.problems.into_inner();
+        let mut problems: Vec<Problem> = self.problems.into_inner().into_iter().map(|(_, problem)| problem).collect();
         // Other files come last: their mistakes are found while this one is read, but mended elsewhere.
         problems.sort_by_key(|problem| {
             (problem.place.file != self.file, problem.place.file.clone(), problem.place.position)

@@ -152,6 +152,14 @@ pub(super) struct Found {
     pub(super) after: Option<(SchemeId, Range<usize>)>,
 }
 
+impl Found {
+    /// Of a scheme that was read already.
+    pub(super) fn of(scheme: &Scheme) -> Self {
+        let after = scheme.when.after.clone().map(|after| (after, 0..0));
+        Self { tenant: scheme.tenant.clone(), name: scheme.name.clone(), scheme: Some(scheme.clone()), after }
+    }
+}
+
 pub(super) fn read(
     section: Section<'_>,
     directory: &Path,

@@ -122,7 +122,7 @@ fn the_defaults_that_the_example_shows_are_the_defaults() {
     let example = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/crossdock.example.toml");
     let text = std::fs::read_to_string(example).unwrap();
     let is_default = |line: &&str| line.starts_with("# ") && line.contains(" = ") && !line.starts_with("# Param");
-    let not_default = ["# webhook", "# when", "# batch_size", "# limits", "# reference"];
+    let not_default = ["# webhook", "# credentials_key", "# when", "# batch_size", "# limits", "# reference"];
     let mut spelt_out = String::new();
     let mut count = 0;
     for line in text.lines() {
@@ -137,6 +137,42 @@ fn the_defaults_that_the_example_shows_are_the_defaults() {
     let [plain, spelt_out] = [&text, &spelt_out]
         .map(|text| folder.load(text, &LoadOptions::new(&set)).unwrap_or_else(|problems| panic!("{problems}\n{text}")));
     assert_eq!(format!("{plain:#?}"), format!("{spelt_out:#?}"));
+}
+
+#[test]
+fn the_api_is_off_until_it_is_spoken_of_and_answers_on_loopback_then() {
+    let load = |more: &str| {
+        let set = |name: &str| match name {
+            "KEY" => Some("ab".repeat(32)),
+            name => env(name),
+        };
+        Folder::new()
+            .load(&format!("{GOOD}{more}"), &LoadOptions::new(&set))
+            .unwrap_or_else(|problems| panic!("{problems}"))
+    };
+    assert!(load("").api.is_none());
+    let config = load("[api]\n");
+    assert_eq!(config.api.as_ref().map(|api| api.listen.to_string()).as_deref(), Some("127.0.0.1:8788"));
+    assert!(config.warnings.is_empty(), "{}", config.warnings);
+    let config = load("[api]\ncredentials_key = { env = \"KEY\" }\nlisten = \"0.0.0.0:1\"\n");
+    let warned = config.warnings.to_string();
+    assert!(warned.contains("`listen` of [api]: is 0.0.0.0:1, which others can reach"), "{warned}");
+    assert_eq!(config.api.as_ref().unwrap().credentials_key.as_ref().unwrap().expose(), &[0xab; 32]);
+    assert!(!format!("{config:?}").contains("171"), "a key is never printed");
+}
+
+#[test]
+fn a_credentials_key_is_32_bytes_and_never_quoted() {
+    let key = |text: &'static str| move |name: &str| if name == "KEY" { Some(text.to_owned()) } else { env(name) };
+    let wrong = "[api]\ncredentials_key = { env = \"KEY\" }\n";
+    for text in ["tooshort", "zz", "YWJj"] {
+        let found = Folder::new().problems(&format!("{GOOD}{wrong}"), &LoadOptions::new(&key(text))).join("\n");
+        assert!(found.contains("`credentials_key` of [api] is not 32 bytes") && !found.contains(text), "{found}");
+    }
+    let wrong = "[api]\nprevious_credentials_key = { env = \"KEY\" }\n";
+    let good = "q6urq6urq6urq6urq6urq6urq6urq6urq6urq6urq6s=";
+    let found = Folder::new().problems(&format!("{GOOD}{wrong}"), &LoadOptions::new(&key(good))).join("\n");
+    assert!(found.contains("without the `credentials_key` that came after it"), "{found}");
 }
 
 #[test]

@@ -13,16 +13,20 @@ use crate::connectors::Http;
 use crate::model::{ConnectionName, ModuleRef};
 use crate::pipeline::driver::Now;
 use crate::pipeline::gate::Gates;
+use crate::pipeline::ledger::Ledger;
 use crate::pipeline::reference::Library;
 use crate::pipeline::step::Sabotage;
+use crate::registry::{self, Registry};
 use crate::sandbox::{self, Compiler, Module, Sandbox};
 use crate::state::{self, SledStore, Store};
-use crate::telemetry::{Alerts, Metrics};
+use crate::telemetry::{Alerts, Metrics, SchemeRef};
 
+use super::floor::all_tenants;
 use super::modules::{FileModules, ModulePlaces};
-use super::office::Office;
+use super::office::{Desk, Office, Seat};
 use super::references;
 use super::register::Register;
+use super::registry_of;
 use super::scheme::{Scheme, Shared};
 use super::workshop::Workshop;
 
@@ -39,6 +43,8 @@ pub enum OpenError {
     Http(String),
     #[error("the sandbox: {0}")]
     Sandbox(String),
+    #[error("the registry: {0}")]
+    Registry(#[from] registry::Error),
     /// All of them, one a line.
     #[error("{}", .0.join("\n"))]
     Schemes(Vec<String>),
@@ -48,6 +54,8 @@ pub enum OpenError {
 pub struct Engine {
     pub schemes: Vec<Scheme>,
     pub(super) workshop: Arc<Workshop>,
+    /// What people manage; without `[api]` there is none.
+    pub registry: Option<Registry>,
     pub gates: Gates,
     pub library: Library,
     pub metrics: Metrics,
@@ -101,6 +109,7 @@ impl Engine {
         let reporter = Arc::new(references::Reporter { metrics: metrics.clone(), alerts, users: users.clone() });
         let store_of_tables = shared.store.clone();
         let library = Library::open(store_of_tables, gates.clone(), now.clone(), reporter, Vec::new())?;
+        let registry = registry_of::open(config, &directory, shared.store.clone(), now.clone())?;
         let workshop = Arc::new(Workshop::new(shared, http, library.clone(), users));
         let mut assembly =
             Assembly { config, workshop: &workshop, modules: HashMap::new(), named: None, problems: Vec::new() };
@@ -109,12 +118,33 @@ impl Engine {
         if !assembly.problems.is_empty() {
             return Err(OpenError::Schemes(assembly.problems));
         }
-        Ok(Self { schemes, workshop, gates, library, metrics, store, now, data_dir: path })
+        Ok(Self { schemes, workshop, registry, gates, library, metrics, store, now, data_dir: path })
     }
 
-    /// The office that answers for these schemes, with nobody at work yet.
+    /// The office that answers for these schemes, with nobody at work yet. Of the registry's schemes the documents can be
+    /// looked at. Blocking.
     pub fn office(&self) -> Office {
-        Office::new(self)
+        let office = Office::new(self);
+        if let Some(registry) = &self.registry
+            && let Err(error) = self.seat_stored(&office, registry)
+        {
+            tracing::error!("the registry's schemes cannot be read, and their documents not be looked at: {error}");
+        }
+        office
+    }
+
+    fn seat_stored(&self, office: &Office, registry: &Registry) -> Result<(), registry::Error> {
+        for tenant in all_tenants(registry)? {
+            for row in registry.schemes(&tenant.id, None, usize::MAX)? {
+                let (tenant, scheme) = (tenant.id.clone(), row.name);
+                let name = SchemeRef { tenant: tenant.clone(), scheme: scheme.clone() };
+                let ledger = Ledger::new(self.workshop.shared.store.clone(), tenant.clone(), scheme.clone());
+                let why = "no engine runs it".to_owned();
+                let desk = Desk::standing(tenant, scheme, ledger, Seat::default(), why);
+                office.desks.put(&name, Arc::new(desk));
+            }
+        }
+        Ok(())
     }
 }
 

@@ -51,6 +51,7 @@ async fn healthz(State(health): State<Arc<Health>>) -> Response {
                 "received": seen.received, "last_fault": seen.last_fault,
                 "next_run": seen.next_run.map(|at| at.to_string()),
                 "held": seen.held.as_ref().map(|(reason, words)| format!("{reason}: {words}")),
+                "throttled": seen.throttled,
                 "waits_for": seen.waits_for.as_ref().map(SchemeId::as_str),
             })
         })

@@ -12,6 +12,7 @@ mod crew;
 mod dry_run;
 mod engine;
 mod errands;
+mod floor;
 mod health;
 mod judgement;
 mod modules;
@@ -22,6 +23,7 @@ mod reconcile;
 mod reference_desk;
 mod references;
 mod register;
+mod registry_of;
 mod retention;
 mod scheme;
 mod serve;
@@ -41,6 +43,10 @@ pub use compaction::CompactionLine;
 pub use control::SOCKET_NAME;
 pub use dry_run::{DryRun, Line as DryRunLine, Standing, dry_run};
 pub use engine::{Engine, OpenError};
+pub use floor::{
+    CompareError, CompareReport, Compared, ConnectionStatus, DocumentDifference, Floor, FloorError, FuelUse, ManagedBy,
+    SchemeState, SchemeStatus, TenantUse,
+};
 pub use judgement::{load, with_judgement};
 pub use modules::{FileModules, ModulePlaces, Modules};
 pub use office::{
@@ -51,5 +57,5 @@ pub use pass::{PassOptions, Progress, run_pass};
 pub use reconcile::{Auditors, ReconcileRequest};
 pub use reference_desk::{Origin, TableContent, TableFilter, TableQuestion, TableView};
 pub use references::refresh_alone;
-pub use serve::serve;
+pub use serve::{FloorParts, Surface, Surfaced, serve};
 pub use transformer::{LimitsOf, SandboxTransformer};

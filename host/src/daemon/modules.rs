@@ -3,10 +3,13 @@
 
 use std::path::{Path, PathBuf};
 
+use bytes::Bytes;
+
 use crate::config::{Config, ModuleSource};
-use crate::fault::{Code, Fault};
-use crate::model::Digest;
-use crate::sandbox::{Module, Sandbox};
+use crate::fault::{Code, Disposition, Fault};
+use crate::model::{Digest, TenantId};
+use crate::registry::{self, Registry};
+use crate::sandbox::{Module, ModuleClass, Sandbox};
 
 /// The modules that one scheme may run. Everything here blocks.
 pub trait Modules: Send + Sync + 'static {
@@ -46,6 +49,51 @@ impl ModulePlaces {
         let all = self.files.iter().cloned().chain(listed.filter(|path| is_component(path)));
         all.filter_map(|path| std::fs::read(path).ok()).find(|bytes| Digest::of(bytes) == *digest)
     }
+}
+
+/// What a tenant uploaded: for its own schemes that stand in no file.
+pub(super) struct StoredModules {
+    pub sandbox: Sandbox,
+    pub registry: Registry,
+    pub tenant: TenantId,
+}
+
+impl StoredModules {
+    /// The class under which it was taken.
+    fn class(&self, digest: &Digest) -> Result<ModuleClass, Fault> {
+        let row = self.registry.module(&self.tenant, digest).map_err(|error| unreadable(&error))?;
+        let row = row.ok_or_else(|| missing(digest, &self.place()))?;
+        let is_interpreter = row.class == ModuleClass::Interpreter.as_str();
+        Ok(if is_interpreter { ModuleClass::Interpreter } else { ModuleClass::Standard })
+    }
+
+    /// The component and its class.
+    pub fn found(&self, digest: &Digest) -> Result<(Bytes, ModuleClass), Fault> {
+        let bytes = self.registry.module_bytes(&self.tenant, digest).map_err(|error| unreadable(&error))?;
+        Ok((bytes.ok_or_else(|| missing(digest, &self.place()))?, self.class(digest)?))
+    }
+}
+
+impl Modules for StoredModules {
+    fn component(&self, digest: &Digest) -> Result<Option<Vec<u8>>, Fault> {
+        let bytes = self.registry.module_bytes(&self.tenant, digest).map_err(|error| unreadable(&error))?;
+        Ok(bytes.map(|bytes| bytes.to_vec()))
+    }
+
+    fn module(&self, digest: &Digest) -> Result<Module, Fault> {
+        let (component, class) = self.found(digest)?;
+        self.sandbox.load(&component, class).map_err(|error| error.fault())
+    }
+
+    fn place(&self) -> String {
+        format!("the modules of {}", self.tenant)
+    }
+}
+
+/// The engine's own trouble: what waits for the module is kept.
+fn unreadable(error: &registry::Error) -> Fault {
+    let fault = Fault::new(Code::StoreFailed, Disposition::StopScheme, "the tenant's modules cannot be read");
+    fault.with_internal(error.to_string())
 }
 
 /// What lies in files: for schemes of the configuration file.

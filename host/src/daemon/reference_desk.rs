@@ -48,6 +48,8 @@ pub struct TableView {
 pub enum Origin {
     /// Read at the start.
     File(std::path::PathBuf),
+    /// Uploaded under this name.
+    Uploaded(String),
     Connection {
         connection: ConnectionName,
         fetched_at: Option<Timestamp>,
@@ -144,7 +146,7 @@ impl Office {
             None => entries.first(question.limit).into_iter().map(owned).collect::<Result<Vec<_>, _>>(),
         };
         let entries = match &view.origin {
-            Origin::File(_) => {
+            Origin::File(_) | Origin::Uploaded(_) => {
                 let desks = self.desks();
                 let is_meant = |desk: &&Arc<Desk>| view.schemes.contains(&desk.scheme) && desk.tenant == view.tenant;
                 let tables = desks.iter().filter(is_meant).filter_map(|desk| desk.catalogue());
@@ -167,7 +169,7 @@ impl Office {
         let ids: Vec<TableId> = views
             .into_iter()
             .filter_map(|view| match view.origin {
-                Origin::File(_) => None,
+                Origin::File(_) | Origin::Uploaded(_) => None,
                 Origin::Connection { connection, .. } => {
                     Some(TableId { tenant: view.tenant, connection, table: view.table })
                 }
@@ -218,14 +220,16 @@ impl Desk {
 
     fn file_view(&self, table: &str, entries: &Entries) -> TableView {
         let references = self.works().map_or(&[][..], |works| works.references.as_slice());
-        let file = references.iter().find_map(|reference| match &reference.from {
-            ReferenceFrom::File { file, .. } if reference.table == table => Some(file.clone()),
-            ReferenceFrom::File { .. } | ReferenceFrom::Connection { .. } => None,
+        let meant = references.iter().filter(|reference| reference.table == table);
+        let origin = meant.into_iter().find_map(|reference| match &reference.from {
+            ReferenceFrom::File { file, .. } => Some(Origin::File(file.clone())),
+            ReferenceFrom::Uploaded { table, .. } => Some(Origin::Uploaded(table.clone())),
+            ReferenceFrom::Connection { .. } => None,
         });
         TableView {
             table: table.to_owned(),
             tenant: self.tenant.clone(),
-            origin: Origin::File(file.unwrap_or_default()),
+            origin: origin.unwrap_or_else(|| Origin::File(std::path::PathBuf::new())),
             schemes: vec![self.scheme.clone()],
             revision: Some(entries.revision().clone()),
             entries: entries.len(),
@@ -285,7 +289,7 @@ fn awaited(version: &Version) -> Option<&crate::pipeline::subject::Missed> {
 /// The connections that a scheme's tables come from.
 pub(super) fn connections(references: &[config::Reference]) -> impl Iterator<Item = ConnectionName> {
     references.iter().filter_map(|reference| match &reference.from {
-        ReferenceFrom::File { .. } => None,
+        ReferenceFrom::File { .. } | ReferenceFrom::Uploaded { .. } => None,
         ReferenceFrom::Connection { connection, .. } => Some(connection.clone()),
     })
 }

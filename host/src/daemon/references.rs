@@ -21,7 +21,7 @@ use super::register::Register;
 /// The fetched tables of a scheme, with how often each is to be fetched.
 pub(super) fn fetched(scheme: &config::Scheme) -> impl Iterator<Item = (TableId, Rhythm)> {
     scheme.reference.iter().filter_map(|reference| match &reference.from {
-        ReferenceFrom::File { .. } => None,
+        ReferenceFrom::File { .. } | ReferenceFrom::Uploaded { .. } => None,
         ReferenceFrom::Connection { connection, refresh, miss_interval } => {
             let id = table_id(&scheme.tenant, connection, &reference.table);
             Some((id, Rhythm { refresh: *refresh, miss_interval: *miss_interval }))
@@ -34,7 +34,7 @@ pub(super) fn catalogue(scheme: &config::Scheme, library: &Library) -> Catalogue
     let (mut fixed, mut fetched) = (BTreeMap::new(), BTreeMap::new());
     for config::Reference { table, from } in &scheme.reference {
         match from {
-            ReferenceFrom::File { entries, .. } => {
+            ReferenceFrom::File { entries, .. } | ReferenceFrom::Uploaded { entries, .. } => {
                 fixed.insert(table.clone(), Arc::new(Entries::new((**entries).clone())));
             }
             ReferenceFrom::Connection { connection, .. } => {

@@ -1,42 +1,66 @@
 //! `crossdock serve`: every scheme on its schedule until told to stop.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
+use futures::future::BoxFuture;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
 use crate::pipeline::step::Sabotage;
+use crate::registry::Registry;
+use crate::sandbox::Sandbox;
+use crate::state::Store;
 use crate::telemetry::{AlertSettings, Alerts};
 
 use super::alerts::Webhook;
 use super::compaction::{self, Compactor};
 use super::control;
-use super::crew::{Crew, Registers, WATCH_INTERVAL};
+use super::crew::{Registers, WATCH_INTERVAL};
 use super::engine::{Engine, OpenError};
 use super::errands;
+use super::floor::{Floor, GRACE};
 use super::health::{self, Health};
-use super::office::Seat;
+use super::office::Office;
 use super::reconcile::Auditors;
 use super::register::Register;
 use super::retention::Retention;
-use super::scheme::Scheme;
 use super::traffic;
 
-/// How long a shutdown waits for requests under way before it abandons them. Abandoning is safe: they are intents, and
-/// the next start asks what became of them.
-const GRACE: Duration = Duration::from_secs(20);
+/// What a surface above the engine works with.
+pub struct FloorParts {
+    pub floor: Arc<Floor>,
+    pub office: Arc<Office>,
+    pub registry: Registry,
+    pub sandbox: Sandbox,
+    pub store: Arc<dyn Store>,
+    pub config: Arc<Config>,
+}
 
-/// Serves until `stop` is cancelled. `ready` is called with the listening address once everything runs.
+/// A surface that is open, and takes requests once it is polled.
+pub struct Surfaced {
+    pub address: SocketAddr,
+    /// Ends when its token is cancelled.
+    pub serving: BoxFuture<'static, ()>,
+}
+
+/// Opens what people reach the engine by; the engine does not know what that is. It is asked only where there is a registry.
+pub type Surface =
+    Box<dyn FnOnce(FloorParts, CancellationToken) -> BoxFuture<'static, Result<Surfaced, OpenError>> + Send>;
+
+/// Serves until `stop` is cancelled. `ready` is called with the listening address, and the surface's where there is one,
+/// once everything runs.
 pub async fn serve(
     config: Config,
     program: std::path::PathBuf,
     sabotage: Sabotage,
     stop: CancellationToken,
-    ready: impl FnOnce(std::net::SocketAddr),
+    surface: Option<Surface>,
+    ready: impl FnOnce(SocketAddr, Option<SocketAddr>),
 ) -> Result<(), OpenError> {
     let mut tasks = JoinSet::new();
     let alerts = match config.engine.webhook.clone() {
@@ -51,9 +75,14 @@ pub async fn serve(
     let opened = {
         let (config, alerts) = (config.clone(), alerts.clone());
         // Opening replays the store's log and may compile modules: neither belongs on an async thread.
-        tokio::task::spawn_blocking(move || Engine::open(&config, program, alerts, sabotage)).await
+        tokio::task::spawn_blocking(move || {
+            let engine = Engine::open(&config, program, alerts, sabotage)?;
+            let office = engine.office();
+            Ok::<_, OpenError>((engine, office))
+        })
+        .await
     };
-    let engine = opened.map_err(|error| OpenError::Sandbox(error.to_string()))??;
+    let (engine, office) = opened.map_err(|error| OpenError::Sandbox(error.to_string()))??;
     let at = |source| OpenError::DataDirectory { path: engine.data_dir.clone(), source };
     let listener = TcpListener::bind(config.engine.listen)
         .await
@@ -62,7 +91,7 @@ pub async fn serve(
     let socket = control::bind(&engine.data_dir).map_err(at)?;
 
     let registers = Registers {
-        office: Arc::new(engine.office()),
+        office: Arc::new(office),
         watchers: Register::default(),
         backfills: Arc::default(),
         auditors: Auditors::default(),
@@ -81,6 +110,7 @@ pub async fn serve(
     });
     let http_stop = CancellationToken::new();
     let mut servers = JoinSet::new();
+    let mut surfaces = JoinSet::new();
     let ended = http_stop.clone();
     servers.spawn(async move {
         axum::serve(listener, health::router(health)).with_graceful_shutdown(ended.cancelled_owned()).await
@@ -102,19 +132,35 @@ pub async fn serve(
 
     let mut drivers = JoinSet::new();
     drivers.spawn(compactor.run());
-    for keeper in engine.library.keepers(&|_| true, &scheme_stop) {
-        drivers.spawn(keeper);
-    }
     let down_after = Duration::try_from(config.engine.down_after).unwrap_or(Duration::MAX);
     let traffic = traffic::Watch { gates: engine.gates.clone(), alerts: alerts.clone(), down_after };
     tasks.spawn(traffic.run(WATCH_INTERVAL, scheme_stop.clone()));
-    // All of them are there before the first one begins, for some wait for others.
-    let seated: Vec<(Scheme, Seat)> = engine.schemes.into_iter().map(|scheme| (scheme, Seat::default())).collect();
-    seated.iter().for_each(|(scheme, seat)| registers.announce(scheme, seat));
-    let mut crews = Vec::new();
-    for (scheme, seat) in seated {
-        crews.push(Crew::start(scheme, &seat, &registers, &scheme_stop).await);
-    }
+    let shared_config = Arc::new(config.clone());
+    let (workshop, registry) = (engine.workshop.clone(), engine.registry.clone());
+    let floor = Floor::new(
+        shared_config.clone(),
+        workshop,
+        registers.clone(),
+        registry.clone(),
+        &engine.schemes,
+        scheme_stop.clone(),
+    );
+    // Open before anything runs: where it cannot be, nothing has begun.
+    let surface = match (surface, registry) {
+        (Some(surface), Some(registry)) => {
+            let parts = FloorParts {
+                floor: floor.clone(),
+                office: registers.office.clone(),
+                registry,
+                sandbox: engine.workshop.shared.sandbox.clone(),
+                store: engine.store.clone(),
+                config: shared_config,
+            };
+            Some(surface(parts, http_stop.clone()).await?)
+        }
+        _ => None,
+    };
+    floor.start(engine.schemes).await;
     let retention = Retention {
         settings: config.retention.clone(),
         members: registers.members.clone(),
@@ -124,18 +170,26 @@ pub async fn serve(
     };
     drivers.spawn(retention.run(scheme_stop.clone()));
     tracing::info!(%address, control = %control::socket_path(&engine.data_dir).display(), "serving");
-    ready(address);
+    let surface_address = surface.as_ref().map(|surface| surface.address);
+    if let Some(Surfaced { serving, .. }) = surface {
+        surfaces.spawn(serving);
+    }
+    ready(address, surface_address);
 
     stop.cancelled().await;
     tracing::info!("stopping: no new requests, waiting for those under way");
     let others = tokio::time::timeout(GRACE, async { while drivers.join_next().await.is_some() {} });
-    let crews = futures::future::join_all(crews.into_iter().map(|crew| crew.stop(GRACE)));
-    let _ = tokio::join!(others, crews);
+    let _ = tokio::join!(others, floor.end());
     drivers.abort_all();
     http_stop.cancel();
     tasks.abort_all();
-    let _ = tokio::time::timeout(Duration::from_secs(2), async { while servers.join_next().await.is_some() {} }).await;
+    let ended = async {
+        while servers.join_next().await.is_some() {}
+        while surfaces.join_next().await.is_some() {}
+    };
+    let _ = tokio::time::timeout(Duration::from_secs(2), ended).await;
     servers.abort_all();
+    surfaces.shutdown().await;
     let _ = std::fs::remove_file(control::socket_path(&engine.data_dir));
     let store = engine.store;
     let closed = tokio::task::spawn_blocking(move || store.close()).await;

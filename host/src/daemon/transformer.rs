@@ -73,12 +73,18 @@ impl SandboxTransformer {
     fn module_for(&self, chosen: Option<&Digest>) -> Result<Module, Fault> {
         let Some(digest) = chosen else { return Ok(self.current()) };
         let module = self.modules.module(digest).map_err(of_one_document)?;
+        self.fits(&module)?;
+        Ok(module)
+    }
+
+    /// Whether the module goes from where this scheme's source is to where its target is.
+    pub fn fits(&self, module: &Module) -> Result<(), Fault> {
         let said = module.description();
         if said.source == *self.source && said.target == *self.target {
-            return Ok(module);
+            return Ok(());
         }
         let problem = format!(
-            "the module that was chosen for this document goes from {} to {}, its scheme from {} to {}",
+            "the module {module:?} goes from {} to {}, its scheme from {} to {}",
             said.source, said.target, self.source, self.target
         );
         Err(Fault::park(Code::ModuleMissing, problem))

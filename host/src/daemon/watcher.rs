@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use crate::fault::{Code, Fault};
 use crate::model::{ConnectionName, SchemeId, TenantId};
 use crate::pipeline::gate::{Gates, Scope};
+use crate::pipeline::quota::Exceeded;
 use crate::pipeline::subject::End;
 use crate::pipeline::watch::{Hold, Stage, Watcher};
 use crate::telemetry::{self, Alert, AlertKind, Alerts, Metrics, SchemeRef, mask_text};
@@ -43,6 +44,8 @@ pub struct Seen {
     pub backlog: u64,
     /// Documents that wait for a reference table.
     pub waiting: u64,
+    /// Documents wait because their tenant has used its share.
+    pub throttled: Option<Exceeded>,
     /// Why nothing is read although it is time to: the reason, and the same in words.
     pub held: Option<(&'static str, String)>,
 }
@@ -202,6 +205,21 @@ impl Watcher for SchemeWatcher {
             let reason = format!("{scope}: {reason}");
             alerts.raise(Alert::SchemePaused { scheme: self.scheme.clone(), reason });
         }
+    }
+
+    fn throttled(&self, exceeded: Option<&Exceeded>) {
+        let mut seen = self.lock();
+        let quota = |exceeded: Option<&Exceeded>| exceeded.map(|exceeded| exceeded.quota.clone());
+        let (before, now) = (quota(seen.throttled.as_ref()), quota(exceeded));
+        if before != now {
+            match exceeded {
+                Some(exceeded) => {
+                    tracing::warn!(scheme = %self.scheme, quota = exceeded.quota, limit = exceeded.limit, "documents wait: the tenant has used its share");
+                }
+                None => tracing::info!(scheme = %self.scheme, "documents wait no longer for the tenant's share"),
+            }
+        }
+        seen.throttled = exceeded.cloned();
     }
 
     fn read_to(&self, instant: Timestamp) {

@@ -117,6 +117,10 @@ impl Workshop {
         Ok(connection)
     }
 
+    pub fn open_connections(&self) -> Vec<(TenantId, ConnectionName)> {
+        self.lock().keys().cloned().collect()
+    }
+
     /// Forgets the connection: whoever opens it next has its settings of then. Nobody may be using it.
     pub fn close(&self, tenant: &TenantId, name: &ConnectionName) {
         if self.lock().remove(&(tenant.clone(), name.clone())).is_some() {

@@ -245,7 +245,8 @@ impl Gates {
         self.inner.changed.notified()
     }
 
-    async fn drained(&self, scope: &Scope) {
+    /// Returns once no exchange of the scope is under way.
+    pub async fn drained(&self, scope: &Scope) {
         loop {
             let change = self.inner.changed.notified();
             tokio::pin!(change);

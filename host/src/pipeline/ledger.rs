@@ -183,6 +183,20 @@ impl Ledger {
         }
     }
 
+    /// Bytes of bodies and history that the scheme's documents hold, as they were counted coming in. Walks over all of
+    /// them, until it is told that nobody wants to know any more.
+    pub fn kept_bytes(&self, gives_up: &dyn Fn() -> bool) -> Result<u64, Error> {
+        let (mut bytes, mut after): (u64, Option<DocumentKey>) = (0, None);
+        loop {
+            let subjects = self.subjects(after.as_ref(), 500)?;
+            bytes += subjects.iter().map(|(_, subject)| subject.kept_bytes).sum::<u64>();
+            match subjects.last() {
+                Some((last, _)) if !gives_up() => after = Some(last.clone()),
+                Some(_) | None => return Ok(bytes),
+            }
+        }
+    }
+
     /// Subjects that are not finished, in key order, after `after`.
     pub fn open(&self, after: Option<&DocumentKey>, limit: usize) -> Result<Vec<(DocumentKey, Open)>, Error> {
         self.open_with("", after, limit)

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::fault::{Code, Fault};
 use crate::model::TenantId;
@@ -29,14 +30,16 @@ pub struct Quota {
 }
 
 /// A quota that is used up.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Exceeded {
     /// The name of the setting: `documents_per_minute`.
     pub quota: String,
     pub limit: u64,
     pub used: u64,
+    #[schema(value_type = String, format = DateTime)]
     pub since: Timestamp,
     /// When there is some of it again. `None`: when somebody changes something.
+    #[schema(value_type = Option<String>, format = DateTime)]
     pub until: Option<Timestamp>,
 }
 
@@ -157,11 +160,6 @@ impl Meter {
     pub fn kept(&self, change: i64) {
         let mut state = self.lock();
         state.ledger_bytes = state.ledger_bytes.saturating_add(change);
-    }
-
-    /// The ledger was looked through.
-    pub fn set_ledger_bytes(&self, bytes: u64) {
-        self.lock().ledger_bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
     }
 
     pub fn used(&self, now: Timestamp) -> Use {
@@ -293,7 +291,7 @@ mod tests {
     #[test]
     fn a_ledger_is_full_until_less_is_in_it() {
         let meter = meter(Quota { ledger_bytes: Some(1_000), ..Quota::default() });
-        meter.set_ledger_bytes(900);
+        meter.kept(900);
         assert_eq!(meter.ledger_full(at(0)), None);
         meter.kept(100);
         let full = meter.ledger_full(at(5)).unwrap();

@@ -12,6 +12,7 @@ use crate::model::{ConnectionName, System, TenantId};
 use crate::state::{Key, Table};
 
 use super::revision::{self, History};
+use super::rotation::key_row;
 use super::rows::under;
 use super::seal::{Place, SealError, Sealed};
 use super::secrets::{Secrets, Split, split};
@@ -165,6 +166,7 @@ impl Registry {
                 changed_by: actor.token.clone(),
             };
             let place = Place { tenant, name: name.as_str(), revision: row.revision };
+            draft.get::<String>(Table::Connections, &key_row())?;
             let sealed = (!secrets.is_empty()).then(|| self.keyring().seal(place, &secrets.to_bytes()));
             HISTORY.put(draft, tenant, name.as_str(), row.revision, &row)?;
             draft.put(Table::Connections, key(tenant, name.as_str()), &Kept { row: row.clone(), sealed });

@@ -6,7 +6,7 @@ use crate::model::TenantId;
 use crate::state::{Batch, CommitError, Expect, Key, Table};
 
 use super::connection::Kept;
-use super::rows::{decode, encode};
+use super::rows::{decode, encode, under};
 use super::seal::SealKey;
 use super::{Actor, Error, Registry};
 
@@ -32,6 +32,11 @@ impl Registry {
 
     /// Seals everything with the key that seals now.
     pub async fn reseal(&self, actor: &Actor) -> Result<Rotated, Error> {
+        // A change that still took the key before finds a conflict from here on: what is sealed with that key is there
+        // already, and found below.
+        let mut batch = Batch::new();
+        batch.put(Table::Connections, key_row(), encode(&self.keyring().current().id()));
+        self.commit(batch).await?;
         let mut rotated = Rotated::default();
         let mut after: Option<Key> = None;
         loop {
@@ -88,6 +93,11 @@ impl Registry {
         }
         Ok(())
     }
+}
+
+/// Which key seals. Each change of a connection looks at it before it takes the key.
+pub(super) fn key_row() -> Key {
+    under(None, "key").build()
 }
 
 /// Whose connection lies under this key; `None` where what lies there is no connection but what it once was.

@@ -38,16 +38,6 @@ impl SealKey {
         Self { id: hex::encode(&hash[..8]), bytes: Zeroizing::new(bytes) }
     }
 
-    /// 32 bytes in hexadecimal digits or in base64.
-    pub fn parse(text: &str) -> Option<Self> {
-        let text = text.trim();
-        let bytes = Zeroizing::new(match hex::decode(text) {
-            Ok(bytes) => bytes,
-            Err(_) => BASE64.decode(text).ok()?,
-        });
-        <[u8; KEY_BYTES]>::try_from(bytes.as_slice()).ok().map(Self::new)
-    }
-
     /// A digest of the key, to tell two apart.
     pub fn id(&self) -> &str {
         &self.id

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::line::{Client, Line, Ticket};
+use super::line::{Client, Line, Share, Ticket};
 use crate::model::TenantId;
 
 /// How often the epoch advances, and with it how long a guest computes before it lets another have the core. What a tenant
@@ -70,6 +70,13 @@ impl Gate {
     pub fn dismiss(&self) {
         self.lock().is_dismissed = true;
         self.occupied.notify_all();
+    }
+
+    /// From now on this is what the tenant has of the gate; nobody who is inside has to leave.
+    pub fn set_share(&self, tenant: &TenantId, share: Share) {
+        let mut state = self.lock();
+        state.line.set_share(tenant, share);
+        state.call(self.each);
     }
 
     pub fn enter(self: &Arc<Self>, client: &Client) -> Pass {
@@ -262,6 +269,22 @@ mod tests {
         });
         assert_eq!(heard.try_iter().collect::<Vec<_>>(), ["a", "b", "b"]);
         assert_eq!(gate.lock().free, 1, "every place came back once");
+    }
+
+    #[test]
+    fn a_tenant_that_may_have_more_is_let_in_at_once() {
+        let gate = Gate::new(2, 2, BTreeMap::new());
+        let b = TenantId::new("b").unwrap();
+        gate.set_share(&b, Share { weight: 1, most: 1 });
+        let held = gate.enter(&client("b"));
+        std::thread::scope(|scope| {
+            let second = scope.spawn(|| drop(gate.enter(&client("b"))));
+            until_waiting(&gate, 1);
+            gate.set_share(&b, Share { weight: 1, most: 2 });
+            second.join().unwrap();
+        });
+        drop(held);
+        assert_eq!(gate.lock().free, 2);
     }
 
     #[test]

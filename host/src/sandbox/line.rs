@@ -33,9 +33,19 @@ impl Client {
 /// Names one who waits.
 pub type Ticket = u64;
 
+/// What a tenant has of a line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Share {
+    /// Places for one of a tenant that has 1.
+    pub weight: u32,
+    /// Of it inside at once, where that is fewer than the line allows to each. One at least: who may have none does not
+    /// come.
+    pub most: u32,
+}
+
 #[derive(Debug)]
 pub struct Line {
-    weights: BTreeMap<TenantId, u32>,
+    shares: BTreeMap<TenantId, Share>,
     accounts: HashMap<Option<TenantId>, Account>,
     arrivals: Ticket,
     /// What the tenant that was called last had had until then. Who comes back from a rest begins there: a rest saves nothing up.
@@ -53,7 +63,13 @@ struct Account {
 
 impl Line {
     pub fn new(weights: BTreeMap<TenantId, u32>) -> Self {
-        Self { weights, accounts: HashMap::new(), arrivals: 0, level: 0 }
+        let shares = weights.into_iter().map(|(tenant, weight)| (tenant, Share { weight, most: u32::MAX }));
+        Self { shares: shares.collect(), accounts: HashMap::new(), arrivals: 0, level: 0 }
+    }
+
+    /// From the next call on.
+    pub fn set_share(&mut self, tenant: &TenantId, share: Share) {
+        self.shares.insert(tenant.clone(), share);
     }
 
     #[cfg(test)]
@@ -74,13 +90,16 @@ impl Line {
 
     /// Calls the next one in, unless everybody who waits belongs to a tenant that has `each` inside already.
     pub fn call(&mut self, each: u32) -> Option<Ticket> {
-        let may_enter = self.accounts.iter_mut().filter(|(_, account)| account.inside < each);
+        let shares = &self.shares;
+        let share = |tenant: &Option<TenantId>| tenant.as_ref().and_then(|tenant| shares.get(tenant));
+        let most = |tenant: &Option<TenantId>| share(tenant).map_or(each, |share| share.most.max(1).min(each));
+        let may_enter = self.accounts.iter_mut().filter(|(tenant, account)| account.inside < most(tenant));
         let first = may_enter.filter_map(|(tenant, account)| {
             let (_, ticket) = *account.waiting.first()?;
             Some(((account.had, ticket), tenant, account))
         });
         let ((had, ticket), tenant, account) = first.min_by_key(|(place, _, _)| *place)?;
-        let weight = tenant.as_ref().and_then(|tenant| self.weights.get(tenant)).copied().unwrap_or(1);
+        let weight = share(tenant).map_or(1, |share| share.weight);
         self.level = self.level.max(had);
         account.waiting.pop_first();
         account.inside += 1;
@@ -188,6 +207,24 @@ mod tests {
         assert_eq!(rig.call(), None, "the cap holds although nobody else waits");
         rig.line.left(&client("b", 9));
         assert_eq!(rig.call(), Some("b3"));
+    }
+
+    #[test]
+    fn a_share_can_be_changed_and_holds_from_the_next_call_on() {
+        let mut rig = Rig::new(3, &[]);
+        let b = TenantId::new("b").unwrap();
+        rig.line.set_share(&b, Share { weight: 1, most: 1 });
+        rig.wait(&["b1", "b2", "b3", "b4"], 5);
+        rig.wait(&["a1", "a2"], 5);
+        assert_eq!([rig.call(), rig.call(), rig.call()], [Some("b1"), Some("a1"), Some("a2")]);
+        assert_eq!(rig.call(), None, "one of b's is inside, and more it may not have");
+        rig.line.set_share(&b, Share { weight: 1, most: 9 });
+        assert_eq!([rig.call(), rig.call(), rig.call()], [Some("b2"), Some("b3"), None], "never more than each has");
+        rig.line.set_share(&b, Share { weight: 1, most: 0 });
+        for _ in 0..3 {
+            rig.line.left(&client("b", 5));
+        }
+        assert_eq!(rig.call(), Some("b4"), "nobody who waits is forgotten");
     }
 
     #[test]

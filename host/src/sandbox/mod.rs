@@ -28,7 +28,7 @@ mod wasi;
 #[cfg(test)]
 pub(crate) mod tests;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Instant;
 
@@ -50,11 +50,11 @@ pub use state::{Level, LogLine, Lookup, NoReferences, References};
 use admission::Gate;
 use artefacts::Artefacts;
 use engine::Ticker;
-use line::Client;
+use line::{Client, Share};
 use module::Loaded;
 use run::{Desk, Runner};
 
-use crate::model::Digest;
+use crate::model::{Digest, TenantId};
 
 /// Modules and refusals remembered; beyond it, those that nobody holds are forgotten.
 const SLOTS_KEPT: usize = 1_024;
@@ -75,8 +75,10 @@ struct Inner {
     interpreter: Lane,
     artefacts: Artefacts,
     compiler: Compiler,
-    /// One component compiles at a time: compiling is what takes memory.
+    /// Two components compile at a time, for compiling is what takes memory: one that documents wait for, and one that
+    /// only a person waits for. So nobody's upload holds up a scheme.
     compiling: Mutex<()>,
+    aside: Arc<Gate>,
     slots: Mutex<Slots>,
     ticker: Mutex<Option<Ticker>>,
 }
@@ -125,6 +127,7 @@ impl Sandbox {
             artefacts: Artefacts::open(artefacts)?,
             compiler,
             compiling: Mutex::new(()),
+            aside: Gate::new(1, 1, BTreeMap::new()),
             slots: Mutex::new(HashMap::new()),
             ticker: Mutex::new(Some(ticker)),
         };
@@ -151,6 +154,36 @@ impl Sandbox {
     /// Makes a component ready to run. Blocking, for minutes at worst; off the async threads, please. The same bytes are
     /// compiled once, however many ask at once.
     pub fn load(&self, component: &[u8], class: ModuleClass) -> Result<Module, Error> {
+        self.load_for(component, class, None)
+    }
+
+    /// The same for a component that no document waits for: where it has to be compiled it is, beside what documents
+    /// wait for, and tenants take turns.
+    pub fn load_aside(&self, component: &[u8], class: ModuleClass, tenant: &TenantId) -> Result<Module, Error> {
+        self.load_for(component, class, Some(&Client { tenant: Some(tenant.clone()), priority: self.priority }))
+    }
+
+    /// What a tenant has of the slots and the cores, from now on: so many turns for one of a tenant of weight 1, and at
+    /// most so many guests at once.
+    pub fn set_share(&self, tenant: &TenantId, weight: u32, most: u32) {
+        let Inner { cores, standard, interpreter, aside, .. } = &*self.inner;
+        for gate in [&standard.gate, &interpreter.gate] {
+            gate.set_share(tenant, Share { weight, most });
+        }
+        for gate in [cores, aside] {
+            gate.set_share(tenant, Share { weight, most: u32::MAX });
+        }
+    }
+
+    /// Whether a component that is kept can be loaded without being compiled.
+    pub fn is_compiled(&self, digest: &Digest, class: ModuleClass) -> bool {
+        let limit_bytes = self.inner.settings.class(class).artefact_limit_bytes;
+        let artefact = self.inner.artefacts.read(digest, class, &self.lane(class).engine, limit_bytes);
+        artefact.is_ok_and(|artefact| artefact.is_some())
+    }
+
+    /// `aside` is whom it is compiled for, where no document waits for it.
+    fn load_for(&self, component: &[u8], class: ModuleClass, aside: Option<&Client>) -> Result<Module, Error> {
         let digest = Digest::of(component);
         let slot = self.slot(digest, class);
         let mut slot = locked(&slot);
@@ -160,7 +193,7 @@ impl Sandbox {
         if let Some(refusal) = &slot.refusal {
             return Err(refusal.clone());
         }
-        let loaded = self.load_anew(component, digest, class);
+        let loaded = self.load_anew(component, digest, class, aside);
         match &loaded {
             Ok(module) => slot.module = Arc::downgrade(&module.0),
             Err(error @ (Error::ModuleRefused { .. } | Error::CompileLimit { .. })) => {
@@ -192,15 +225,22 @@ impl Sandbox {
         drop(locked(&self.inner.ticker).take());
     }
 
-    fn load_anew(&self, component: &[u8], digest: Digest, class: ModuleClass) -> Result<Module, Error> {
+    fn load_anew(
+        &self,
+        component: &[u8],
+        digest: Digest,
+        class: ModuleClass,
+        aside: Option<&Client>,
+    ) -> Result<Module, Error> {
         let started = Instant::now();
         let inner = &self.inner;
         let limits = inner.settings.class(class);
         let seen = prescan::scan(component, limits)?;
         let lane = self.lane(class);
-        let (compiled, artefact_bytes, cached) = self.compiled(component, digest, class, &lane.engine)?;
+        let (compiled, artefact_bytes, cached) = self.compiled(component, digest, class, aside)?;
         let (pre, imports) = module::link(&compiled)?;
-        let desk = Desk { slots: &lane.gate, cores: &inner.cores, client: &Client::engine() };
+        let engine = Client::engine();
+        let desk = Desk { slots: &lane.gate, cores: &inner.cores, client: aside.unwrap_or(&engine) };
         let said = run::describe(&pre, &inner.settings, class, &desk)?;
         Ok(Module(Arc::new(Loaded {
             digest,
@@ -219,9 +259,9 @@ impl Sandbox {
         component: &[u8],
         digest: Digest,
         class: ModuleClass,
-        engine: &Engine,
+        aside: Option<&Client>,
     ) -> Result<(Component, u64, bool), Error> {
-        let inner = &self.inner;
+        let (inner, engine) = (&self.inner, &self.lane(class).engine);
         let limit_bytes = inner.settings.class(class).artefact_limit_bytes;
         if let Some(artefact) = inner.artefacts.read(&digest, class, engine, limit_bytes)? {
             // SAFETY: `read` verified the HMAC over exactly these bytes, for this module and this engine's settings, under
@@ -234,9 +274,16 @@ impl Sandbox {
                 }
             }
         }
-        let artefact = {
-            let _turn = locked(&inner.compiling);
-            compile::compile(&inner.compiler, component, class, &inner.settings, engine)?
+        let compile = || compile::compile(&inner.compiler, component, class, &inner.settings, engine);
+        let artefact = match aside {
+            Some(client) => {
+                let _turn = inner.aside.enter(client);
+                compile()?
+            }
+            None => {
+                let _turn = locked(&inner.compiling);
+                compile()?
+            }
         };
         // SAFETY: the bytes come straight from wasmtime's compiler, in this process or through the pipe of a child that
         // this process started from the product's own binary.

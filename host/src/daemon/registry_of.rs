@@ -1,0 +1,32 @@
+//! Opens the registry where the configuration speaks of an API.
+
+use cap_std::fs::Dir;
+
+use crate::config::{Config, CredentialsKey};
+use crate::pipeline::driver::Now;
+use crate::registry::{FileNames, KeyFiles, Keyring, Registry, SealKey};
+use crate::state::Store;
+
+use super::engine::OpenError;
+
+/// `None` without `[api]`: nobody could manage anything.
+pub(super) fn open(
+    config: &Config,
+    directory: &Dir,
+    store: std::sync::Arc<dyn Store>,
+    now: Now,
+) -> Result<Option<Registry>, OpenError> {
+    let Some(api) = &config.api else { return Ok(None) };
+    let key = |key: &CredentialsKey| SealKey::new(*key.expose());
+    let keyring = match &api.credentials_key {
+        Some(current) => Keyring::new(key(current), api.previous_credentials_key.iter().map(key).collect()),
+        None => {
+            let fail = |source| OpenError::DataDirectory { path: config.engine.data_dir.clone(), source };
+            KeyFiles::new(directory.try_clone().map_err(fail)?).keyring().map_err(fail)?
+        }
+    };
+    let connections = config.connections.iter().map(|one| (one.tenant.clone(), one.name.clone()));
+    let schemes = config.schemes.iter().map(|one| (one.tenant.clone(), one.name.clone()));
+    let names = FileNames { connections: connections.collect(), schemes: schemes.collect() };
+    Ok(Some(Registry::open_beside(store, keyring, now, names)?))
+}
