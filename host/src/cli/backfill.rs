@@ -57,7 +57,7 @@ pub struct Arguments {
     #[arg(long, conflicts_with_all = ["status", "cancel"])]
     detach: bool,
     /// The last word, for people or as one JSON object
-    #[arg(long, value_enum, default_value_t = Format::Text)]
+    #[arg(long = "output", visible_alias = "format", value_enum, default_value_t = Format::Text)]
     format: Format,
 }
 

@@ -1,5 +1,6 @@
 //! `crossdock document`: through the running engine; on the store itself where none runs.
 
+mod api;
 mod bulk;
 mod capsule;
 mod list;
@@ -7,10 +8,11 @@ mod orders;
 mod show;
 
 use std::io::{self, Write as _};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use clap::{Subcommand, ValueEnum};
+use clap::{Args, Subcommand, ValueEnum};
 
 use crate::config;
 use crate::daemon::{
@@ -19,13 +21,18 @@ use crate::daemon::{
 };
 use crate::pipeline::gate::{Pause, Scope};
 
+use super::client::{self, ServerArguments};
 use super::exit::{self, Exit};
 use super::serve::said;
 use super::{ConfigArguments, program, runtime, sabotage};
 
+/// What the help of the commands says of whom they ask.
+const WHOM: &str = "Asks the engine of --config (or CROSSDOCK_CONFIG), where one is named; else the API of --server, or the one that \
+                    `crossdock login` was told; else the engine of ./crossdock.toml.";
+
 /// Documents and what became of them. Personal data is masked unless asked for.
 #[derive(Debug, Subcommand)]
-#[command(after_help = exit::HELP)]
+#[command(after_help = format!("{WHOM}\n{}", exit::HELP))]
 pub enum Command {
     /// List documents, newest version each
     List(list::Arguments),
@@ -57,6 +64,80 @@ fn states() -> impl TypedValueParser<Value = DocumentState> {
     let named = |name: String| DocumentState::ALL.into_iter().find(|state| state.as_str() == name);
     PossibleValuesParser::new(DocumentState::ALL.map(DocumentState::as_str))
         .map(move |name| named(name).expect("clap lets the listed names through alone"))
+}
+
+/// Whom to ask: an engine on this machine, or the API of one anywhere.
+#[derive(Debug, Args)]
+pub(super) struct Place {
+    /// The configuration file of an engine on this machine; it is asked over its control socket
+    #[arg(long, value_name = "FILE", env = "CROSSDOCK_CONFIG", conflicts_with_all = ["server", "tenant"])]
+    config: Option<PathBuf>,
+    /// Take secrets that stand in the file itself
+    #[arg(long)]
+    allow_inline_secrets: bool,
+    #[command(flatten)]
+    server: ServerArguments,
+}
+
+/// Whoever answers about documents.
+enum Desk {
+    Here(Door),
+    Api(api::Api),
+}
+
+impl Desk {
+    /// A configuration that is named wins over a server, and a server over a configuration that happens to lie here.
+    async fn open(place: &Place) -> Result<Self, ExitCode> {
+        if place.config.is_none() && place.server.is_meant().map_err(|error| client::said(&error))? {
+            let server = place.server.open().map_err(|error| client::said(&error))?;
+            return Ok(Desk::Api(api::Api(server)));
+        }
+        let config = place.config.clone().unwrap_or_else(|| "crossdock.toml".into());
+        let config = ConfigArguments { config, allow_inline_secrets: place.allow_inline_secrets };
+        Door::open(&config).await.map(Desk::Here)
+    }
+
+    async fn search(&self, filter: &Filter) -> Result<Found, ExitCode> {
+        match self {
+            Desk::Here(door) => door.search(filter).await,
+            Desk::Api(api) => api.search(filter).await.map_err(|error| client::said(&error)),
+        }
+    }
+
+    async fn bulk(&self, request: &BulkRequest) -> Result<BulkAnswer, ExitCode> {
+        match self {
+            Desk::Here(door) => door.bulk(request).await,
+            Desk::Api(api) => api.bulk(request).await.map_err(|error| client::said(&error)),
+        }
+    }
+
+    async fn show(&self, scheme: Option<&str>, key: &str, unmask: bool) -> Result<DocumentView, ExitCode> {
+        match self {
+            Desk::Here(door) => door.show(scheme, key, unmask).await,
+            Desk::Api(api) => api.show(scheme, key, unmask).await.map_err(|error| client::said(&error)),
+        }
+    }
+
+    async fn capsule(&self, request: &CapsuleRequest) -> Result<CapsuleAnswer, ExitCode> {
+        match self {
+            Desk::Here(door) => door.capsule(request).await,
+            Desk::Api(api) => api.capsule(request).await.map_err(|error| client::said(&error)),
+        }
+    }
+
+    async fn command(&self, request: &CommandRequest) -> Result<u64, ExitCode> {
+        match self {
+            Desk::Here(door) => door.command(request).await,
+            Desk::Api(api) => api.command(request).await.map_err(|error| client::said(&error)),
+        }
+    }
+
+    fn close(self) -> Result<(), ExitCode> {
+        match self {
+            Desk::Here(door) => door.close(),
+            Desk::Api(_) => Ok(()),
+        }
+    }
 }
 
 /// A running engine, or the store itself.

@@ -6,6 +6,7 @@ mod backup;
 mod build;
 mod capsule_module;
 mod check;
+mod client;
 mod compact;
 mod compile_child;
 #[cfg(feature = "failpoints")]
@@ -17,6 +18,7 @@ mod new;
 mod pause;
 mod reconcile;
 mod reference;
+mod registry_door;
 mod replay;
 mod reporter;
 mod run;
@@ -76,6 +78,33 @@ enum Command {
     /// List, show, capture, retry or discard documents
     #[command(subcommand)]
     Document(document::Command),
+    /// Keep a server's address and a token for the commands that ask its API
+    Login(client::login::LoginArguments),
+    /// Say whose token is used, and what it may
+    Whoami(client::login::WhoamiArguments),
+    /// Forget the server and the token
+    Logout(client::login::LogoutArguments),
+    /// Make, change and delete tenants
+    Tenant(client::tenant::Tenants),
+    /// Make, list and revoke tokens
+    Token(client::token::Tokens),
+    /// Make and register keys that modules are signed with
+    SigningKey(client::signing_key::SigningKeys),
+    /// Upload, show, sign, download and delete modules
+    Module(client::module::Modules),
+    /// Make, change and pause connections
+    Connection(client::connection::Connections),
+    /// Make, change, switch and pause schemes; compare, activate and roll back their modules
+    Scheme(client::scheme::Schemes),
+    /// Upload and delete reference tables
+    Table(client::table::Tables),
+    /// Say what a tenant uses, beside what it may
+    Usage(client::tenant::Usage),
+    /// Say who did what, from where, and when
+    Audit(client::audit::Audit),
+    /// Change the key that connections' secrets are sealed with
+    #[command(subcommand)]
+    Credentials(registry_door::Credentials),
     /// List, fetch or show reference tables
     #[command(subcommand)]
     Reference(reference::Command),
@@ -106,6 +135,11 @@ struct ConfigArguments {
 }
 
 impl ConfigArguments {
+    /// This file, and nothing inline.
+    fn of(config: &std::path::Path) -> Self {
+        Self { config: config.into(), allow_inline_secrets: false }
+    }
+
     fn load(&self) -> Result<Config, ExitCode> {
         crate::daemon::load(&self.config, self.allow_inline_secrets).map_err(|problems| {
             check::show(&problems);
@@ -137,6 +171,19 @@ pub fn main() -> ExitCode {
         Command::Explain(command) => command.run(),
         Command::Replay(command) => command.run(),
         Command::Document(command) => document::run(&command),
+        Command::Login(arguments) => client::login::login(&arguments),
+        Command::Whoami(arguments) => client::login::whoami(&arguments),
+        Command::Logout(arguments) => client::login::logout(&arguments),
+        Command::Tenant(command) => client::tenant::run(&command),
+        Command::Token(command) => client::token::run(&command),
+        Command::SigningKey(command) => client::signing_key::run(&command),
+        Command::Module(command) => client::module::run(&command),
+        Command::Connection(command) => client::connection::run(&command),
+        Command::Scheme(command) => client::scheme::run(&command),
+        Command::Table(command) => client::table::run(&command),
+        Command::Usage(arguments) => client::tenant::usage(&arguments),
+        Command::Audit(arguments) => client::audit::run(&arguments),
+        Command::Credentials(command) => registry_door::run(&command),
         Command::Reference(command) => reference::run(&command),
         Command::Pause(arguments) => pause::pause(&arguments),
         Command::Resume(arguments) => pause::resume(&arguments),

@@ -41,7 +41,7 @@ pub struct Arguments {
     #[arg(long, default_value_t = 50)]
     limit: usize,
     /// For people, or everything as one JSON object a line, the totals last
-    #[arg(long, value_enum, default_value_t = Format::Text)]
+    #[arg(long = "output", visible_alias = "format", value_enum, default_value_t = Format::Text)]
     format: Format,
 }
 

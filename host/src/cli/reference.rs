@@ -37,7 +37,7 @@ pub struct ListArguments {
     #[arg(long)]
     scheme: Option<String>,
     /// For people, or one JSON object a line
-    #[arg(long, value_enum, default_value_t = Format::Text)]
+    #[arg(long = "output", visible_alias = "format", value_enum, default_value_t = Format::Text)]
     format: Format,
 }
 
@@ -70,7 +70,7 @@ pub struct ShowArguments {
     #[arg(long, default_value_t = 20)]
     limit: usize,
     /// For people, or one JSON object
-    #[arg(long, value_enum, default_value_t = Format::Text)]
+    #[arg(long = "output", visible_alias = "format", value_enum, default_value_t = Format::Text)]
     format: Format,
 }
 

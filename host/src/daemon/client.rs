@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 use crate::pipeline::backfill::Progress;
 use crate::pipeline::gate::{Pause, Scope};
 use crate::pipeline::reconcile::Line;
+use crate::registry::{NewToken, Rotated};
 
 use super::backfill::BackfillRequest;
 use super::capsule_desk::{CapsuleAnswer, CapsuleRequest};
@@ -16,6 +17,7 @@ use super::control::{PauseCall, Problem, ShowRequest, socket_path};
 use super::office::{BulkAnswer, BulkRequest, CommandRequest, DocumentView, Filter, Found, PauseRequest};
 use super::reconcile::ReconcileRequest;
 use super::reference_desk::{TableContent, TableFilter, TableQuestion, TableView};
+use super::registry_desk::CreatedToken;
 
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
@@ -117,6 +119,14 @@ impl Client {
             out.write_all(&chunk).map_err(|error| ClientError::Refused(format!("writing the backup: {error}")))?;
         }
         Ok(())
+    }
+
+    pub async fn operator_token(&self, new: &NewToken) -> Result<CreatedToken, ClientError> {
+        self.post("registry/token", new).await
+    }
+
+    pub async fn rotate(&self) -> Result<Rotated, ClientError> {
+        self.post("registry/rotate", &()).await
     }
 
     async fn post<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T, ClientError> {

@@ -28,6 +28,7 @@ use super::health::{self, Health};
 use super::office::Office;
 use super::reconcile::Auditors;
 use super::register::Register;
+use super::registry_desk::{self, RegistryDesk};
 use super::retention::Retention;
 use super::traffic;
 
@@ -120,9 +121,12 @@ pub async fn serve(
         last_bytes: AtomicU64::new(0),
         stop: scheme_stop.clone(),
     });
+    let bootstrap = RegistryDesk::of(&engine, &config)
+        .map_err(|source| OpenError::DataDirectory { path: engine.data_dir.clone(), source })?;
     let router = control::router(registers.office.clone(), engine.store.clone())
         .merge(errands::router(registers.backfills.clone(), registers.auditors.clone()))
-        .merge(compaction::router(compactor.clone()));
+        .merge(compaction::router(compactor.clone()))
+        .merge(registry_desk::router(bootstrap.clone()));
     servers.spawn(async move { axum::serve(socket, router).with_graceful_shutdown(ended.cancelled_owned()).await });
 
     let mut drivers = JoinSet::new();
@@ -156,6 +160,7 @@ pub async fn serve(
         _ => None,
     };
     floor.start(engine.schemes).await;
+    tasks.spawn(bootstrap.go_on());
     let retention = Retention {
         settings: config.retention.clone(),
         members: registers.members.clone(),

@@ -14,7 +14,7 @@ use super::{Actor, Error, Registry};
 const STEP_ROWS: usize = 50;
 
 /// What a rotation came to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
 pub struct Rotated {
     /// Sealed anew.
     pub resealed: u64,

@@ -51,15 +51,19 @@ async fn audit(arguments: &Audit) -> Result<(), Error> {
         words.into_iter().filter_map(|(name, value)| Some((name, value.clone()?))).collect();
     query.extend(instants.into_iter().filter_map(|(name, value)| Some((name, value.as_ref()?.to_string()))));
     let found = server.list(&path, query, *limit).await?;
-    output::list(common.output, &found, &[
-        ("NUMBER", |one| field(one, "/number")),
-        ("AT", |one| instant(one, "/at")),
-        ("WHO", |one| format!("{} ({})", field(one, "/actor/name"), field(one, "/actor/token"))),
-        ("FROM", |one| field(one, "/actor/from")),
-        ("ACTION", |one| field(one, "/action")),
-        ("OBJECT", |one| field(one, "/object")),
-        ("DETAIL", |one| field(one, "/detail")),
-    ])?;
+    output::list(
+        common.output,
+        &found,
+        &[
+            ("NUMBER", |one| field(one, "/number")),
+            ("AT", |one| instant(one, "/at")),
+            ("WHO", |one| format!("{} ({})", field(one, "/actor/name"), field(one, "/actor/token"))),
+            ("FROM", |one| field(one, "/actor/from")),
+            ("ACTION", |one| field(one, "/action")),
+            ("OBJECT", |one| field(one, "/object")),
+            ("DETAIL", |one| field(one, "/detail")),
+        ],
+    )?;
     super::note_more(found.len(), *limit);
     Ok(())
 }

@@ -34,8 +34,10 @@ enum Command {
     /// Show one connection, without its secrets
     Show { name: String },
     /// Make or change a connection
-    #[command(after_help = "Examples: crossdock connection put k3 --system kingdee_k3cloud --file k3.json --secret app_secret=env:K3\n          \
-                            crossdock connection put k3 --secret app_secret=file:new.txt   (the rest stays as it is)")]
+    #[command(
+        after_help = "Examples: crossdock connection put k3 --system kingdee_k3cloud --file k3.json --secret app_secret=env:K3\n          \
+                            crossdock connection put k3 --secret app_secret=file:new.txt   (the rest stays as it is)"
+    )]
     Put(Put),
     /// What it was before, who changed it and when
     Revisions { name: String },
@@ -88,7 +90,9 @@ fn system(text: &str) -> Result<System, String> {
 fn setting(text: &str) -> Result<(String, String), String> {
     let (key, value) = text.split_once('=').ok_or("write it as KEY=VALUE")?;
     if config::is_secret(last(key)) {
-        return Err(format!("{key} is a secret: hand it over as --secret {key}=env:NAME, so that no list of processes shows it"));
+        return Err(format!(
+            "{key} is a secret: hand it over as --secret {key}=env:NAME, so that no list of processes shows it"
+        ));
     }
     Ok((key.to_owned(), value.to_owned()))
 }
@@ -124,15 +128,19 @@ async fn connections(arguments: &Connections) -> Result<(), Error> {
     match &arguments.command {
         Command::List { limit } => {
             let found = server.list(&server.of_tenant(&["connections"])?, Vec::new(), *limit).await?;
-            output::list(output, &found, &[
-                ("CONNECTION", |one| field(one, "/name")),
-                ("SYSTEM", |one| field(one, "/system")),
-                ("MANAGED BY", |one| field(one, "/managed_by")),
-                ("REVISION", |one| field(one, "/revision")),
-                ("BREAKER", |one| field(one, "/breaker")),
-                ("SCHEMES", |one| field(one, "/schemes")),
-                ("PAUSED", |one| field(one, "/paused")),
-            ])?;
+            output::list(
+                output,
+                &found,
+                &[
+                    ("CONNECTION", |one| field(one, "/name")),
+                    ("SYSTEM", |one| field(one, "/system")),
+                    ("MANAGED BY", |one| field(one, "/managed_by")),
+                    ("REVISION", |one| field(one, "/revision")),
+                    ("BREAKER", |one| field(one, "/breaker")),
+                    ("SCHEMES", |one| field(one, "/schemes")),
+                    ("PAUSED", |one| field(one, "/paused")),
+                ],
+            )?;
             super::note_more(found.len(), *limit);
             Ok(())
         }
@@ -147,13 +155,17 @@ async fn connections(arguments: &Connections) -> Result<(), Error> {
         Command::Revisions { name } => {
             let path = server.of_tenant(&["connections", name, "revisions"])?;
             let found = server.list(&path, Vec::new(), usize::MAX).await?;
-            output::list(output, &found, &[
-                ("REVISION", |one| field(one, "/revision")),
-                ("AT", |one| instant(one, "/changed_at")),
-                ("BY", |one| field(one, "/changed_by")),
-                ("SYSTEM", |one| field(one, "/system")),
-                ("SECRETS", |one| field(one, "/secrets")),
-            ])
+            output::list(
+                output,
+                &found,
+                &[
+                    ("REVISION", |one| field(one, "/revision")),
+                    ("AT", |one| instant(one, "/changed_at")),
+                    ("BY", |one| field(one, "/changed_by")),
+                    ("SYSTEM", |one| field(one, "/system")),
+                    ("SECRETS", |one| field(one, "/secrets")),
+                ],
+            )
         }
         Command::Pause { name, reason } => {
             let path = server.of_tenant(&["connections", name, "pause"])?;
@@ -263,7 +275,9 @@ fn written(found: &Value) -> String {
         row("paused", field(found, "/status/paused")),
     ];
     let settings = found.pointer("/connection/settings").and_then(Value::as_object).into_iter().flatten();
-    rows.extend(settings.map(|(key, value)| row(key, value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned))));
+    rows.extend(
+        settings.map(|(key, value)| row(key, value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned))),
+    );
     let secrets = found.pointer("/connection/secrets").and_then(Value::as_array).into_iter().flatten();
     let secrets = secrets.filter_map(Value::as_str).map(|at| at.trim_start_matches('/').replace('/', "."));
     rows.extend(secrets.map(|key| row(&key, "(sealed)".into())));
@@ -295,6 +309,9 @@ mod tests {
         let mut settings = Map::from_iter([("login".to_owned(), json!({ "user": "u" }))]);
         place(&mut settings, "login.password", json!("p"));
         place(&mut settings, "a.b.c", json!(1));
-        assert_eq!(Value::Object(settings), json!({ "login": { "user": "u", "password": "p" }, "a": { "b": { "c": 1 } } }));
+        assert_eq!(
+            Value::Object(settings),
+            json!({ "login": { "user": "u", "password": "p" }, "a": { "b": { "c": 1 } } })
+        );
     }
 }

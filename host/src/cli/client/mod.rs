@@ -28,7 +28,6 @@ use super::exit::Exit;
 use super::runtime;
 pub use output::Output;
 pub use server::{Answer, Ask, Body, Error, Server};
-use session::Session;
 
 /// What the help of every such command ends with.
 pub const HELP: &str = "Asks the server that `crossdock login` was told, or --server with the token in CROSSDOCK_TOKEN.\n\
@@ -78,9 +77,7 @@ impl ServerArguments {
                 let message = format!("no token for {server}: put it into CROSSDOCK_TOKEN, or log in there");
                 return Err(Error::Usage(message));
             }
-            (None, Some(token), Some(session)) => {
-                (session.server, token, self.insecure_http || session.insecure_http)
-            }
+            (None, Some(token), Some(session)) => (session.server, token, self.insecure_http || session.insecure_http),
             (None, None, Some(session)) => (session.server, session.token, self.insecure_http || session.insecure_http),
             (None, _, None) => {
                 let message = "nobody is logged in: crossdock login --server URL, or --server with CROSSDOCK_TOKEN";
@@ -153,7 +150,11 @@ fn warnings(answer: &Value) -> String {
     let mut text = String::new();
     for one in answer.get("warnings").and_then(Value::as_array).into_iter().flatten() {
         let line = format!("warning: {}: {}", output::field(one, "/pointer"), output::field(one, "/detail"));
-        text.push_str(&format!("{}\n  mend: {}\n", output::plain(&line), output::plain(&output::field(one, "/remedy"))));
+        text.push_str(&format!(
+            "{}\n  mend: {}\n",
+            output::plain(&line),
+            output::plain(&output::field(one, "/remedy"))
+        ));
     }
     text
 }

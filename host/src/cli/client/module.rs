@@ -37,7 +37,9 @@ enum Command {
         module: String,
     },
     /// Upload a component; the same bytes again change nothing
-    #[command(after_help = "Example: crossdock module upload saleout.wasm --sample cases/1/input.json --sign build.key")]
+    #[command(
+        after_help = "Example: crossdock module upload saleout.wasm --sample cases/1/input.json --sign build.key"
+    )]
     Upload(Upload),
     /// Print the signature of a component, in base64
     Sign {
@@ -99,14 +101,18 @@ async fn modules(arguments: &Modules) -> Result<(), Error> {
         Command::List { limit } => {
             let server = server.open()?;
             let found = server.list(&server.of_tenant(&["modules"])?, Vec::new(), *limit).await?;
-            output::list(output, &found, &[
-                ("MODULE", |one| format!("{}@{}", field(one, "/name"), field(one, "/version"))),
-                ("DIGEST", |one| digest(one, "/digest")),
-                ("CLASS", |one| field(one, "/class")),
-                ("SIZE", |one| size(one, "/size")),
-                ("SIGNED BY", |one| field(one, "/signed_by")),
-                ("UPLOADED", |one| instant(one, "/uploaded_at")),
-            ])?;
+            output::list(
+                output,
+                &found,
+                &[
+                    ("MODULE", |one| format!("{}@{}", field(one, "/name"), field(one, "/version"))),
+                    ("DIGEST", |one| digest(one, "/digest")),
+                    ("CLASS", |one| field(one, "/class")),
+                    ("SIZE", |one| size(one, "/size")),
+                    ("SIGNED BY", |one| field(one, "/signed_by")),
+                    ("UPLOADED", |one| instant(one, "/uploaded_at")),
+                ],
+            )?;
             super::note_more(found.len(), *limit);
             Ok(())
         }
@@ -229,7 +235,8 @@ fn report(report: &Value) -> String {
     text.push('\n');
     text.push_str(&output::aligned(rows));
     if let Some(safe) = report.pointer("/trial/batch_safe").and_then(Value::as_bool) {
-        let words = if safe { "the samples came out the same in one instance" } else { "not safe for isolation = \"batch\"" };
+        let words =
+            if safe { "the samples came out the same in one instance" } else { "not safe for isolation = \"batch\"" };
         text.push_str(&format!("{words}\n"));
     }
     text

@@ -145,9 +145,16 @@ mod tests {
 
     #[test]
     fn fields_are_short() {
-        let value = json!({ "at": "2026-11-22T08:00:00.123Z", "none": null, "list": ["a", "b"], "n": 3, "size": 123_456 });
+        let value =
+            json!({ "at": "2026-11-22T08:00:00.123Z", "none": null, "list": ["a", "b"], "n": 3, "size": 123_456 });
         assert_eq!(instant(&value, "/at"), "2026-11-22T08:00:00Z");
-        assert_eq!((field(&value, "/none"), field(&value, "/list"), field(&value, "/n")), ("-".into(), "a,b".into(), "3".into()));
-        assert_eq!((size(&value, "/size"), number(1_234_567), number(12)), ("123 kB".into(), "1,234,567".into(), "12".into()));
+        assert_eq!(
+            (field(&value, "/none"), field(&value, "/list"), field(&value, "/n")),
+            ("-".into(), "a,b".into(), "3".into())
+        );
+        assert_eq!(
+            (size(&value, "/size"), number(1_234_567), number(12)),
+            ("123 kB".into(), "1,234,567".into(), "12".into())
+        );
     }
 }

@@ -148,16 +148,20 @@ async fn schemes(arguments: &Schemes, differs: &mut bool) -> Result<(), Error> {
     match &arguments.command {
         Command::List { limit } => {
             let found = server.list(&server.of_tenant(&["schemes"])?, Vec::new(), *limit).await?;
-            output::list(output, &found, &[
-                ("SCHEME", |one| field(one, "/name")),
-                ("STATE", |one| field(one, "/state")),
-                ("MODULE", |one| field(one, "/module_ref")),
-                ("MANAGED BY", |one| field(one, "/managed_by")),
-                ("BACKLOG", |one| field(one, "/backlog")),
-                ("PARKED", |one| field(one, "/parked")),
-                ("READ TO", |one| instant(one, "/read_to")),
-                ("REASON", |one| field(one, "/reason")),
-            ])?;
+            output::list(
+                output,
+                &found,
+                &[
+                    ("SCHEME", |one| field(one, "/name")),
+                    ("STATE", |one| field(one, "/state")),
+                    ("MODULE", |one| field(one, "/module_ref")),
+                    ("MANAGED BY", |one| field(one, "/managed_by")),
+                    ("BACKLOG", |one| field(one, "/backlog")),
+                    ("PARKED", |one| field(one, "/parked")),
+                    ("READ TO", |one| instant(one, "/read_to")),
+                    ("REASON", |one| field(one, "/reason")),
+                ],
+            )?;
             super::note_more(found.len(), *limit);
             Ok(())
         }
@@ -201,24 +205,37 @@ async fn schemes(arguments: &Schemes, differs: &mut bool) -> Result<(), Error> {
         }
         Command::Activate { name, module, note, expected } => {
             let body = json!({ "module": module, "note": note });
-            act(&server, output, name, "activate", expected, Some(body), &format!("runs {module} from the next document on"))
-                .await
+            act(
+                &server,
+                output,
+                name,
+                "activate",
+                expected,
+                Some(body),
+                &format!("runs {module} from the next document on"),
+            )
+            .await
         }
         Command::Rollback { name, expected } => {
-            act(&server, output, name, "rollback", expected, None, "runs the module before from the next document on").await
+            act(&server, output, name, "rollback", expected, None, "runs the module before from the next document on")
+                .await
         }
         Command::Revisions { name } => {
             let path = server.of_tenant(&["schemes", name, "revisions"])?;
             let found = server.list(&path, Vec::new(), usize::MAX).await?;
-            output::list(output, &found, &[
-                ("REVISION", |one| field(one, "/revision")),
-                ("AT", |one| instant(one, "/changed_at")),
-                ("BY", |one| field(one, "/changed_by")),
-                ("MODULE", |one| field(one, "/module_ref")),
-                ("DIGEST", |one| digest(one, "/module")),
-                ("ENABLED", |one| field(one, "/enabled")),
-                ("NOTE", |one| field(one, "/note")),
-            ])
+            output::list(
+                output,
+                &found,
+                &[
+                    ("REVISION", |one| field(one, "/revision")),
+                    ("AT", |one| instant(one, "/changed_at")),
+                    ("BY", |one| field(one, "/changed_by")),
+                    ("MODULE", |one| field(one, "/module_ref")),
+                    ("DIGEST", |one| digest(one, "/module")),
+                    ("ENABLED", |one| field(one, "/enabled")),
+                    ("NOTE", |one| field(one, "/note")),
+                ],
+            )
         }
         Command::Delete { name, expected } => {
             let ask = Ask { expected: expected.if_revision, ..Ask::default() };
@@ -294,8 +311,14 @@ fn compared(report: &Value) -> String {
             let code = if code == "-" { String::new() } else { format!(" {code}") };
             format!("{}{code}", field(one, &format!("/{whose}/outcome")))
         };
-        let line = format!("{} v{}: {} -> {} {}", field(one, "/key"), field(one, "/version"), outcome("present"),
-            outcome("candidate"), field(one, "/fields"));
+        let line = format!(
+            "{} v{}: {} -> {} {}",
+            field(one, "/key"),
+            field(one, "/version"),
+            outcome("present"),
+            outcome("candidate"),
+            field(one, "/fields")
+        );
         text.push_str(&format!("{}\n", output::plain(&line)));
     }
     let left_out = report.get("differences_left_out").and_then(Value::as_u64).unwrap_or(0);

@@ -271,7 +271,8 @@ impl Server {
 /// The server's address; a token travels unencrypted to this machine alone, unless that was asked for.
 fn base_url(server: &str, insecure_http: bool) -> Result<Url, Error> {
     let remedy = "write it as https://crossdock.example.com";
-    let url = Url::parse(server).map_err(|error| Error::Usage(format!("{server:?} is no address: {error}; {remedy}")))?;
+    let url =
+        Url::parse(server).map_err(|error| Error::Usage(format!("{server:?} is no address: {error}; {remedy}")))?;
     if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
         return Err(Error::Usage(format!("{server:?} is no http or https address; {remedy}")));
     }

@@ -77,12 +77,16 @@ async fn keys(arguments: &SigningKeys) -> Result<(), Error> {
         Command::List => {
             let server = server.open()?;
             let found = server.list(&server.of_tenant(&["signing-keys"])?, Vec::new(), usize::MAX).await?;
-            output::list(output, &found, &[
-                ("ID", |one| field(one, "/id")),
-                ("NAME", |one| field(one, "/name")),
-                ("PUBLIC KEY", |one| field(one, "/public_key")),
-                ("SINCE", |one| instant(one, "/created_at")),
-            ])
+            output::list(
+                output,
+                &found,
+                &[
+                    ("ID", |one| field(one, "/id")),
+                    ("NAME", |one| field(one, "/name")),
+                    ("PUBLIC KEY", |one| field(one, "/public_key")),
+                    ("SINCE", |one| instant(one, "/created_at")),
+                ],
+            )
         }
         Command::Add { name, key, public } => {
             let public = match (key, public) {

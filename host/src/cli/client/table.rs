@@ -64,15 +64,19 @@ async fn tables(arguments: &Tables) -> Result<(), Error> {
         Command::List { limit } => {
             let server = server.open()?;
             let found = server.list(&server.of_tenant(&["tables"])?, Vec::new(), *limit).await?;
-            output::list(output, &found, &[
-                ("TABLE", |one| field(one, "/name")),
-                ("ENTRIES", |one| field(one, "/entries")),
-                ("SIZE", |one| size(one, "/size")),
-                ("REVISION", |one| field(one, "/revision")),
-                ("DIGEST", |one| digest(one, "/digest")),
-                ("CHANGED", |one| instant(one, "/changed_at")),
-                ("BY", |one| field(one, "/changed_by")),
-            ])?;
+            output::list(
+                output,
+                &found,
+                &[
+                    ("TABLE", |one| field(one, "/name")),
+                    ("ENTRIES", |one| field(one, "/entries")),
+                    ("SIZE", |one| size(one, "/size")),
+                    ("REVISION", |one| field(one, "/revision")),
+                    ("DIGEST", |one| digest(one, "/digest")),
+                    ("CHANGED", |one| instant(one, "/changed_at")),
+                    ("BY", |one| field(one, "/changed_by")),
+                ],
+            )?;
             super::note_more(found.len(), *limit);
             Ok(())
         }

@@ -94,13 +94,17 @@ async fn tenants(arguments: &Tenants) -> Result<(), Error> {
     match &arguments.command {
         Command::List { limit } => {
             let found = server.list(&["v1", "tenants"], Vec::new(), *limit).await?;
-            output::list(output, &found, &[
-                ("TENANT", |one| field(one, "/id")),
-                ("NAME", |one| field(one, "/display_name")),
-                ("WEIGHT", |one| field(one, "/weight")),
-                ("SUSPENDED", |one| field(one, "/suspended")),
-                ("SINCE", |one| instant(one, "/created_at")),
-            ])?;
+            output::list(
+                output,
+                &found,
+                &[
+                    ("TENANT", |one| field(one, "/id")),
+                    ("NAME", |one| field(one, "/display_name")),
+                    ("WEIGHT", |one| field(one, "/weight")),
+                    ("SUSPENDED", |one| field(one, "/suspended")),
+                    ("SINCE", |one| instant(one, "/created_at")),
+                ],
+            )?;
             super::note_more(found.len(), *limit);
             Ok(())
         }
@@ -183,7 +187,9 @@ fn written(tenant: &Value) -> String {
     ];
     for part in ["quotas", "policy"] {
         let entries = tenant.get(part).and_then(Value::as_object).into_iter().flatten();
-        rows.extend(entries.map(|(name, value)| vec![name.clone(), value.as_u64().map_or_else(|| value.to_string(), number)]));
+        rows.extend(
+            entries.map(|(name, value)| vec![name.clone(), value.as_u64().map_or_else(|| value.to_string(), number)]),
+        );
     }
     output::aligned(rows)
 }

@@ -34,8 +34,10 @@ enum Command {
         limit: usize,
     },
     /// Make a token; its text is printed this once
-    #[command(after_help = "Examples: crossdock token create --name 'build machine' --role tenant-developer\n          \
-                            crossdock token create --operator --config crossdock.toml  (the first one, on the engine's machine)")]
+    #[command(
+        after_help = "Examples: crossdock token create --name 'build machine' --role tenant-developer\n          \
+                            crossdock token create --operator --config crossdock.toml  (the first one, on the engine's machine)"
+    )]
     Create(Create),
     /// Let a token open nothing from now on
     Revoke {
@@ -101,7 +103,8 @@ pub fn run(arguments: &Tokens) -> ExitCode {
     let output = arguments.common.output;
     if let Command::Create(create @ Create { config: Some(config), .. }) = &arguments.command {
         let config = ConfigArguments::of(config);
-        let made = create.body().map_err(|error| super::said(&error)).and_then(|new| registry_door::token(&config, &new));
+        let made =
+            create.body().map_err(|error| super::said(&error)).and_then(|new| registry_door::token(&config, &new));
         return match made {
             Ok(made) => created(output, &made).map_or_else(|error| super::said(&error), |()| ExitCode::SUCCESS),
             Err(code) => code,
@@ -116,14 +119,18 @@ async fn tokens(arguments: &Tokens) -> Result<(), Error> {
     match &arguments.command {
         Command::List { operator, limit } => {
             let found = server.list(&path(&server, *operator, None)?, Vec::new(), *limit).await?;
-            output::list(output, &found, &[
-                ("ID", |one| field(one, "/id")),
-                ("NAME", |one| field(one, "/name")),
-                ("ROLE", |one| field(one, "/role")),
-                ("EXPIRES", |one| instant(one, "/expires_at")),
-                ("REVOKED", |one| instant(one, "/revoked_at")),
-                ("USED", |one| instant(one, "/last_used_at")),
-            ])?;
+            output::list(
+                output,
+                &found,
+                &[
+                    ("ID", |one| field(one, "/id")),
+                    ("NAME", |one| field(one, "/name")),
+                    ("ROLE", |one| field(one, "/role")),
+                    ("EXPIRES", |one| instant(one, "/expires_at")),
+                    ("REVOKED", |one| instant(one, "/revoked_at")),
+                    ("USED", |one| instant(one, "/last_used_at")),
+                ],
+            )?;
             super::note_more(found.len(), *limit);
             Ok(())
         }

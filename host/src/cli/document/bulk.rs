@@ -9,7 +9,7 @@ use crate::model::Digest;
 
 use super::list::Which;
 use super::orders::{By, ON_DISK, digest, mode};
-use super::{ConfigArguments, Door, Format, fail, print};
+use super::{Desk, Format, Place, fail, print};
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -24,14 +24,14 @@ pub enum Command {
 #[derive(Debug, Args)]
 pub struct Common {
     #[command(flatten)]
-    config: ConfigArguments,
+    place: Place,
     #[command(flatten)]
     which: Which,
     /// Say what would happen, and do nothing
     #[arg(long)]
     dry_run: bool,
     /// For people, or one JSON object
-    #[arg(long, value_enum, default_value_t = Format::Text)]
+    #[arg(long = "output", visible_alias = "format", value_enum, default_value_t = Format::Text)]
     format: Format,
     #[command(flatten)]
     by: By,
@@ -81,7 +81,7 @@ pub async fn run(command: &Command) -> Result<(), ExitCode> {
     }
     let is_erasure = matches!(wish, Wish::Erase { .. });
     let mut request = BulkRequest { filter, wish, dry_run: common.dry_run, by: common.by.name() };
-    let door = Door::open(&common.config).await?;
+    let door = Desk::open(&common.place).await?;
     let mut sum = BulkAnswer::default();
     loop {
         let answer = door.bulk(&request).await.inspect_err(|_| unfinished(&sum))?;

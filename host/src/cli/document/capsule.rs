@@ -10,7 +10,7 @@ use crate::capsule::mask::Rules;
 use crate::daemon::CapsuleRequest;
 
 use super::super::exit::Exit;
-use super::{ConfigArguments, Door, fail};
+use super::{Desk, Place, fail};
 
 #[derive(Debug, Args)]
 #[command(after_help = "Example: crossdock document capsule 166001 > 166001.capsule\n         \
@@ -19,7 +19,7 @@ pub struct Arguments {
     /// The document's key
     key: String,
     #[command(flatten)]
-    config: ConfigArguments,
+    place: Place,
     /// The document's scheme; needed where several schemes have this key
     #[arg(long)]
     scheme: Option<String>,
@@ -46,7 +46,7 @@ pub async fn capture(arguments: &Arguments) -> Result<(), ExitCode> {
         rules,
         with_module: arguments.with_module,
     };
-    let door = Door::open(&arguments.config).await?;
+    let door = Desk::open(&arguments.place).await?;
     let answer = door.capsule(&request).await;
     door.close()?;
     let answer = answer?;

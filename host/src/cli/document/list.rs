@@ -7,13 +7,13 @@ use jiff::Timestamp;
 
 use crate::daemon::{DocumentState, Filter, Summary};
 
-use super::{ConfigArguments, Door, Format, fail, print, states};
+use super::{Desk, Format, Place, fail, print, states};
 
 #[derive(Debug, Args)]
 #[command(after_help = "Example: crossdock document list --state parked --scheme saleout")]
 pub struct Arguments {
     #[command(flatten)]
-    config: ConfigArguments,
+    place: Place,
     #[command(flatten)]
     which: Which,
     /// Go on after the list that ended with this
@@ -23,7 +23,7 @@ pub struct Arguments {
     #[arg(long, default_value_t = 100)]
     limit: usize,
     /// For people, or one JSON object a line
-    #[arg(long, value_enum, default_value_t = Format::Text)]
+    #[arg(long = "output", visible_alias = "format", value_enum, default_value_t = Format::Text)]
     format: Format,
 }
 
@@ -74,7 +74,7 @@ impl Which {
 }
 
 pub async fn list(arguments: &Arguments) -> Result<(), ExitCode> {
-    let door = Door::open(&arguments.config).await?;
+    let door = Desk::open(&arguments.place).await?;
     let mut filter = Filter { after: arguments.after.clone(), ..arguments.which.filter() };
     let mut left = arguments.limit;
     // A call looks at so many documents and no further, however few of them are meant.

@@ -10,7 +10,7 @@ use crate::model::Digest;
 use crate::pipeline::step::RetryMode;
 
 use super::super::exit::Exit;
-use super::{ConfigArguments, Door};
+use super::{Desk, Door, Place};
 
 #[derive(Debug, Args)]
 #[command(after_help = "Example: crossdock document retry 166001 --after-verify")]
@@ -18,7 +18,7 @@ pub struct RetryArguments {
     /// The document's key
     key: String,
     #[command(flatten)]
-    config: ConfigArguments,
+    place: Place,
     /// The document's scheme; needed where several schemes have this key
     #[arg(long)]
     scheme: Option<String>,
@@ -44,7 +44,7 @@ pub struct EditArguments {
     /// The document's key, which stays what it is
     key: String,
     #[command(flatten)]
-    config: ConfigArguments,
+    place: Place,
     /// The document's scheme; needed where several schemes have this key
     #[arg(long)]
     scheme: Option<String>,
@@ -64,7 +64,7 @@ pub struct DiscardArguments {
     /// The document's key
     key: String,
     #[command(flatten)]
-    config: ConfigArguments,
+    place: Place,
     /// The document's scheme; needed where several schemes have this key
     #[arg(long)]
     scheme: Option<String>,
@@ -88,7 +88,7 @@ pub struct EraseArguments {
     /// The document's key
     key: String,
     #[command(flatten)]
-    config: ConfigArguments,
+    place: Place,
     /// The document's scheme; needed where several schemes have this key
     #[arg(long)]
     scheme: Option<String>,
@@ -128,7 +128,7 @@ pub async fn retry(arguments: &RetryArguments) -> Result<(), ExitCode> {
         wish,
         by: arguments.by.name(),
     };
-    command(&arguments.config, &request, "will be tried again", true).await
+    command(&arguments.place, &request, "will be tried again", true).await
 }
 
 pub(super) fn mode(after_verify: bool, i_checked: bool) -> RetryMode {
@@ -151,7 +151,7 @@ pub async fn edit(arguments: &EditArguments) -> Result<(), ExitCode> {
         wish: Wish::Edit { body },
         by: arguments.by.name(),
     };
-    command(&arguments.config, &request, "will be run with this body", true).await
+    command(&arguments.place, &request, "will be run with this body", true).await
 }
 
 pub async fn discard(arguments: &DiscardArguments) -> Result<(), ExitCode> {
@@ -162,7 +162,7 @@ pub async fn discard(arguments: &DiscardArguments) -> Result<(), ExitCode> {
         wish: Wish::Discard { reason: arguments.reason.clone() },
         by: arguments.by.name(),
     };
-    command(&arguments.config, &request, "discarded", false).await
+    command(&arguments.place, &request, "discarded", false).await
 }
 
 pub async fn erase(arguments: &EraseArguments) -> Result<(), ExitCode> {
@@ -173,7 +173,7 @@ pub async fn erase(arguments: &EraseArguments) -> Result<(), ExitCode> {
         wish: Wish::Erase { reason: arguments.reason.clone() },
         by: arguments.by.name(),
     };
-    command(&arguments.config, &request, "erased, with all before it", false).await?;
+    command(&arguments.place, &request, "erased, with all before it", false).await?;
     eprintln!("crossdock: {ON_DISK}");
     Ok(())
 }
@@ -181,16 +181,11 @@ pub async fn erase(arguments: &EraseArguments) -> Result<(), ExitCode> {
 pub(super) const ON_DISK: &str = "no row and no file of the ledger holds it any more; what the disk still has of removed \
                                   rows goes with `crossdock compact`, and backups keep what they hold";
 
-async fn command(
-    config: &ConfigArguments,
-    request: &CommandRequest,
-    done: &str,
-    works_later: bool,
-) -> Result<(), ExitCode> {
-    let door = Door::open(config).await?;
+async fn command(place: &Place, request: &CommandRequest, done: &str, works_later: bool) -> Result<(), ExitCode> {
+    let door = Desk::open(place).await?;
     let version = door.command(request).await?;
     println!("{} v{version}: {done}", request.key);
-    if works_later && matches!(door, Door::Office(..)) {
+    if works_later && matches!(door, Desk::Here(Door::Office(..))) {
         eprintln!("crossdock: no engine runs; it is taken up at the next start");
     }
     door.close()

@@ -8,14 +8,14 @@ use clap::Args;
 use crate::daemon::DocumentView;
 
 use super::list::line;
-use super::{ConfigArguments, Door, Format, fail, print};
+use super::{Desk, Format, Place, fail, print};
 
 #[derive(Debug, Args)]
 pub struct Arguments {
     /// The document's key
     key: String,
     #[command(flatten)]
-    config: ConfigArguments,
+    place: Place,
     /// The document's scheme; needed where several schemes have this key
     #[arg(long)]
     scheme: Option<String>,
@@ -23,12 +23,12 @@ pub struct Arguments {
     #[arg(long)]
     unmask: bool,
     /// For people, or one JSON object
-    #[arg(long, value_enum, default_value_t = Format::Text)]
+    #[arg(long = "output", visible_alias = "format", value_enum, default_value_t = Format::Text)]
     format: Format,
 }
 
 pub async fn show(arguments: &Arguments) -> Result<(), ExitCode> {
-    let door = Door::open(&arguments.config).await?;
+    let door = Desk::open(&arguments.place).await?;
     let view = door.show(arguments.scheme.as_deref(), &arguments.key, arguments.unmask).await?;
     let mut text = String::new();
     match arguments.format {
