@@ -5,10 +5,12 @@
 #![allow(clippy::unwrap_used)]
 
 mod api;
+mod alerts;
 mod backups;
 mod balance;
 mod capsules;
 mod commands;
+mod documents;
 mod hostile;
 mod month_end;
 mod neighbours;
