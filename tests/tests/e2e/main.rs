@@ -4,8 +4,8 @@
 
 #![allow(clippy::unwrap_used)]
 
-mod api;
 mod alerts;
+mod api;
 mod backups;
 mod balance;
 mod capsules;
