@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod alerts;
+mod api;
 mod backups;
 mod balance;
 mod capsules;
