@@ -211,3 +211,35 @@ fn an_error_says_each_of_its_causes_once() {
     );
     check(&["error sending request", "error sending request: refused (111)"], "error sending request: refused (111)");
 }
+
+#[tokio::test]
+async fn a_guarded_connection_reaches_no_address_of_this_machine_by_whatever_name() {
+    let stub = Stub::start(|_, _| answer(200, "{}")).await;
+    let port = stub.url("/").trim_end_matches('/').rsplit(':').next().unwrap().to_owned();
+    let http = |networks: &[&str]| {
+        let networks: Vec<ipnet::IpNet> = networks.iter().map(|network| network.parse().unwrap()).collect();
+        Http::with_networks(None, networks.into()).unwrap()
+    };
+    let line = |http: &Http, guarded: bool| {
+        let limits = Limits::default();
+        let road = Road::new(&limits);
+        if guarded {
+            road.guard();
+        }
+        Line::new(http, Arc::new(limits), road)
+    };
+    let urls = [format!("http://127.0.0.1:{port}/"), format!("http://localhost:{port}/")];
+    for url in &urls {
+        let error = line(&http(&[]), true).send(request(url)).await.err().unwrap();
+        assert!(error.to_string().contains("public internet"), "{url}: {error}");
+        assert!(matches!(error, Error::Unreachable { .. }), "{error}");
+    }
+    assert_eq!(stub.seen().len(), 0, "nothing was sent");
+    for url in &urls {
+        assert!(line(&http(&[]), false).send(request(url)).await.is_ok(), "the file's connections go where it says");
+        assert!(
+            line(&http(&["127.0.0.0/8", "::1/128"]), true).send(request(url)).await.is_ok(),
+            "the operator opened it"
+        );
+    }
+}

@@ -50,7 +50,7 @@ impl Rig {
         let mut world = World::new(&programs, &arguments, &Settings::default()).unwrap_or_else(|why| panic!("{why}"));
         let file = world.path().join("floor.toml");
         let text = "[engine]\ndata_dir = \"floor\"\nlisten = \"127.0.0.1:0\"\nlow_disk_bytes = 0\nlow_disk_percent = 0\n\
-                    [api]\nlisten = \"127.0.0.1:0\"\n";
+                    [api]\nlisten = \"127.0.0.1:0\"\nnetworks = [\"127.0.0.1/32\"]\n";
         std::fs::write(&file, text).unwrap();
         world.product.configuration = file;
         Self { programs, world, added: 0 }

@@ -49,6 +49,7 @@ concurrency = 2
 interpreter_concurrency = 1
 [api]
 listen = "127.0.0.1:0"
+networks = ["127.0.0.1/32"]
 [[connection]]
 tenant = "acme"
 name = "ours"

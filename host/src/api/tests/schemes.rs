@@ -50,6 +50,14 @@ async fn credentials_go_in_and_never_come_out() {
     wrong["settings"]["colour"] = json!("red");
     let refused = bench.json("PUT", at, &admin, &wrong).await;
     refused.problem(422, "configuration_invalid");
+    // What only the engine's own network can reach is no vendor.
+    for inside in ["http://169.254.169.254/latest/", "http://[::1]:9200/", "https://10.0.0.5/k3cloud/"] {
+        let mut wrong = k3();
+        wrong["settings"]["base_url"] = json!(inside);
+        let refused = bench.json("PUT", at, &admin, &wrong).await;
+        refused.problem(422, "configuration_invalid");
+        assert!(String::from_utf8_lossy(&refused.body).contains("own network"), "{refused:?}");
+    }
     let mut said = Vec::new();
     for path in ["connections", "connections/k3", "connections/k3/revisions", "connections/ours", "audit", "schemes"] {
         let token = if path == "audit" { &admin } else { &viewer };
