@@ -9,6 +9,7 @@ mod balance;
 mod capsules;
 mod commands;
 mod hostile;
+mod managing;
 mod month_end;
 mod neighbours;
 mod operating;
