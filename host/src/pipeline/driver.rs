@@ -526,7 +526,10 @@ impl Driver {
     }
 
     fn has_room_for_more(&self) -> bool {
-        self.laps.are_due() && self.queues.len() < self.parts.flow.errands_limit.div_ceil(2)
+        // What is taken up is committed first.
+        !self.parts.gates.is_work_held()
+            && self.laps.are_due()
+            && self.queues.len() < self.parts.flow.errands_limit.div_ceil(2)
     }
 
     /// Of a document that memory knows, a newer version may have been left behind: what memory holds is then an older

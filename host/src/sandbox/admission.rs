@@ -8,6 +8,10 @@ use std::time::{Duration, Instant};
 use super::line::{Client, Line, Share, Ticket};
 use crate::model::TenantId;
 
+/// How often the epoch advances, and with it how long a guest computes before it lets another have the core. What a tenant
+/// waits for another one's endless loop is a few of these; a usual document takes a tenth of one.
+pub const TICK: Duration = Duration::from_millis(1);
+
 /// Lets a fixed number in at once, and so many of one tenant; the others block. Callers are on blocking threads.
 #[derive(Debug)]
 pub struct Gate {
@@ -24,6 +28,9 @@ struct State {
     is_dismissed: bool,
     #[cfg(test)]
     rests: bool,
+    /// Instead of [`TICK`].
+    #[cfg(test)]
+    turn: Option<Duration>,
     line: Line,
     /// Of those who wait, to be rung when they are called.
     bells: HashMap<Ticket, Arc<Condvar>>,
@@ -37,6 +44,8 @@ impl Gate {
             is_dismissed: false,
             #[cfg(test)]
             rests: false,
+            #[cfg(test)]
+            turn: None,
             line: Line::new(weights),
             bells: HashMap::new(),
         };
@@ -93,6 +102,24 @@ impl Gate {
         self.lock().bells.len()
     }
 
+    /// How long a core is kept over documents, and how often somebody has come in so far.
+    #[cfg(test)]
+    pub fn take_turns_of(&self, turn: Duration) -> u64 {
+        let mut state = self.lock();
+        state.turn = Some(turn);
+        state.line.arrivals()
+    }
+
+    #[cfg(test)]
+    fn turn(&self) -> Duration {
+        self.lock().turn.unwrap_or(TICK)
+    }
+
+    #[cfg(not(test))]
+    fn turn(&self) -> Duration {
+        TICK
+    }
+
     #[cfg(test)]
     pub fn is_waited_for(&self) -> bool {
         self.lock().rests
@@ -146,19 +173,50 @@ impl Drop for Pass {
     }
 }
 
+/// A core, held from one document of a run to the next: a line before each of them would make fifty short ones wait
+/// fifty times beside somebody who computes for long.
+#[derive(Debug)]
+pub struct Core {
+    pass: Pass,
+    /// Since when the others in the line wait for this one.
+    since: Instant,
+}
+
+impl Core {
+    pub fn enter(cores: &Arc<Gate>, client: &Client) -> Self {
+        Self { pass: cores.enter(client), since: Instant::now() }
+    }
+
+    /// Whether the documents since it was entered, or since it last gave way, have had what one turn is.
+    pub fn has_had_its_turn(&self) -> bool {
+        self.since.elapsed() >= self.pass.gate.turn()
+    }
+
+    /// Lets others have it and comes back in its turn.
+    pub fn give_way(&mut self) {
+        self.pass.give_way();
+        self.since = Instant::now();
+    }
+}
+
 /// One document's time on a core. While others have the core its clock stands: whom it waits for is none of its doing.
 #[derive(Debug)]
 pub struct Shift {
-    core: Pass,
+    core: Core,
     deadline: Duration,
     worked: Duration,
     since: Instant,
 }
 
 impl Shift {
-    pub fn begin(cores: &Arc<Gate>, client: &Client, deadline: Duration) -> Self {
-        let core = cores.enter(client);
+    pub fn begin(core: Core, deadline: Duration) -> Self {
         Self { core, deadline, worked: Duration::ZERO, since: Instant::now() }
+    }
+
+    /// The core for the next document, and how long this one had it.
+    pub fn end(self) -> (Core, Duration) {
+        let worked = self.worked();
+        (self.core, worked)
     }
 
     pub fn worked(&self) -> Duration {
@@ -232,12 +290,12 @@ mod tests {
     #[test]
     fn who_gives_way_lets_the_other_tenant_in_and_comes_back_after_it() {
         let cores = Gate::new(1, u32::MAX, BTreeMap::new());
-        let mut spins = Shift::begin(&cores, &client("b"), Duration::MAX);
+        let mut spins = Shift::begin(Core::enter(&cores, &client("b")), Duration::MAX);
         let (said, heard) = mpsc::channel();
         std::thread::scope(|scope| {
             let (cores, said) = (&cores, said.clone());
             scope.spawn(move || {
-                let _shift = Shift::begin(cores, &client("a"), Duration::MAX);
+                let _core = Core::enter(cores, &client("a"));
                 said.send(()).unwrap();
             });
             until_waiting(cores, 1);
@@ -255,7 +313,7 @@ mod tests {
     #[test]
     fn a_shift_that_is_over_gives_way_to_nobody_and_says_so() {
         let cores = Gate::new(1, u32::MAX, BTreeMap::new());
-        let mut shift = Shift::begin(&cores, &client("b"), Duration::ZERO);
+        let mut shift = Shift::begin(Core::enter(&cores, &client("b")), Duration::ZERO);
         assert!(!shift.go_on());
     }
 }

@@ -2,20 +2,16 @@
 
 use std::sync::{Arc, mpsc};
 use std::thread;
-use std::time::Duration;
 
 use wasmtime::{
     Config, Enabled, Engine, EngineWeak, InstanceAllocationStrategy, OperatorCost, PoolingAllocationConfig, Strategy,
     WasmBacktraceDetails,
 };
 
-use super::admission::Gate;
+use super::admission::{Gate, TICK};
 use super::error::Error;
 use super::settings::{ModuleClass, Settings};
 
-/// How often the epoch advances, and with it how long a guest computes before it lets another have the core. What a tenant
-/// waits for another one's endless loop is a few of these; a usual document takes a tenth of one.
-const TICK_MS: u64 = 1;
 /// `memory.grow` is free by default although the kernel has to find and clear the pages.
 const FUEL_PER_GROWN_PAGE: u8 = 255;
 /// Slots beyond the admitted guests. An exhausted pool is an error, a full gate only a wait.
@@ -119,7 +115,7 @@ pub(super) fn to_usize(value: u64) -> usize {
     usize::try_from(value).unwrap_or(usize::MAX)
 }
 
-/// Advances the epoch of its engines every [`TICK_MS`], while any guest has a core: a thousand wakes a second are nothing
+/// Advances the epoch of its engines every [`TICK`], while any guest has a core: a thousand wakes a second are nothing
 /// beside a guest that computes, and a good part of what an engine at rest would need. Ends, and is waited for, when dropped.
 pub struct Ticker {
     cores: Arc<Gate>,
@@ -134,8 +130,7 @@ impl Ticker {
         let thread = thread::Builder::new()
             .name("sandbox-epoch".into())
             .spawn(move || {
-                let tick = Duration::from_millis(TICK_MS);
-                while occupied.until_occupied() && stopped.recv_timeout(tick) == Err(mpsc::RecvTimeoutError::Timeout) {
+                while occupied.until_occupied() && stopped.recv_timeout(TICK) == Err(mpsc::RecvTimeoutError::Timeout) {
                     for engine in engines.iter().filter_map(EngineWeak::upgrade) {
                         engine.increment_epoch();
                     }

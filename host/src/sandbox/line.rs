@@ -72,6 +72,11 @@ impl Line {
         self.shares.insert(tenant.clone(), share);
     }
 
+    #[cfg(test)]
+    pub fn arrivals(&self) -> u64 {
+        self.arrivals
+    }
+
     pub fn join(&mut self, client: &Client) -> Ticket {
         self.arrivals += 1;
         let account = self.accounts.entry(client.tenant.clone()).or_default();

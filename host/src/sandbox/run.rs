@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use wasmtime::{PoolConcurrencyLimitError, Store, StoreContextMut, Trap, UpdateDeadline, WasmBacktrace};
 
-use super::admission::{Gate, Pass, Shift};
+use super::admission::{Core, Gate, Pass, Shift};
 use super::bindings::crossdock::transform::types as wire;
 use super::bindings::{Description as WireDescription, Transform, TransformPre};
 use super::engine::to_usize;
@@ -113,9 +113,15 @@ impl Desk<'_> {
         self.slots.enter(self.client)
     }
 
-    fn shift(&self, deadline_ms: u64) -> Shift {
-        Shift::begin(self.cores, self.client, Duration::from_millis(deadline_ms))
+    fn core(&self) -> Core {
+        Core::enter(self.cores, self.client)
     }
+}
+
+/// What a run keeps from one document to the next. Its core is dropped before its slot: who waits for a slot holds no core.
+struct Place {
+    core: Option<Core>,
+    _slot: Pass,
 }
 
 /// Everything that the documents of one transform have in common.
@@ -136,23 +142,44 @@ struct Live {
 impl Runner<'_> {
     pub fn run(&self, calls: &[Call<'_>], isolation: Isolation) -> Vec<Run> {
         match isolation {
-            Isolation::Document => calls.iter().map(|call| self.alone(call)).collect(),
+            Isolation::Document => self.each(calls),
             Isolation::Batch => self.batch(calls),
         }
     }
 
-    fn batch(&self, calls: &[Call<'_>]) -> Vec<Run> {
-        // One place for the whole batch: the live instance keeps its slot between two documents, so a place given back
-        // there would let somebody in for whom there is no slot.
-        let _slot = self.desk.slot();
-        let mut live = None;
+    fn each(&self, calls: &[Call<'_>]) -> Vec<Run> {
+        let mut place: Option<Place> = None;
         calls
             .iter()
             .map(|call| {
                 if let Some(error) = self.too_large(call) {
                     return Run::without_guest(error);
                 }
-                let run = caught(|| self.shared(&mut live, call)).unwrap_or_else(Run::without_guest);
+                place.take_if(|place| place.core.as_ref().is_none_or(Core::has_had_its_turn));
+                let place = place.get_or_insert_with(|| {
+                    let slot = self.desk.slot();
+                    Place { core: Some(self.desk.core()), _slot: slot }
+                });
+                self.fresh(&mut place.core, call)
+            })
+            .collect()
+    }
+
+    fn batch(&self, calls: &[Call<'_>]) -> Vec<Run> {
+        // One place for the whole batch: the live instance keeps its slot between two documents, so a place given back
+        // there would let somebody in for whom there is no slot.
+        let _slot = self.desk.slot();
+        let (mut live, mut core) = (None, None);
+        calls
+            .iter()
+            .map(|call| {
+                if let Some(error) = self.too_large(call) {
+                    return Run::without_guest(error);
+                }
+                if let Some(core) = core.as_mut().filter(|core| Core::has_had_its_turn(core)) {
+                    core.give_way();
+                }
+                let run = caught(|| self.shared(&mut live, &mut core, call)).unwrap_or_else(Run::without_guest);
                 match &run.verdict {
                     Ok(_) => run,
                     // A document that waits for a table has no verdict yet, here or alone.
@@ -162,40 +189,34 @@ impl Runner<'_> {
                     }
                     Err(_) => {
                         live = None; // Gives the slot back before the next one is taken.
-                        self.fresh(call)
+                        self.fresh(&mut core, call)
                     }
                 }
             })
             .collect()
     }
 
-    fn alone(&self, call: &Call<'_>) -> Run {
-        if let Some(error) = self.too_large(call) {
-            return Run::without_guest(error);
-        }
-        let _slot = self.desk.slot();
-        self.fresh(call)
-    }
-
-    /// Runs a document in an instance of its own, below a place that the caller holds.
-    fn fresh(&self, call: &Call<'_>) -> Run {
+    /// Runs a document in an instance of its own, below a slot that the caller holds.
+    fn fresh(&self, core: &mut Option<Core>, call: &Call<'_>) -> Run {
         caught(|| {
             let mut live = None;
-            let run = self.shared(&mut live, call);
+            let run = self.shared(&mut live, core, call);
             Run { fuel_shared: false, ..run }
         })
         .unwrap_or_else(Run::without_guest)
     }
 
-    /// Runs a document in the live instance, or makes one. After an error the instance is not to be used again.
-    fn shared(&self, live: &mut Option<Live>, call: &Call<'_>) -> Run {
+    /// Runs a document in the live instance, or makes one. After an error the instance is not to be used again. The core
+    /// comes back, unless the host panics.
+    fn shared(&self, live: &mut Option<Live>, core: &mut Option<Core>, call: &Call<'_>) -> Run {
         let started = Instant::now();
         let (mut store, instance) = match live.take() {
             Some(Live { store, instance }) => (store, Some(instance)),
             None => (self.store(call), None),
         };
         let deadline_ms = call.deadline_ms.unwrap_or(self.limits.deadline_ms);
-        let shift = self.desk.shift(deadline_ms);
+        let held = core.take().unwrap_or_else(|| self.desk.core());
+        let shift = Shift::begin(held, Duration::from_millis(deadline_ms));
         let answer = prepare(&mut store, self.limits.fuel, shift).and_then(|()| {
             store.data_mut().call = self.call_state(call);
             let instance = match instance {
@@ -207,7 +228,8 @@ impl Runner<'_> {
             Ok((instance, answer))
         });
         let fuel_left = store.get_fuel().unwrap_or(0);
-        let worked = end_shift(&mut store);
+        let (held, worked) = end_shift(&mut store);
+        *core = held;
         let verdict = match answer {
             // Fuel is looked at where functions and loops begin, so the last stretch may run into the red. A tank that is
             // empty at the end counts as exhausted, wherever that was.
@@ -252,7 +274,7 @@ impl Runner<'_> {
 
     fn store(&self, call: &Call<'_>) -> Store<RunState> {
         let class = self.settings.class(self.module.class());
-        // SAFETY: only the lifetime changes. The reference goes into a store that lives in `batch` or `alone`, both of
+        // SAFETY: only the lifetime changes. The reference goes into a store that lives in `batch` or `each`, both of
         // which end, and drop the store, while `self` and with it the borrow of `references` is alive. Nothing takes the
         // reference out of the store: `host::lookup` calls it and keeps only owned answers.
         let references = unsafe { std::mem::transmute::<&dyn References, &'static dyn References>(self.references) };
@@ -282,11 +304,11 @@ pub(super) fn describe(
             settings,
             settings.class(class),
         );
-        let shift = desk.shift(limits.deadline_ms);
+        let shift = Shift::begin(desk.core(), Duration::from_millis(limits.deadline_ms));
         let said = prepare(&mut store, limits.fuel, shift)
             .and_then(|()| pre.instantiate(&mut store)?.call_describe(&mut store));
         let fuel_left = store.get_fuel().unwrap_or(0);
-        let worked = end_shift(&mut store);
+        let (_, worked) = end_shift(&mut store);
         match said {
             Ok(_) if fuel_left == 0 => Err(Error::FuelExhausted { limit: limits.fuel }),
             Ok(said) => Ok(said),
@@ -345,9 +367,12 @@ fn at_a_tick(mut store: StoreContextMut<'_, RunState>) -> wasmtime::Result<Updat
     if shift.is_some_and(Shift::go_on) { Ok(UpdateDeadline::Continue(1)) } else { Err(Trap::Interrupt.into()) }
 }
 
-/// Gives the core back; says how long the guest had one.
-fn end_shift(store: &mut Store<RunState>) -> Duration {
-    store.data_mut().shift.take().map_or(Duration::ZERO, |shift| shift.worked())
+/// Takes the core back from the guest; says how long it had one.
+fn end_shift(store: &mut Store<RunState>) -> (Option<Core>, Duration) {
+    store.data_mut().shift.take().map_or((None, Duration::ZERO), |shift| {
+        let (core, worked) = shift.end();
+        (Some(core), worked)
+    })
 }
 
 /// A panic of the host's own within a call is one document's misfortune.

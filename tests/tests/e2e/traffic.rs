@@ -50,7 +50,7 @@ fn a_target_that_is_away_is_left_alone_and_documents_lose_nothing_by_it() {
 }
 
 /// Writes the configuration anew, with so many bytes to be kept free.
-fn keep_free(world: &World, bytes: u64) {
+pub fn keep_free(world: &World, bytes: u64) {
     let file = in_directory(world, FILE);
     let text = std::fs::read_to_string(&file).unwrap();
     let lines = text.lines().map(|line| match line.starts_with("low_disk_bytes") {

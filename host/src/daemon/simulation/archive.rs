@@ -14,6 +14,7 @@ use crate::model::{Digest, DocumentKey};
 use super::plan::{LAG, Nature, SchemePlan, beginning};
 use super::story::PRIVATE;
 use super::vendor::Vendor;
+use super::world::World;
 
 /// A record as it was from some instant on.
 #[derive(Debug, Clone)]
@@ -123,13 +124,10 @@ impl Archive {
     }
 }
 
-/// Hears of every page that the driver took.
-pub type Accepted = Arc<dyn Fn(&[SourceDocument]) + Send + Sync>;
-
-/// The source as the engine has it. Tells `accepted` of every page that was taken.
+/// A scheme's source as the engine has it. The world looks at every page that was taken.
 pub struct SimSource {
-    pub archive: Arc<Archive>,
-    pub accepted: Accepted,
+    pub world: Arc<World>,
+    pub scheme: usize,
 }
 
 #[async_trait]
@@ -140,7 +138,7 @@ impl Source for SimSource {
 
     async fn read(&self, span: &Span, sink: &mut dyn PageSink) -> Result<ReadSummary, VendorError> {
         let Span::Window { start, end } = *span else { panic!("these sources know windows only") };
-        let archive = &self.archive;
+        let archive = &self.world.archives[self.scheme];
         let (size, air) = (archive.plan.page_size, &archive.vendor.air);
         let mut summary = ReadSummary::default();
         for pass in 1..=PASSES {
@@ -159,8 +157,9 @@ impl Source for SimSource {
                 let times = if air.bad_luck(12) { 2 } else { 1 };
                 for _ in 0..times {
                     let page = Page { documents: documents.clone(), total: None, position: format!("pass {pass}") };
+                    let newest = self.world.newest(self.scheme, &documents);
                     sink.page(page).await?;
-                    (self.accepted)(&documents);
+                    self.world.accepted(self.scheme, &newest, &documents);
                 }
             }
             if archive.ask(start, end).await?.len() == total {

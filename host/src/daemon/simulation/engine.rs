@@ -120,13 +120,11 @@ impl Engine {
                 watcher: watcher.clone(),
                 now: now.clone(),
             };
-            let (judge, archive) = (world.clone(), world.archives[index].clone());
-            let accepted = Arc::new(move |documents: &[_]| judge.accepted(index, documents));
             let reading = Reading {
                 tenant: plan.tenant.clone(),
                 scheme: plan.name.clone(),
                 connection: plan.source.clone(),
-                source: Arc::new(SimSource { archive, accepted }),
+                source: Arc::new(SimSource { world: world.clone(), scheme: index }),
                 start_at: beginning() - SignedDuration::from_hours(2),
                 lag: LAG,
                 sweep: Some(Sweep { every: SWEEP_EVERY, over: SWEEP_OVER }),

@@ -2,6 +2,7 @@
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use super::*;
 
@@ -153,4 +154,20 @@ fn the_more_urgent_of_a_tenants_schemes_gets_the_slot() {
         leash.let_go.store(true, Ordering::SeqCst);
     });
     assert_eq!(*order.lock().unwrap(), [9, 5, 2]);
+}
+
+#[test]
+fn short_documents_share_a_turn_on_the_core() {
+    let (sandbox, _dir) = sandbox_with(small());
+    let module = sandbox.load(&guests::guest(guests::ECHO), ModuleClass::Standard).unwrap();
+    let documents: Vec<_> = (0..50).map(|number| document(&format!("k{number}"), "{}")).collect();
+    let turns = |isolation, turn| {
+        let before = sandbox.inner.cores.take_turns_of(turn);
+        run_with(&sandbox, &module, &documents, isolation, &limits(), &NoReferences);
+        sandbox.inner.cores.take_turns_of(turn) - before
+    };
+    for isolation in [Isolation::Document, Isolation::Batch] {
+        assert_eq!(turns(isolation, Duration::MAX), 1, "{isolation:?}");
+    }
+    assert_eq!(turns(Isolation::Document, Duration::ZERO), 50, "a turn that is over ends between two documents");
 }

@@ -127,6 +127,31 @@ async fn on_a_disk_without_room_nothing_begins_and_what_is_under_way_is_kept() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn on_a_disk_without_room_what_an_earlier_run_left_is_not_taken_up_either() {
+    let plan = Plan::new();
+    let rig = plan.start(Arc::new(MemoryStore::new()));
+    // Requests under way, whose fate the next start has to note as unknown.
+    rig.plan.target.open.forget_permits(usize::MAX >> 4);
+    rig.handle.page(page(30)).await.unwrap();
+    pass(Duration::from_secs(5)).await;
+    let store = rig.crash(9).await;
+    plan.target.open.add_permits(1_000);
+    let free = Arc::new(AtomicU64::new(20));
+    let shown = free.clone();
+    let rig = plan.start(store);
+    rig.gates.attach_disk(Disk::measured_by(Reserve { bytes: 100, percent: 0 }, move || {
+        Some(Room { free_bytes: shown.load(Ordering::Relaxed), total_bytes: 1_000 })
+    }));
+    let before = rig.ledger.commit(Batch::new()).await.unwrap();
+    pass(HOUR).await;
+    let after = rig.ledger.commit(Batch::new()).await.unwrap();
+    assert_eq!(after.0 - before.0, 1, "something was committed meanwhile");
+    free.store(1_000, Ordering::Relaxed);
+    rig.handle.idle().await;
+    assert_eq!(rig.plan.target.bills().len(), 30);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_newer_version_that_has_no_room_is_taken_up_although_memory_still_holds_an_older_one() {
     let mut plan = small();
     (plan.flow.write_batch, plan.flow.writes_at_once) = (1, 1);
