@@ -11,7 +11,7 @@ TRANSFORMS := $(notdir $(patsubst %/Cargo.toml,%,$(wildcard transforms/*/Cargo.t
 BUILD := $(CARGO) build --locked --workspace --bins --examples
 
 .PHONY: help build components demo test unit lint failpoints simulate crash crash-matrix sabotage power-cut languages \
-  neighbours soak load
+  neighbours soak load fuzz-api
 
 help: ## Show what can be typed
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -63,6 +63,9 @@ sabotage: components ## Break each promise on purpose and see the crash test tur
 	mkdir -p $(TARGET)/sabotage && cp $(BIN)/crossdock $(TARGET)/sabotage/crossdock
 	$(BUILD)
 	$(BIN)/crash --expect-red --engine $(TARGET)/sabotage/crossdock
+
+fuzz-api: components ## Let schemathesis loose on the HTTP API of a real engine, with a token that may do everything
+	$(CARGO) test --locked --workspace --test verifiers schemathesis
 
 languages: components ## Print what a mapping costs in Rust, JavaScript and Python (docs/guides/languages.md)
 	$(BIN)/crossdock build guest-sdk/javascript/examples/jushuitan-saleout-to-k3cloud --output $(TARGET)/languages/javascript.wasm

@@ -6,7 +6,6 @@
 //! would travel to wherever the answer points), asks no environment variable for a proxy, speaks HTTP/1.1 only (K3Cloud
 //! sites answer 502 to HTTP/2), and repeats nothing by itself.
 
-use std::error::Error as _;
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -292,16 +291,22 @@ fn host_of(url: &Url) -> String {
     }
 }
 
-/// An error with its causes. The library's own first line says little more than "error sending request".
-fn chain(error: &reqwest::Error) -> String {
-    let mut words = error.to_string();
+/// An error with its causes, each said once. The library's own first line says little more than "error sending request",
+/// and some of its causes say their own causes as well.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut said = vec![error.to_string()];
     let mut cause = error.source();
     while let Some(error) = cause {
-        words.push_str(": ");
-        words.push_str(&error.to_string());
+        let words = error.to_string();
+        if said.last().is_some_and(|last| words.starts_with(last.as_str())) {
+            said.pop();
+        }
+        if !said.iter().any(|before| before.contains(&words)) {
+            said.push(words);
+        }
         cause = error.source();
     }
-    words
+    said.join(": ")
 }
 
 #[cfg(test)]

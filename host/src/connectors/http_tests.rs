@@ -182,3 +182,32 @@ async fn a_vendor_that_nobody_can_reach_opens_the_breaker() {
     let error = line.send(request(&url)).await.err().unwrap();
     assert!(matches!(error, Error::CircuitOpen { .. }), "{error}");
 }
+
+#[test]
+fn an_error_says_each_of_its_causes_once() {
+    #[derive(Debug)]
+    struct Layer(&'static str, Option<Box<Layer>>);
+    impl std::fmt::Display for Layer {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str(self.0)
+        }
+    }
+    impl std::error::Error for Layer {
+        fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+            self.1.as_deref().map(|cause| cause as _)
+        }
+    }
+    let check = |layers: &[&'static str], expected: &str| {
+        let nested = layers.iter().rev().fold(None, |inner, words| Some(Box::new(Layer(words, inner))));
+        assert_eq!(chain(&*nested.unwrap()), expected);
+    };
+    check(
+        &["error sending request", "connect error", "refused (111)"],
+        "error sending request: connect error: refused (111)",
+    );
+    check(
+        &["error sending request", "connect error: refused (111)", "refused (111)"],
+        "error sending request: connect error: refused (111)",
+    );
+    check(&["error sending request", "error sending request: refused (111)"], "error sending request: refused (111)");
+}

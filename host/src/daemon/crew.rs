@@ -76,59 +76,26 @@ impl Registers {
     }
 }
 
-pub(super) struct Crew {
-    name: SchemeRef,
-    seat: Seat,
+/// The tasks of a scheme, and how they are told to end.
+pub(super) struct Team<T> {
     ledger: Ledger,
     /// Ends reading.
-    reading: CancellationToken,
+    pub reading: CancellationToken,
     /// Ends everything.
-    driving: CancellationToken,
-    readers: JoinSet<()>,
-    drivers: JoinSet<()>,
+    pub driving: CancellationToken,
+    pub readers: JoinSet<T>,
+    pub drivers: JoinSet<T>,
 }
 
-impl Crew {
-    /// Puts the scheme to work until it is told to stop, or `stop` is cancelled.
-    pub async fn start(scheme: Scheme, seat: &Seat, registers: &Registers, stop: &CancellationToken) -> Self {
-        registers.announce(&scheme, seat);
-        let Scheme { config: settings, parts, reading, watcher, .. } = scheme;
-        let (name, ledger) = (watcher.scheme.clone(), reading.ledger.clone());
+impl<T: Send + 'static> Team<T> {
+    pub fn new(ledger: Ledger, stop: &CancellationToken) -> Self {
         let driving = stop.child_token();
         // Without its driver nothing can take what a reader reads: it ends as well, and leaves the vendor alone.
-        let ended = driving.child_token();
-        let (mut readers, mut drivers) = (JoinSet::new(), JoinSet::new());
-        // Whoever changes the ledger while nobody is at work is waited for.
-        let mut at_work = seat.lock().await;
-        let (handle, driver) = driver::start(parts, driving.clone());
-        *at_work = Some(handle.clone());
-        drop(at_work);
-        registers.members.put(&name, Member { ledger: ledger.clone(), handle: handle.clone() });
-        let (failed, reader_stop) = (watcher.clone(), ended.clone());
-        drivers.spawn(async move {
-            let driver = async { driver.await.map_err(|error| error.to_string()) };
-            to_its_end(&failed, driver).await;
-            reader_stop.cancel();
-        });
-        let (alerts, gates, stale_after) = (registers.alerts.clone(), registers.gates.clone(), registers.stale_after);
-        drivers.spawn(watch(watcher.clone(), alerts, gates.clone(), stale_after, driving.clone()));
-        let hindrance = Box::new(move || gates.low_disk());
-        let clerk = registers.backfills.open(reading.clone(), handle.clone(), hindrance, ended.clone());
-        let stopped = watcher.clone();
-        readers.spawn(async move { to_its_end(&stopped, clerk).await });
-        let predecessors = registers.predecessors.clone();
-        let after = settings.when.after.clone().map(|scheme| -> After {
-            let name = SchemeRef { tenant: settings.tenant.clone(), scheme };
-            Box::new(move || predecessors.get(&name))
-        });
-        let reader = Reader { settings, reading, handle, watcher: watcher.clone(), after };
-        let reading = ended.clone();
-        readers.spawn(async move { to_its_end(&watcher, reader.run(ended)).await });
-        Self { name, seat: seat.clone(), ledger, reading, driving, readers, drivers }
+        Self { ledger, reading: driving.child_token(), driving, readers: JoinSet::new(), drivers: JoinSet::new() }
     }
 
-    /// Stops the scheme within `grace`. After it nothing of it is at work: it holds no permit and no turn on a road, and
-    /// nothing that it began reaches the ledger. Says whether everything under way came to its end.
+    /// Ends all tasks within `grace`. After it none of them holds a permit, or a turn on a road, and nothing that one of
+    /// them began reaches the ledger. Says whether everything under way came to its end.
     pub async fn stop(mut self, grace: Duration) -> bool {
         self.reading.cancel();
         let end = async {
@@ -137,16 +104,67 @@ impl Crew {
             while self.drivers.join_next().await.is_some() {}
         };
         let drained = tokio::time::timeout(grace, end).await.is_ok();
-        if !drained {
-            tracing::warn!(scheme = %self.name, "requests are still under way; the next start asks what became of them");
-        }
         self.driving.cancel();
         self.readers.shutdown().await;
         self.drivers.shutdown().await;
         // A commit that was given up is carried out all the same, and what comes behind it in its tenant's line sees it.
         // A store that has failed carries nothing out any more, and says so elsewhere.
         let _ = self.ledger.commit(Batch::new()).await;
-        *self.seat.lock().await = None;
+        drained
+    }
+}
+
+pub(super) struct Crew {
+    name: SchemeRef,
+    seat: Seat,
+    team: Team<()>,
+}
+
+impl Crew {
+    /// Puts the scheme to work until it is told to stop, or `stop` is cancelled.
+    pub async fn start(scheme: Scheme, seat: &Seat, registers: &Registers, stop: &CancellationToken) -> Self {
+        registers.announce(&scheme, seat);
+        let Scheme { config: settings, parts, reading, watcher, .. } = scheme;
+        let (name, ledger) = (watcher.scheme.clone(), reading.ledger.clone());
+        let mut team = Team::new(ledger.clone(), stop);
+        let (driving, ended) = (team.driving.clone(), team.reading.clone());
+        // Whoever changes the ledger while nobody is at work is waited for.
+        let mut at_work = seat.lock().await;
+        let (handle, driver) = driver::start(parts, driving.clone());
+        *at_work = Some(handle.clone());
+        drop(at_work);
+        registers.members.put(&name, Member { ledger, handle: handle.clone() });
+        let (failed, reader_stop) = (watcher.clone(), ended.clone());
+        team.drivers.spawn(async move {
+            let driver = async { driver.await.map_err(|error| error.to_string()) };
+            to_its_end(&failed, driver).await;
+            reader_stop.cancel();
+        });
+        let (alerts, gates, stale_after) = (registers.alerts.clone(), registers.gates.clone(), registers.stale_after);
+        team.drivers.spawn(watch(watcher.clone(), alerts, gates.clone(), stale_after, driving.clone()));
+        let hindrance = Box::new(move || gates.low_disk());
+        let clerk = registers.backfills.open(reading.clone(), handle.clone(), hindrance, ended.clone());
+        let stopped = watcher.clone();
+        team.readers.spawn(async move { to_its_end(&stopped, clerk).await });
+        let predecessors = registers.predecessors.clone();
+        let after = settings.when.after.clone().map(|scheme| -> After {
+            let name = SchemeRef { tenant: settings.tenant.clone(), scheme };
+            Box::new(move || predecessors.get(&name))
+        });
+        let reader = Reader { settings, reading, handle, watcher: watcher.clone(), after };
+        team.readers.spawn(async move { to_its_end(&watcher, reader.run(ended)).await });
+        Self { name, seat: seat.clone(), team }
+    }
+
+    /// Stops the scheme within `grace`; after it nothing of it is at work. Says whether everything under way came to its
+    /// end.
+    pub async fn stop(self, grace: Duration) -> bool {
+        let Self { name, seat, team } = self;
+        let drained = team.stop(grace).await;
+        if !drained {
+            tracing::warn!(scheme = %name, "requests are still under way; the next start asks what became of them");
+        }
+        *seat.lock().await = None;
         drained
     }
 }

@@ -13,15 +13,17 @@ use crate::connectors::Http;
 use crate::model::{ConnectionName, ModuleRef};
 use crate::pipeline::driver::Now;
 use crate::pipeline::gate::Gates;
+use crate::pipeline::ledger::Ledger;
 use crate::pipeline::reference::Library;
 use crate::pipeline::step::Sabotage;
 use crate::registry::{self, Registry};
 use crate::sandbox::{self, Compiler, Module, Sandbox};
 use crate::state::{self, SledStore, Store};
-use crate::telemetry::{Alerts, Metrics};
+use crate::telemetry::{Alerts, Metrics, SchemeRef};
 
+use super::floor::all_tenants;
 use super::modules::{FileModules, ModulePlaces};
-use super::office::Office;
+use super::office::{Desk, Office, Seat};
 use super::references;
 use super::register::Register;
 use super::registry_of;
@@ -119,9 +121,30 @@ impl Engine {
         Ok(Self { schemes, workshop, registry, gates, library, metrics, store, now, data_dir: path })
     }
 
-    /// The office that answers for these schemes, with nobody at work yet.
+    /// The office that answers for these schemes, with nobody at work yet. Of the registry's schemes the documents can be
+    /// looked at. Blocking.
     pub fn office(&self) -> Office {
-        Office::new(self)
+        let office = Office::new(self);
+        if let Some(registry) = &self.registry
+            && let Err(error) = self.seat_stored(&office, registry)
+        {
+            tracing::error!("the registry's schemes cannot be read, and their documents not be looked at: {error}");
+        }
+        office
+    }
+
+    fn seat_stored(&self, office: &Office, registry: &Registry) -> Result<(), registry::Error> {
+        for tenant in all_tenants(registry)? {
+            for row in registry.schemes(&tenant.id, None, usize::MAX)? {
+                let (tenant, scheme) = (tenant.id.clone(), row.name);
+                let name = SchemeRef { tenant: tenant.clone(), scheme: scheme.clone() };
+                let ledger = Ledger::new(self.workshop.shared.store.clone(), tenant.clone(), scheme.clone());
+                let why = "no engine runs it".to_owned();
+                let desk = Desk::standing(tenant, scheme, ledger, Seat::default(), why);
+                office.desks.put(&name, Arc::new(desk));
+            }
+        }
+        Ok(())
     }
 }
 

@@ -41,6 +41,7 @@ use super::workshop::Workshop;
 pub use compare::{CompareError, CompareReport, Compared, DocumentDifference, FuelUse};
 pub use status::{ConnectionStatus, ManagedBy, SchemeState, SchemeStatus, TenantUse};
 use tables::Tables;
+pub(super) use tenants::all_tenants;
 
 /// How long stopping waits for requests under way before it abandons them. Abandoning is safe: they are intents, and the
 /// next start asks what became of them.

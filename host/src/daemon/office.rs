@@ -129,3 +129,6 @@ impl Office {
         Ok((desk, key, subject))
     }
 }
+
+#[cfg(test)]
+mod tests;

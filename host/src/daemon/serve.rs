@@ -76,9 +76,14 @@ pub async fn serve(
     let opened = {
         let (config, alerts) = (config.clone(), alerts.clone());
         // Opening replays the store's log and may compile modules: neither belongs on an async thread.
-        tokio::task::spawn_blocking(move || Engine::open(&config, program, alerts, sabotage)).await
+        tokio::task::spawn_blocking(move || {
+            let engine = Engine::open(&config, program, alerts, sabotage)?;
+            let office = engine.office();
+            Ok::<_, OpenError>((engine, office))
+        })
+        .await
     };
-    let engine = opened.map_err(|error| OpenError::Sandbox(error.to_string()))??;
+    let (engine, office) = opened.map_err(|error| OpenError::Sandbox(error.to_string()))??;
     let at = |source| OpenError::DataDirectory { path: engine.data_dir.clone(), source };
     let listener = TcpListener::bind(config.engine.listen)
         .await
@@ -87,7 +92,7 @@ pub async fn serve(
     let socket = control::bind(&engine.data_dir).map_err(at)?;
 
     let registers = Registers {
-        office: Arc::new(engine.office()),
+        office: Arc::new(office),
         watchers: Register::default(),
         backfills: Arc::default(),
         auditors: Auditors::default(),

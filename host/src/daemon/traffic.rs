@@ -69,10 +69,10 @@ pub(super) fn connections(gates: &Gates) -> Vec<serde_json::Value> {
 
 /// The disk's part of the health page.
 pub(super) fn disk(gates: &Gates) -> serde_json::Value {
-    let Look { low, is_critical } = gates.disk();
+    let Look { low, is_critical, room, reserve_bytes } = gates.disk();
     json!({
         "low": low.is_some(), "critical": is_critical,
-        "free_bytes": low.map(|low| low.free_bytes), "reserve_bytes": low.map(|low| low.reserve_bytes),
+        "free_bytes": room.map(|room| room.free_bytes), "reserve_bytes": room.map(|_| reserve_bytes),
     })
 }
 
@@ -90,7 +90,7 @@ pub(super) fn measure(gates: &Gates, metrics: &Metrics) {
         let numbers = RoadNumbers { breaker, opened, refused, held_seconds, waiting, under_way };
         metrics.set_road(&tenant, &connection, numbers);
     }
-    let Look { low, is_critical } = gates.disk();
+    let Look { low, is_critical, .. } = gates.disk();
     metrics.set_disk_low(u8::from(low.is_some()) + u8::from(is_critical));
 }
 

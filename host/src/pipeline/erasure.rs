@@ -195,3 +195,6 @@ fn bodies_of(line: &Line) -> Vec<Digest> {
         | Event::Erased { .. } => Vec::new(),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -208,8 +208,8 @@ impl Gates {
     /// Why nothing more is to be read, where the disk is nearly full.
     pub fn low_disk(&self) -> Option<Fault> {
         let low = self.disk().low?;
-        let fault = Fault::retry(Code::DiskFull, None, "too little disk left: nothing is read");
-        Some(fault.with_limit("low_disk_bytes", low.reserve_bytes, low.free_bytes))
+        let reserve = low.reserve_bytes;
+        Some(Fault::retry(Code::DiskFull, None, format!("less than {reserve} bytes of disk are free: nothing is read")))
     }
 
     /// What the tenant uses, and may use.

@@ -48,6 +48,9 @@ pub struct Look {
     pub low: Option<Low>,
     /// Nothing more is to be worked off.
     pub is_critical: bool,
+    /// What there is, and how much of it should be free; `None` before the disk was ever looked at.
+    pub room: Option<Room>,
+    pub reserve_bytes: u64,
 }
 
 type Measure = dyn Fn() -> Option<Room> + Send + Sync;
@@ -118,6 +121,8 @@ fn judge(room: Room, reserve: Reserve, before: Look) -> Look {
     Look {
         low: low.then_some(Low { free_bytes: room.free_bytes, reserve_bytes }),
         is_critical: is_below(reserve_bytes / CRITICAL_PART, before.is_critical),
+        room: Some(room),
+        reserve_bytes,
     }
 }
 
@@ -175,6 +180,7 @@ mod tests {
             u64::MAX => None,
             free_bytes => Some(Room { free_bytes, total_bytes: TOTAL }),
         });
+        assert_eq!(disk.look().room, Some(Room { free_bytes: 10, total_bytes: TOTAL }), "also while it is not low");
         assert_eq!(disk.look().low, Some(Low { free_bytes: 10, reserve_bytes: 100 }));
         free.store(1_000, Ordering::Relaxed);
         assert!(disk.look().low.is_some(), "looked at again at once");

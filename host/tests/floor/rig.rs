@@ -102,6 +102,13 @@ impl Rig {
         self.world.simulator.held_for(SALEOUT).unwrap().bills.len()
     }
 
+    /// Bills that have left and whose answer is not in the ledger.
+    pub fn sent(&self, scheme: &str) -> Vec<String> {
+        let ledger = self.world.product.ledger(scheme).unwrap_or_else(|why| panic!("{why}"));
+        let bills = ledger.values().flat_map(|entry| &entry.targets).filter(|bill| bill.state == "sent");
+        bills.map(|bill| bill.key.clone()).collect()
+    }
+
     /// Requests that the vendors were sent.
     pub fn requests(&self) -> u64 {
         self.world.simulator.requests().unwrap().values().sum()

@@ -170,6 +170,14 @@ impl Engine {
         line["listen"].as_str().map(str::to_owned)
     }
 
+    /// Where its API answers, with `[api]`.
+    pub fn api(&self) -> Result<String> {
+        let text = std::fs::read_to_string(&self.out).unwrap_or_default();
+        let line: Option<Value> = text.lines().next().and_then(|line| serde_json::from_str(line).ok());
+        let address = line.and_then(|line| line["api"].as_str().map(str::to_owned));
+        address.ok_or_else(|| Failure::new("the engine has not said where its API answers"))
+    }
+
     pub fn wait_until_ready(&mut self) -> Result<()> {
         let ready = until(START_PATIENCE, "the engine's readiness", || {
             if let Ok(Some(status)) = self.child.try_wait() {

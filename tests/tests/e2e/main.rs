@@ -5,10 +5,12 @@
 #![allow(clippy::unwrap_used)]
 
 mod alerts;
+mod api;
 mod backups;
 mod balance;
 mod capsules;
 mod commands;
+mod documents;
 mod hostile;
 mod managing;
 mod month_end;

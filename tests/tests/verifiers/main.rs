@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod environment;
+mod fuzz;
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;

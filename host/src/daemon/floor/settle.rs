@@ -106,7 +106,10 @@ impl Floor {
             Wanted::Run(blueprint) => blueprint,
         };
         let place = places.entry(name.scheme.clone()).or_default();
-        if let Some(working) = place.working.as_ref().filter(|working| working.print == blueprint.print) {
+        // One of which a task ended by itself is started anew, whatever it was made from.
+        let has_failed = self.registers.watchers.get(name).is_some_and(|watcher| watcher.seen().stopped.is_some());
+        let same = place.working.as_ref().filter(|working| working.print == blueprint.print && !has_failed);
+        if let Some(working) = same {
             return self.exchange(working, name, *blueprint).await;
         }
         let prepared = self.prepared(place, *blueprint).await?;

@@ -129,7 +129,7 @@ fn found(registry: &Registry, tenant: &TenantId) -> Result<(Option<Tenant>, Vec<
     Ok((row, names.collect()))
 }
 
-pub(super) fn all_tenants(registry: &Registry) -> Result<Vec<Tenant>, registry::Error> {
+pub(in super::super) fn all_tenants(registry: &Registry) -> Result<Vec<Tenant>, registry::Error> {
     let mut all: Vec<Tenant> = Vec::new();
     loop {
         let page = registry.tenants(all.last().map(|row| &row.id), PAGE)?;

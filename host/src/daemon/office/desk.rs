@@ -27,7 +27,7 @@ pub(in super::super) struct Desk {
     pub scheme: SchemeId,
     pub ledger: Ledger,
     pub seat: Seat,
-    works: Result<Works, String>,
+    pub(super) works: Result<Works, String>,
 }
 
 /// What a scheme works with.

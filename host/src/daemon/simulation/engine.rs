@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Duration;
 
 use jiff::SignedDuration;
 use tokio::task::JoinSet;
@@ -19,6 +20,7 @@ use crate::state::{MemoryStore, Store};
 use crate::telemetry::{Metrics, SchemeRef};
 
 use super::super::backfill::Backfills;
+use super::super::crew::Team;
 use super::super::reader::Reader;
 use super::super::watcher::{SchemeWatcher, Seen};
 use super::archive::SimSource;
@@ -35,10 +37,17 @@ pub struct Engine {
     pub gates: Gates,
     pub handles: Vec<Handle>,
     pub backfills: Backfills,
+    library: Library,
     stop: CancellationToken,
-    tasks: JoinSet<(String, Result<(), String>)>,
+    /// Those that are no scheme's.
+    tasks: JoinSet<Ended>,
+    /// The schemes' tasks, in the order of the plan.
+    teams: Vec<Team<Ended>>,
     turning: tokio::task::JoinHandle<()>,
 }
+
+/// A task's name, and how it ended.
+type Ended = (String, Result<(), String>);
 
 impl Engine {
     pub fn start(world: &Arc<World>, store: MemoryStore) -> Result<Self, String> {
@@ -62,17 +71,43 @@ impl Engine {
             gates: gates.clone(),
             handles: Vec::new(),
             backfills: Backfills::default(),
+            library: library.clone(),
             stop: stop.clone(),
             tasks: JoinSet::new(),
+            teams: Vec::new(),
             turning,
         };
         for keeper in library.keepers(&|_| true, &stop) {
-            engine.spawn(world, "a keeper".into(), async move {
+            engine.tasks.spawn(shaken(world, "a keeper".into(), async move {
                 keeper.await;
                 Ok(())
-            });
+            }));
         }
-        for (index, plan) in world.plan.schemes.iter().enumerate() {
+        for index in 0..world.plan.schemes.len() {
+            let (handle, team) = engine.put_to_work(world, index);
+            engine.handles.push(handle);
+            engine.teams.push(team);
+        }
+        air.story.say(format!("the engine starts, lease {}", engine.disk.lease()));
+        Ok(engine)
+    }
+
+    /// Stops one scheme, at once where there is no grace, and starts it again beside the others.
+    pub async fn start_anew(&mut self, world: &Arc<World>, index: usize, grace: Duration) {
+        let (label, team) = (world.plan.schemes[index].label(), self.teams.remove(index));
+        world.air.story.say(format!("{label} is told to stop within {grace:?}"));
+        let drained = team.stop(grace).await;
+        world.air.story.say(format!("{label} has stopped, in order: {drained}; it is started anew"));
+        let (handle, team) = self.put_to_work(world, index);
+        self.handles[index] = handle;
+        self.teams.insert(index, team);
+    }
+
+    fn put_to_work(&self, world: &Arc<World>, index: usize) -> (Handle, Team<Ended>) {
+        let (air, plan) = (&world.air, &world.plan.schemes[index]);
+        let (shared, gates, library): (Arc<dyn Store>, _, _) = (self.disk.clone(), &self.gates, &self.library);
+        let now = air.clock();
+        {
             let id = TableId { tenant: plan.tenant.clone(), connection: plan.target.clone(), table: TABLE.into() };
             let table = library.table(&id).expect("every target has its table");
             let fetched = BTreeMap::from([(TABLE.to_owned(), table)]);
@@ -136,30 +171,28 @@ impl Engine {
                 now: now.clone(),
             };
             let label = plan.label();
-            let (handle, run) = driver::start(parts, stop.clone());
-            engine.handles.push(handle.clone());
-            engine
-                .spawn(world, format!("the driver of {label}"), async { run.await.map_err(|error| error.to_string()) });
-            let clerk = engine.backfills.open(reading.clone(), handle.clone(), Box::new(|| None), stop.clone());
-            engine.spawn(world, format!("the clerk of {label}"), clerk);
+            let mut team = Team::new(reading.ledger.clone(), &self.stop);
+            let ended = team.reading.clone();
+            let (handle, run) = driver::start(parts, team.driving.clone());
+            let driver = async { run.await.map_err(|error| error.to_string()) };
+            team.drivers.spawn(shaken(world, format!("the driver of {label}"), driver));
+            let clerk = self.backfills.open(reading.clone(), handle.clone(), Box::new(|| None), ended.clone());
+            team.readers.spawn(shaken(world, format!("the clerk of {label}"), clerk));
             let settings = settings(world, index);
-            let reader = Reader { settings, reading, handle, watcher, after: None };
-            let ended = stop.clone();
-            engine.spawn(world, format!("the reader of {label}"), async move { reader.run(ended).await });
+            let reader = Reader { settings, reading, handle: handle.clone(), watcher, after: None };
+            let reader = async move { reader.run(ended).await };
+            team.readers.spawn(shaken(world, format!("the reader of {label}"), reader));
+            (handle, team)
         }
-        air.story.say(format!("the engine starts, lease {}", engine.disk.lease()));
-        Ok(engine)
-    }
-
-    fn spawn(&mut self, world: &World, name: String, task: impl Future<Output = Result<(), String>> + Send + 'static) {
-        let named = async move { (name, task.await) };
-        self.tasks.spawn(Shaken::new(named, world.air.chance.clone()));
     }
 
     /// What ended before it was told to. A task that panics has a defect.
     pub fn ended(&mut self, world: &World) -> Option<String> {
         // Nobody may be at work while the store fails, and then only the operator's command says so.
-        let Some(ended) = self.tasks.try_join_next() else {
+        let of_teams = || {
+            self.teams.iter_mut().find_map(|team| team.drivers.try_join_next().or_else(|| team.readers.try_join_next()))
+        };
+        let Some(ended) = self.tasks.try_join_next().or_else(of_teams) else {
             return self.turning.is_finished().then(|| "the store failed with nobody at work".to_owned());
         };
         match ended {
@@ -172,14 +205,18 @@ impl Engine {
     }
 
     /// Ends as at a SIGTERM: what is under way is answered and put away.
-    pub async fn shut_down(mut self, world: &World) -> MemoryStore {
+    pub async fn shut_down(self, world: &World) -> MemoryStore {
         self.stop.cancel();
-        while let Some(ended) = self.tasks.join_next().await {
-            // A store that fails at the very end is a store that fails.
-            if let Ok((name, Err(error))) = ended
-                && !error.contains("the store ")
-            {
-                world.air.story.violation(format!("{name} did not stop well: {error}"));
+        let mut sets = vec![self.tasks];
+        sets.extend(self.teams.into_iter().flat_map(|team| [team.drivers, team.readers]));
+        for mut set in sets {
+            while let Some(ended) = set.join_next().await {
+                // A store that fails at the very end is a store that fails.
+                if let Ok((name, Err(error))) = ended
+                    && !error.contains("the store ")
+                {
+                    world.air.story.violation(format!("{name} did not stop well: {error}"));
+                }
             }
         }
         self.turning.abort();
@@ -188,15 +225,28 @@ impl Engine {
     }
 
     /// Ends as at a SIGKILL or a power cut: what was acknowledged is there, and some of the rest.
-    pub async fn crash(mut self, world: &World) -> MemoryStore {
+    pub async fn crash(self, world: &World) -> MemoryStore {
         let chance = &world.air.chance;
         let store = self.disk.twin.crash_choosing(|open| chance.below(open as u64 + 1) as usize);
-        self.tasks.abort_all();
-        while self.tasks.join_next().await.is_some() {}
+        let mut sets = vec![self.tasks];
+        sets.extend(self.teams.into_iter().flat_map(|team| [team.drivers, team.readers]));
+        // All of them are told before any is waited for.
+        sets.iter_mut().for_each(JoinSet::abort_all);
+        for mut set in sets {
+            while set.join_next().await.is_some() {}
+        }
         self.turning.abort();
         let _ = self.turning.await;
         store
     }
+}
+
+fn shaken(
+    world: &World,
+    name: String,
+    task: impl Future<Output = Result<(), String>> + Send + 'static,
+) -> impl Future<Output = Ended> + Send + 'static {
+    Shaken::new(async move { (name, task.await) }, world.air.chance.clone())
 }
 
 /// A scheme's settings as its reader wants them.

@@ -97,6 +97,21 @@ impl Life {
         self.know_the_pauses();
     }
 
+    /// One scheme, beside the others that go on.
+    async fn start_anew(&mut self, index: usize) {
+        let world = self.world.clone();
+        // Without any time its requests are cut off wherever they are.
+        let grace = match world.air.chance.below(3) {
+            0 => Duration::ZERO,
+            1 => world.air.chance.up_to(Duration::from_millis(300)),
+            _ => Duration::from_secs(20),
+        };
+        let Some(engine) = self.engine.as_mut() else { return };
+        if timeout(Duration::from_secs(300), engine.start_anew(&world, index, grace)).await.is_err() {
+            world.air.story.violation(format!("{} does not stop", world.plan.schemes[index].label()));
+        }
+    }
+
     /// A pause that is durable holds from the first instant of the next run.
     fn know_the_pauses(&self) {
         let Some(engine) = &self.engine else { return };
@@ -130,6 +145,7 @@ impl Life {
                 world.air.story.say(format!("the clock is set to {ahead} ms ahead"));
                 world.air.set_ahead(SignedDuration::from_millis(ahead));
             }
+            23 => self.start_anew(index).await,
             _ => {}
         }
     }

@@ -45,7 +45,10 @@ pub fn is_at_its_end(world: &World, index: usize, document: &DocumentPlan) -> bo
         }
         _ => is_mute_end(plan, &latest.phase),
     };
+    // What a person made of an earlier version may be in doubt, and holds back whatever follows it.
+    let was_edited = subject.versions.iter().any(|version| version.edited.is_some());
     discarded
+        || (was_edited && is_mute_end(plan, &latest.phase))
         || match nature(document, latest) {
             Nature::Plain | Nature::Two | Nature::Needs => written,
             Nature::Skipped => skipped,

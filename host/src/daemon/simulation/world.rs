@@ -9,7 +9,7 @@ use crate::connectors::SourceDocument;
 use crate::model::{ConnectionName, Digest, DocumentKey, TenantId};
 use crate::pipeline::ledger::Cursor;
 use crate::pipeline::reference::TableId;
-use crate::pipeline::subject::{Fate, Phase, Subject, Version};
+use crate::pipeline::subject::{Fate, Phase, Subject};
 
 use super::air::Air;
 use super::archive::Archive;

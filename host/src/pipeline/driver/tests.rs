@@ -668,3 +668,47 @@ fn crashes_are_noticed_where_lost_answers_are_not_verified() {
 fn crashes_are_noticed_where_nobody_waits_for_settling() {
     assert!(first_violation(400, Sabotage::NoSettle).is_some());
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_edited_document_is_written_as_the_person_has_it_and_the_source_does_not_undo_that() {
+    let rig = Rig::new();
+    rig.plan.module.faults.lock().unwrap().push_back(Fault::park(Code::GuestTrap, "unreachable"));
+    rig.handle.page(page(1)).await.unwrap();
+    rig.handle.idle().await;
+    assert_eq!(rig.parked("d0"), Some(Code::GuestTrap));
+    let key = DocumentKey::new("d0").unwrap();
+    let edit = Command::Edit { body: "mended".into() };
+    assert_eq!(rig.handle.command(Order { by: Some("li".into()), ..Order::new(key.clone(), edit) }).await, Ok(1));
+    rig.handle.idle().await;
+    assert_eq!(rig.plan.target.bills(), [bill("d0", "mended")]);
+    let original = rig.subject("d0").version(1).unwrap().body;
+    assert_eq!(rig.ledger.body(original).unwrap().as_deref(), Some("one"), "the original is kept");
+
+    // Read again, and in the next life of the engine once more.
+    rig.handle.page(page(1)).await.unwrap();
+    rig.handle.idle().await;
+    let plan = rig.plan.clone();
+    let rig = plan.start(rig.shut_down().await);
+    rig.handle.page(page(1)).await.unwrap();
+    rig.handle.idle().await;
+    assert_eq!((rig.subject("d0").versions.len(), rig.plan.target.bills()), (2, vec![bill("d0", "mended")]));
+    // Really new.
+    rig.handle.page(vec![document("d0", "two")]).await.unwrap();
+    rig.handle.idle().await;
+    assert_eq!(rig.subject("d0").latest().unwrap().number, 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_document_runs_with_the_module_that_a_person_chose_and_the_next_with_the_schemes() {
+    let rig = Rig::new();
+    rig.plan.module.faults.lock().unwrap().push_back(Fault::park(Code::GuestTrap, "unreachable"));
+    rig.handle.page(page(1)).await.unwrap();
+    rig.handle.idle().await;
+    let (key, older) = (DocumentKey::new("d0").unwrap(), Digest::of("older"));
+    let retry = Command::Retry { mode: RetryMode::Plain, module: Some(older) };
+    rig.handle.command(Order::new(key, retry)).await.unwrap();
+    rig.handle.page(page(2)).await.unwrap();
+    rig.handle.idle().await;
+    let module = |name: &str| rig.subject(name).latest().unwrap().module;
+    assert_eq!((module("d0"), module("d1")), (Some(older), Some(Digest::of("module"))));
+}

@@ -19,7 +19,7 @@ use super::*;
 use crate::model::{Document, DocumentKey, Outcome, SchemeId, TenantId};
 
 /// A sandbox with small limits, shared by the tests that need no other settings.
-fn sandbox() -> &'static Sandbox {
+pub(crate) fn sandbox() -> &'static Sandbox {
     static SHARED: OnceLock<(Sandbox, tempfile::TempDir)> = OnceLock::new();
     &SHARED.get_or_init(|| sandbox_with(small())).0
 }

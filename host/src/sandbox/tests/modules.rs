@@ -280,3 +280,29 @@ fn the_key_is_the_owners_alone_and_one_that_others_can_read_is_not_used() {
     let opened = Dir::open_ambient_dir(dir.path(), ambient_authority()).unwrap();
     assert!(matches!(Sandbox::new(small(), opened, Compiler::InProcess), Err(Error::Artefacts { .. })));
 }
+
+#[test]
+fn what_is_compiled_for_a_person_holds_up_nothing_that_documents_wait_for() {
+    let (sandbox, _dir) = sandbox_with(small());
+    let (kept, wanted, uploaded) = (guest(ECHO), component("", &core_text("", "(func)", ECHO)), guest("unreachable"));
+    // Not held, or it would be found loaded.
+    drop(sandbox.load(&kept, ModuleClass::Standard).unwrap());
+    let tenant = |name: &str| TenantId::new(name).unwrap();
+    // Somebody's component compiles, for minutes.
+    let compiling = sandbox.inner.aside.enter(&Client { tenant: Some(tenant("slow")), priority: 5 });
+    std::thread::scope(|scope| {
+        let waits = scope.spawn(|| sandbox.load_aside(&uploaded, ModuleClass::Standard, &tenant("acme")));
+        while sandbox.inner.aside.waiting() < 1 {
+            std::thread::yield_now();
+        }
+        // What is there is there for whoever asks, and what documents wait for is compiled beside it.
+        let cached = sandbox.load_aside(&kept, ModuleClass::Standard, &tenant("other")).unwrap();
+        assert!(cached.compile_facts().cached);
+        assert!(!sandbox.is_compiled(&Digest::of(&wanted), ModuleClass::Standard));
+        sandbox.load(&wanted, ModuleClass::Standard).unwrap();
+        assert!(sandbox.is_compiled(&Digest::of(&wanted), ModuleClass::Standard));
+        assert_eq!(sandbox.inner.aside.waiting(), 1);
+        drop(compiling);
+        waits.join().unwrap().unwrap();
+    });
+}

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::super::super::quota::Quota;
 use super::*;
 use crate::state::{Disk, Reserve, Room};
 
@@ -167,4 +168,37 @@ async fn a_newer_version_that_has_no_room_is_taken_up_although_memory_still_hold
     let mut expected: Vec<_> = (0..20).map(|n| bill(&format!("d{n}"), "two")).collect();
     expected.sort();
     assert_eq!(rig.plan.target.bills(), expected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_has_used_its_share_waits_with_what_is_to_be_run_and_goes_on_by_itself() {
+    let rig = Rig::new();
+    let (meter, now) = (rig.gates.meter(&tenant()), rig.plan.now.clone());
+    meter.set(Quota { documents_per_minute: Some(5), ..Quota::default() });
+    // Planned before: it is written, whatever the meter says.
+    rig.pause(target_scope()).await;
+    rig.handle.page(vec![document("early", "one")]).await.unwrap();
+    pass(Duration::from_secs(1)).await;
+    meter.charge(now(), 5, 0);
+    rig.handle.page(vec![document("late", "one")]).await.unwrap();
+    rig.gates.resume(&target_scope()).await.unwrap();
+    pass(Duration::from_secs(50)).await;
+    assert_eq!(rig.plan.target.bills(), [bill("early", "one")]);
+    assert_eq!(rig.handle.backlog().documents, 1);
+    pass(Duration::from_secs(10)).await;
+    rig.handle.idle().await;
+    assert_eq!(rig.plan.target.bills(), [bill("early", "one"), bill("late", "one")]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_share_of_nothing_waits_until_it_is_another() {
+    let rig = Rig::new();
+    let meter = rig.gates.meter(&tenant());
+    meter.set(Quota { concurrent_calls: Some(0), ..Quota::default() });
+    rig.handle.page(page(3)).await.unwrap();
+    pass(HOUR).await;
+    assert_eq!((rig.plan.target.bills().len(), rig.handle.backlog().documents), (0, 3));
+    meter.set(Quota { concurrent_calls: Some(1), ..Quota::default() });
+    rig.handle.idle().await;
+    assert_eq!(rig.plan.target.bills().len(), 3);
 }

@@ -156,6 +156,10 @@ fn what_may_have_been_written_cannot_be_edited() {
         assert_eq!(edit(&mut tale, 1, "mended"), Err(Refusal::MayBeWritten(1)), "{:#?}", tale.subject);
         assert_eq!(tale.latest(), 1);
     }
+    // Of a version that was overtaken, the newer one is the reason.
+    let mut overtaken = park(half);
+    overtaken.received("b");
+    assert_eq!(edit(&mut overtaken, 1, "mended"), Err(Refusal::Outdated(2)));
     let mut refused = park(|tale| {
         tale.refused("A", "7").refused("B", "7");
     });

@@ -1,0 +1,70 @@
+use super::*;
+
+/// What is said of another tenant's document and of one that does not exist, with what was asked for taken out.
+fn same(theirs: Result<(), OfficeError>, nobodys: Result<(), OfficeError>, names: (&str, &str)) {
+    let (theirs, nobodys) = (theirs.unwrap_err(), nobodys.unwrap_err());
+    assert_eq!(std::mem::discriminant(&theirs), std::mem::discriminant(&nobodys));
+    assert_eq!(theirs.to_string().replace(names.0, "X"), nobodys.to_string().replace(names.1, "X"));
+}
+
+#[tokio::test]
+async fn another_tenants_document_is_as_one_that_does_not_exist() {
+    let rig = Rig::new();
+    rig.parked(ACME, "own", "no customer").await;
+    rig.parked(BETA, "theirs", "zhang san").await;
+    let acme = tenant(ACME);
+    let names = ("theirs", "nobodys");
+    let show = |key: &str| rig.office.show(Some(&acme), Some(SCHEME), key, true).map(drop);
+    same(show(names.0), show(names.1), names);
+    let show = |key: &str| rig.office.show(Some(&acme), None, key, true).map(drop);
+    same(show(names.0), show(names.1), names);
+    let wishes = [
+        retry(),
+        Wish::Discard { reason: "enough".into() },
+        Wish::Edit { body: "{}".into() },
+        Wish::Erase { reason: "asked for".into() },
+    ];
+    for one in wishes {
+        let theirs = rig.office.command(Some(&acme), &wish(names.0, one.clone())).await.map(drop);
+        let nobodys = rig.office.command(Some(&acme), &wish(names.1, one)).await.map(drop);
+        same(theirs, nobodys, names);
+    }
+    assert_eq!(rig.state(BETA, "theirs"), DocumentState::Parked);
+    // The scheme is its own as well as theirs; a place in the other one's list shows nothing of it either.
+    let found = rig.office.search(Some(&acme), &Filter::default()).unwrap();
+    assert_eq!(found.documents.iter().map(|one| one.key.as_str()).collect::<Vec<_>>(), ["own"]);
+    let elsewhere = Filter { limit: Some(1), ..Filter::default() };
+    let beta = rig.office.search(Some(&tenant(BETA)), &elsewhere).unwrap();
+    assert_eq!(beta.documents[0].key, "theirs");
+    let borrowed = rig.office.search(Some(&acme), &Filter { after: beta.next, ..Filter::default() }).unwrap();
+    assert!(borrowed.documents.is_empty());
+    let everything = BulkRequest { filter: Filter::default(), wish: retry(), dry_run: false, by: None };
+    assert_eq!(rig.office.bulk(Some(&acme), &everything).await.unwrap().matched, 1);
+    assert_eq!(rig.state(BETA, "theirs"), DocumentState::Parked);
+}
+
+#[tokio::test]
+async fn a_tenant_without_schemes_knows_of_none() {
+    let rig = Rig::new();
+    let stranger = tenant("stranger");
+    let refused = rig.office.show(Some(&stranger), Some(SCHEME), "own", false).unwrap_err();
+    assert_eq!(refused.to_string(), "there is no scheme saleout; there are: ");
+    assert!(rig.office.search(Some(&stranger), &Filter::default()).unwrap().documents.is_empty());
+}
+
+#[tokio::test]
+async fn a_tenant_pauses_and_resumes_what_is_its_own() {
+    let rig = Rig::new();
+    let (acme, beta) = (tenant(ACME), tenant(BETA));
+    rig.office.pause(Some(&acme), &PauseRequest::All, "stocktaking").await.unwrap();
+    assert_eq!((rig.office.pauses(Some(&acme)).len(), rig.office.pauses(Some(&beta)).len()), (1, 0));
+    rig.office.pause(None, &PauseRequest::All, "maintenance").await.unwrap();
+    assert_eq!(rig.office.pauses(Some(&beta)).len(), 1, "what holds it back it may see");
+    assert_eq!(rig.office.resume(Some(&beta), &PauseRequest::All).await.unwrap(), []);
+    assert_eq!(rig.office.resume(Some(&acme), &PauseRequest::All).await.unwrap().len(), 1);
+    assert_eq!(rig.office.pauses(None).len(), 1, "the operator's stands");
+    let connection = PauseRequest::Connection("k3".into());
+    rig.office.pause(Some(&acme), &connection, "their maintenance").await.unwrap();
+    assert_eq!(rig.office.pauses(Some(&beta)).len(), 1);
+    assert_eq!(rig.office.resume(Some(&beta), &connection).await.unwrap(), []);
+}
