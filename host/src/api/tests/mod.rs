@@ -35,7 +35,7 @@ struct Bench {
     ahead: Arc<AtomicI64>,
     stop: CancellationToken,
     served: tokio::task::JoinHandle<()>,
-    data: tempfile::TempDir,
+    _data: tempfile::TempDir,
 }
 
 const CONFIGURATION: &str = r#"
@@ -135,7 +135,7 @@ impl Bench {
             let new = serde_json::from_value(json!({ "id": id })).unwrap();
             registry.create_tenant(&console, new).await.unwrap();
         }
-        Self { address, registry, ahead, stop, served, data }
+        Self { address, registry, ahead, stop, served, _data: data }
     }
 
     /// A new token's text, valid for an hour.

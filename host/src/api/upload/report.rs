@@ -96,7 +96,9 @@ pub struct Sample {
     /// `emit`, `skip`, `reject` or `fault`.
     #[schema(example = "emit")]
     pub outcome: String,
-    /// Of `emit`: the bills. Their bodies are whoever's the samples are, and are not kept.
+    /// Of `emit`: how many bills.
+    pub bills_emitted: u64,
+    /// The first of them. Their bodies are whoever's the samples are, and are not kept.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub bills: Vec<SampleBill>,
     /// A reason's or a fault's.

@@ -16,6 +16,9 @@ use crate::telemetry::mask_text;
 /// For all runs of one trial. Samples show how a module behaves; a load test is done elsewhere.
 const TRIAL_LIMIT: Duration = Duration::from_secs(60);
 
+/// Bills told of one sample: a report is kept with its module, and lists of modules read it.
+const BILLS_TOLD: usize = 20;
+
 /// A document to try the module with.
 #[derive(Debug, Clone)]
 pub struct Given {
@@ -119,13 +122,15 @@ fn document(index: usize, sample: &Given) -> Document {
 }
 
 fn told(run: &Run, given: &Given) -> Sample {
+    let mut emitted = 0;
     let (outcome, bills, code, message) = match Outcome::from(&run.verdict) {
         Outcome::Emit(bills) => {
             let bill = |bill: crate::model::TargetDocument| SampleBill {
                 key: bill.key.to_string(),
                 bytes: bill.body.len() as u64,
             };
-            ("emit", bills.into_iter().map(bill).collect(), None, None)
+            emitted = bills.len() as u64;
+            ("emit", bills.into_iter().take(BILLS_TOLD).map(bill).collect(), None, None)
         }
         Outcome::Skip(why) => ("skip", Vec::new(), Some(why.code), Some(why.message)),
         Outcome::Reject(why) => ("reject", Vec::new(), Some(why.code), Some(why.message)),
@@ -135,6 +140,7 @@ fn told(run: &Run, given: &Given) -> Sample {
     Sample {
         name: given.name.clone(),
         outcome: outcome.into(),
+        bills_emitted: emitted,
         bills,
         code,
         message: message.as_deref().map(mask_text),
