@@ -70,6 +70,12 @@ impl Office {
                 "one body cannot stand for many documents: edit them one by one".into(),
             ));
         }
+        let meant = Filter { after: None, limit: None, ..request.filter.clone() };
+        if meant == Filter::default() && !request.dry_run {
+            return Err(OfficeError::NotUsable(
+                "that would be every document there is: say which ones, by scheme, state, code, key or time".into(),
+            ));
+        }
         // A dry run commits nothing, and may look at more at once.
         let most = if request.dry_run { LOOK_LIMIT } else { PAGE_LIMIT };
         let limit = request.filter.limit.unwrap_or(most).clamp(1, most);

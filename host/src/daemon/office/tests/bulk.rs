@@ -42,7 +42,11 @@ async fn a_dry_run_says_what_would_happen_and_does_nothing() {
     assert!(answer.refused[0].message.contains("is not parked"));
     assert_eq!(rig.office.search(None, &Filter::default()).unwrap().documents, before);
 
-    let (done, _) = all(&rig, request(Filter::default(), retry(), false)).await;
+    // Whoever forgot to say which is asked, before all there is is touched.
+    let forgot = rig.office.bulk(None, &request(Filter { limit: Some(1), ..Filter::default() }, retry(), false)).await;
+    assert!(matches!(forgot, Err(OfficeError::NotUsable(_))), "{forgot:?}");
+    let everything = Filter { scheme: Some(SCHEME.into()), ..Filter::default() };
+    let (done, _) = all(&rig, request(everything, retry(), false)).await;
     assert_eq!(done, answer, "and then it is so");
     assert!(["a", "b", "c"].iter().all(|key| rig.state(ACME, key) == DocumentState::Received));
 }
