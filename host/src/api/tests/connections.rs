@@ -65,6 +65,14 @@ async fn a_stream_without_an_end_is_cut_at_the_cap() {
         stream.write_all(&piece).await.unwrap();
     }
     Reply::read(&mut stream).await.problem(413, "payload_too_large");
+    // JSON has a cap of its own, announced or not.
+    let mut stream = TcpStream::connect(bench.address).await.unwrap();
+    let more = "content-type: application/json\r\ntransfer-encoding: chunked\r\n";
+    stream.write_all(head("POST", "/v1/tenants/acme/tokens", &admin, more, None).as_bytes()).await.unwrap();
+    for _ in 0..(2 << 20) / piece.len() {
+        stream.write_all(&piece).await.unwrap();
+    }
+    Reply::read(&mut stream).await.problem(413, "payload_too_large");
     bench.finish().await;
 }
 
@@ -94,7 +102,8 @@ async fn slow_heads_and_slow_bodies_are_given_up_and_their_places_come_back() {
     // An upload of which no more comes.
     let mut stream = TcpStream::connect(bench.address).await.unwrap();
     stream.write_all(format!("{}\0asm", upload(&admin, Some(1_000))).as_bytes()).await.unwrap();
-    Reply::read(&mut stream).await.problem(408, "upload_timeout");
+    let told = Reply::read(&mut stream).await.problem(408, "upload_timeout");
+    assert_eq!(told["detail"], "no more of the upload came for too long");
     // One that trickles: each piece in time, the whole never.
     let stream = TcpStream::connect(bench.address).await.unwrap();
     let (mut from, mut to) = stream.into_split();
@@ -111,7 +120,8 @@ async fn slow_heads_and_slow_bodies_are_given_up_and_their_places_come_back() {
     let mut said = Vec::new();
     from.read_to_end(&mut said).await.unwrap_or_default();
     trickle.abort();
-    Reply::parse(&said).problem(408, "upload_timeout");
+    let told = Reply::parse(&said).problem(408, "upload_timeout");
+    assert_eq!(told["detail"], "the upload took longer than it may");
     // One that ends early.
     let mut stream = TcpStream::connect(bench.address).await.unwrap();
     stream.write_all(format!("{}\0asm", upload(&admin, Some(1_000))).as_bytes()).await.unwrap();
