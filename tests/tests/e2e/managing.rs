@@ -202,7 +202,7 @@ fn a_tenant_is_managed_from_the_command_line_alone() {
     assert_eq!((schemes.len(), &schemes[0]["state"]), (1, &json!("off")));
     admin.refused(&["module", "delete", &module], 1, "scheme saleout");
     admin.refused(&["scheme", "rollback", "saleout"], 1, "(conflict)");
-    admin.refused(&["scheme", "activate", "saleout", "--module", "nope@1", "--if-revision", "1"], 1, "nope@1");
+    admin.refused(&["scheme", "activate", "saleout", "--module", "nope@1", "--if-revision", "1"], 1, "/module");
 
     let shops = admin.path("shops.csv").display().to_string();
     std::fs::write(&shops, "shop,warehouse\nS1,W1\n").unwrap();
