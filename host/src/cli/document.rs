@@ -70,7 +70,7 @@ fn states() -> impl TypedValueParser<Value = DocumentState> {
 #[derive(Debug, Args)]
 pub(super) struct Place {
     /// The configuration file of an engine on this machine; it is asked over its control socket
-    #[arg(long, value_name = "FILE", env = "CROSSDOCK_CONFIG", conflicts_with_all = ["server", "tenant"])]
+    #[arg(long, value_name = "FILE", env = "CROSSDOCK_CONFIG")]
     config: Option<PathBuf>,
     /// Take secrets that stand in the file itself
     #[arg(long)]

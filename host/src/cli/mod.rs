@@ -249,3 +249,14 @@ fn stop_on_signals() -> std::io::Result<tokio_util::sync::CancellationToken> {
     }
     Ok(stop)
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    /// What clap would only say to whoever runs the one command that is wrong.
+    #[test]
+    fn every_command_is_in_order() {
+        super::Cli::command().debug_assert();
+    }
+}

@@ -68,7 +68,8 @@ fn bytes_key(tenant: &TenantId, digest: &Digest) -> Key {
 }
 
 impl Registry {
-    /// `row.uploaded_at` and `row.uploaded_by` are set here. The same bytes again change nothing.
+    /// `row.uploaded_at` and `row.uploaded_by` are set here. The same bytes again change nothing, but for a signature where
+    /// they had none.
     pub async fn put_module(
         &self,
         actor: &Actor,
@@ -79,7 +80,13 @@ impl Registry {
         check(&row, &bytes)?;
         let module = row.module();
         self.change_of(actor, tenant, |draft, found| {
-            if draft.get::<ModuleRow>(Table::Modules, &row_key(tenant, &row.digest))?.is_some() {
+            if let Some(before) = draft.get::<ModuleRow>(Table::Modules, &row_key(tenant, &row.digest))? {
+                // A signature that came later counts as one that came along.
+                if let (None, Some(key)) = (&before.signed_by, &row.signed_by) {
+                    let signed = ModuleRow { signed_by: row.signed_by.clone(), report: row.report.clone(), ..before };
+                    draft.put(Table::Modules, row_key(tenant, &row.digest), &signed);
+                    draft.log("module.sign", &module, json!({ "digest": row.digest, "signed_by": key }));
+                }
                 return Ok(Put { created: false });
             }
             if let Some(Taken { digest }) = draft.get(Table::Modules, &name_key(tenant, &module))?

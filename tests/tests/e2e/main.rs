@@ -12,6 +12,7 @@ mod capsules;
 mod commands;
 mod documents;
 mod hostile;
+mod managing;
 mod month_end;
 mod neighbours;
 mod operating;

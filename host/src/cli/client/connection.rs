@@ -64,11 +64,11 @@ struct Put {
     #[arg(long, value_name = "FILE")]
     file: Option<PathBuf>,
     /// One setting that is no secret; may be repeated
-    #[arg(long, value_name = "KEY=VALUE", value_parser = setting)]
-    set: Vec<(String, String)>,
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<String>,
     /// One secret: KEY=env:VARIABLE, KEY=file:PATH or KEY=stdin; may be repeated
-    #[arg(long, value_name = "KEY=FROM", value_parser = secret)]
-    secret: Vec<(String, From)>,
+    #[arg(long, value_name = "KEY=FROM")]
+    secret: Vec<String>,
     /// Only if it is at this revision still
     #[arg(long, value_name = "N")]
     if_revision: Option<u64>,
@@ -189,6 +189,9 @@ async fn connections(arguments: &Connections) -> Result<(), Error> {
 impl Put {
     async fn put(&self, server: &Server) -> Result<Answer, Error> {
         let path = server.of_tenant(&["connections", &self.name])?;
+        // Read here and not by clap, which would quote what it refuses.
+        let given: Vec<(String, String)> =
+            self.set.iter().map(|one| setting(one)).collect::<Result<_, _>>().map_err(Error::Usage)?;
         let secrets = self.secrets()?;
         let (mut settings, system, expected) = match &self.file {
             Some(file) => match super::read_json(file)? {
@@ -205,7 +208,7 @@ impl Put {
                 Err(error) => return Err(error),
             },
         };
-        for (key, value) in &self.set {
+        for (key, value) in &given {
             // A number or a truth value where it reads as one, as in a file.
             let value = match serde_json::from_str::<Value>(value) {
                 Ok(value @ (Value::Number(_) | Value::Bool(_))) => value,
@@ -223,19 +226,20 @@ impl Put {
     }
 
     fn secrets(&self) -> Result<Vec<(String, String)>, Error> {
-        let read = |(key, from): &(String, From)| {
-            let text = match from {
+        let read = |one: &String| {
+            let (key, from) = secret(one).map_err(Error::Usage)?;
+            let text = match &from {
                 From::Env(name) => std::env::var(name)
                     .map_err(|_| Error::Usage(format!("{key}: the environment has no variable {name}")))?,
-                From::File(path) => text_of(super::read_bytes(path)?, key)?,
-                From::Stdin => text_of(super::read_bytes("-".as_ref())?, key)?,
+                From::File(path) => text_of(super::read_bytes(path)?, &key)?,
+                From::Stdin => text_of(super::read_bytes("-".as_ref())?, &key)?,
             };
             // The line end that editors leave.
             let text = text.trim_end_matches(['\r', '\n']).to_owned();
             if text.is_empty() {
                 return Err(Error::Usage(format!("{key}: the secret is empty")));
             }
-            Ok((key.clone(), text))
+            Ok((key, text))
         };
         self.secret.iter().map(read).collect()
     }

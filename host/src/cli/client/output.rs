@@ -140,7 +140,7 @@ mod tests {
     #[test]
     fn columns_are_aligned_and_nothing_moves_the_cursor() {
         let rows = vec![vec!["NAME".into(), "STATE".into()], vec!["a\u{1b}[2J\n".into(), "名".into()]];
-        assert_eq!(aligned(rows), "NAME     STATE\na\u{fffd}[2J\u{fffd}  名\n");
+        assert_eq!(aligned(rows), "NAME    STATE\na\u{fffd}[2J\u{fffd}  名\n");
     }
 
     #[test]

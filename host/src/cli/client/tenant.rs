@@ -35,14 +35,14 @@ enum Command {
         /// Letters, digits, '-', '_' and '.'; it is never given again
         tenant_id: String,
         #[command(flatten)]
-        change: Change,
+        change: What,
     },
     /// Change what is named, and leave the rest
     #[command(after_help = "Example: crossdock tenant change acme --policy require_signature=true --quota schemes=50")]
     Change {
         tenant_id: String,
         #[command(flatten)]
-        change: Change,
+        change: What,
         /// Stop all that the tenant runs, and let its people change nothing
         #[arg(long, conflicts_with = "unsuspend")]
         suspend: bool,
@@ -55,7 +55,7 @@ enum Command {
 }
 
 #[derive(Debug, Args)]
-struct Change {
+struct What {
     /// What people call it
     #[arg(long, value_name = "NAME")]
     display_name: Option<String>,
@@ -139,7 +139,7 @@ async fn tenants(arguments: &Tenants) -> Result<(), Error> {
     }
 }
 
-impl Change {
+impl What {
     /// With what `before` has where this names nothing.
     fn body(&self, before: Option<&Value>) -> Map<String, Value> {
         let mut body = Map::new();

@@ -15,6 +15,21 @@ async fn the_same_bytes_again_change_nothing() {
 }
 
 #[tokio::test]
+async fn a_signature_may_come_later_and_is_never_exchanged() {
+    let desk = Desk::new().await;
+    desk.upload("m", "1", b"one").await.unwrap();
+    for (key, expected) in [("k1", "k1"), ("k2", "k1")] {
+        let signed = ModuleRow { signed_by: Some(key.into()), ..module("m", "1", b"one") };
+        let put = desk.registry.put_module(&ADMIN, &ACME, signed, b"one".as_slice().into()).await.unwrap();
+        assert!(!put.created);
+        let row = desk.registry.module(&acme(), &Digest::of(b"one")).unwrap().unwrap();
+        assert_eq!(row.signed_by.as_deref(), Some(expected));
+    }
+    let actions: Vec<String> = desk.lines(Some(&acme())).into_iter().map(|line| line.action).collect();
+    assert_eq!(actions, ["module.upload", "module.sign"]);
+}
+
+#[tokio::test]
 async fn a_name_and_version_belong_to_their_first_bytes_for_ever() {
     let desk = Desk::new().await;
     desk.upload("m", "1", b"one").await.unwrap();
