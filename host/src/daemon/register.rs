@@ -6,7 +6,9 @@ use crate::telemetry::SchemeRef;
 
 /// One entry for each scheme, in the order in which they came. A clone is the same register. Whoever looks has all
 /// entries of one moment, and holds nobody up.
-pub(super) struct Register<T>(Arc<Mutex<Arc<Vec<(SchemeRef, T)>>>>);
+pub(super) struct Register<T>(Arc<Mutex<Arc<Entries<T>>>>);
+
+type Entries<T> = Vec<(SchemeRef, T)>;
 
 impl<T> Clone for Register<T> {
     fn clone(&self) -> Self {
@@ -40,7 +42,7 @@ impl<T: Clone> Register<T> {
     }
 
     /// As it is at this moment.
-    pub fn look(&self) -> Arc<Vec<(SchemeRef, T)>> {
+    pub fn look(&self) -> Arc<Entries<T>> {
         self.lock().clone()
     }
 
@@ -48,7 +50,7 @@ impl<T: Clone> Register<T> {
         self.look().iter().map(|(_, entry)| entry.clone()).collect()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Arc<Vec<(SchemeRef, T)>>> {
+    fn lock(&self) -> MutexGuard<'_, Arc<Entries<T>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

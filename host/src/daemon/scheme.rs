@@ -76,7 +76,7 @@ impl Scheme {
             alerts: shared.alerts.clone(),
             seen: std::sync::Mutex::new(Seen::default()),
         });
-        let (settings, own, most) = (shared.settings.clone(), config.limits.clone(), config.document_limit_bytes);
+        let (settings, own, most) = (shared.settings.clone(), config.limits, config.document_limit_bytes);
         let transformer = Arc::new(SandboxTransformer {
             sandbox: shared.sandbox.with_priority(config.priority),
             module: RwLock::new(module),

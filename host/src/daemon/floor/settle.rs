@@ -119,7 +119,8 @@ impl Floor {
                 self.put_to_work(place, scheme, print).await;
                 Ok(())
             }
-            Err((shown, why)) => {
+            Err(refused) => {
+                let (shown, why) = *refused;
                 self.put_to_rest(place, name).await;
                 self.stand_still(place, name, shown, why.clone());
                 Err(FloorError::StandsStill(why))
@@ -133,21 +134,21 @@ impl Floor {
         self: &Arc<Self>,
         place: &mut Place,
         blueprint: Blueprint,
-    ) -> Result<Result<(Scheme, Print, Shown), (Shown, String)>, FloorError> {
+    ) -> Result<Result<(Scheme, Print, Shown), Box<(Shown, String)>>, FloorError> {
         let name = SchemeRef { tenant: blueprint.config.tenant.clone(), scheme: blueprint.config.name.clone() };
         // Others may wait for it, and its place is not given up while it is made anew.
         self.stop_work(place, &name).await;
         self.aside(move |floor| {
             let module = match floor.module(&blueprint) {
                 Ok(module) => module,
-                Err(fault) => return Err((blueprint.shown, fault.to_string())),
+                Err(fault) => return Err(Box::new((blueprint.shown, fault.to_string()))),
             };
             let Blueprint { config, connections, print, shown, .. } = blueprint;
             let named = |name: &ConnectionName| connections.iter().find(|one| one.name == *name).cloned();
             let modules = floor.modules(&config.tenant, &print);
             match floor.workshop.scheme(&config, &named, module, modules) {
                 Ok(scheme) => Ok((scheme, print, shown)),
-                Err(problems) => Err((shown, problems.join("; "))),
+                Err(problems) => Err(Box::new((shown, problems.join("; ")))),
             }
         })
         .await
