@@ -10,7 +10,10 @@ use crate::sandbox::tests::guests;
 
 const MODULES: &str = "/v1/tenants/acme/modules";
 
-/// A form of these parts: name, file name, bytes.
+/// A part's name, file name and bytes.
+type Sent<'a> = (&'a str, &'a str, &'a [u8]);
+
+/// A form of these parts.
 fn form(parts: &[(&str, &str, &[u8])]) -> (String, Vec<u8>) {
     let mut body = Vec::new();
     for (name, file_name, bytes) in parts {
@@ -203,7 +206,7 @@ async fn forms_that_are_none_are_told_what_is_wrong() {
     let many: Vec<(&str, &str, &[u8])> = std::iter::repeat_n(("sample", "", &b"{}"[..]), 10_000).collect();
     let samples: Vec<(&str, &str, &[u8])> = [module].into_iter().chain(many[..11].to_vec()).collect();
     let (name, large) = ("n".repeat(100_000), vec![b' '; 5 << 20]);
-    let cases: [(&[(&str, &str, &[u8])], u16, &str); 9] = [
+    let cases: [(&[Sent<'_>], u16, &str); 9] = [
         (&[], 400, "no part named module"),
         (&many, 400, "more than"),
         (&samples, 400, "more than 10 samples"),
