@@ -122,7 +122,7 @@ fn input_of(transform: &Path) -> String {
 
 #[test]
 fn a_tenant_is_managed_from_the_command_line_alone() {
-    let extra = "[api]\nlisten = \"127.0.0.1:0\"\n".to_owned();
+    let extra = "[api]\nlisten = \"127.0.0.1:0\"\nnetworks = [\"127.0.0.1/32\"]\n".to_owned();
     let mut world = world(&["--documents", "1", "--seed", "61"], &Settings { extra, ..Settings::default() });
     let mut engine = told(world.start());
     let server = api_of(&world);

@@ -38,7 +38,8 @@ async fn another_tenants_document_is_as_one_that_does_not_exist() {
     assert_eq!(beta.documents[0].key, "theirs");
     let borrowed = rig.office.search(Some(&acme), &Filter { after: beta.next, ..Filter::default() }).unwrap();
     assert!(borrowed.documents.is_empty());
-    let everything = BulkRequest { filter: Filter::default(), wish: retry(), dry_run: false, by: None };
+    let filter = Filter { scheme: Some(SCHEME.into()), ..Filter::default() };
+    let everything = BulkRequest { filter, wish: retry(), dry_run: false, by: None };
     assert_eq!(rig.office.bulk(Some(&acme), &everything).await.unwrap().matched, 1);
     assert_eq!(rig.state(BETA, "theirs"), DocumentState::Parked);
 }
