@@ -87,8 +87,11 @@ fn connection(world: &World, system: &str, keys: &[&str]) -> Value {
 
 #[test]
 fn a_tenant_comes_from_nothing_to_documents_that_move_and_a_stranger_sees_none_of_it() {
-    let settings =
-        Settings { extra: "[api]\nlisten = \"127.0.0.1:0\"\nnetworks = [\"127.0.0.1/32\"]".to_owned(), schemes: Vec::new(), ..Settings::default() };
+    let settings = Settings {
+        extra: "[api]\nlisten = \"127.0.0.1:0\"\nnetworks = [\"127.0.0.1/32\"]".to_owned(),
+        schemes: Vec::new(),
+        ..Settings::default()
+    };
     let mut world = world(&["--documents", "12", "--seed", "77"], &settings);
     let engine = told(world.start());
     let operator = Caller::operator(&world, &engine);

@@ -15,8 +15,11 @@ pub enum Output {
     Json,
 }
 
+/// A column's name, and what stands in it.
+pub type Column<'a> = (&'a str, fn(&Value) -> String);
+
 /// A list: a line each, under their names.
-pub fn list(output: Output, items: &[Value], columns: &[(&str, fn(&Value) -> String)]) -> Result<(), Error> {
+pub fn list(output: Output, items: &[Value], columns: &[Column<'_>]) -> Result<(), Error> {
     let mut text = String::new();
     match output {
         Output::Json => items.iter().for_each(|item| text.push_str(&format!("{item}\n"))),

@@ -73,17 +73,20 @@ struct Create {
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum TenantRole {
-    TenantViewer,
-    TenantDeveloper,
-    TenantAdmin,
+    #[value(name = "tenant-viewer")]
+    Viewer,
+    #[value(name = "tenant-developer")]
+    Developer,
+    #[value(name = "tenant-admin")]
+    Admin,
 }
 
 impl TenantRole {
     fn as_str(self) -> &'static str {
         match self {
-            TenantRole::TenantViewer => "tenant-viewer",
-            TenantRole::TenantDeveloper => "tenant-developer",
-            TenantRole::TenantAdmin => "tenant-admin",
+            TenantRole::Viewer => "tenant-viewer",
+            TenantRole::Developer => "tenant-developer",
+            TenantRole::Admin => "tenant-admin",
         }
     }
 }
