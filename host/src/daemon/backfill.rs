@@ -17,7 +17,7 @@ use crate::pipeline::driver::{self, Handle};
 use crate::pipeline::ledger::Error as LedgerError;
 use crate::pipeline::poll::{Error, Reading};
 use crate::state::Batch;
-use crate::telemetry::{SchemeRef, mask_text};
+use crate::telemetry::{SchemeRef, is_named, mask_text};
 
 use super::engine::Engine;
 use super::pass::{Keepers, given_up, paused};
@@ -27,7 +27,7 @@ use super::scheme::Scheme;
 pub enum BackfillError {
     #[error("there is no scheme {0}; there are: {1}")]
     NoSuchScheme(String, String),
-    #[error("more than one tenant has a scheme {0}")]
+    #[error("more than one tenant has a scheme {0}: write TENANT/{0}")]
     Ambiguous(String),
     #[error(transparent)]
     Refused(#[from] Refusal),
@@ -100,7 +100,7 @@ impl Backfills {
 
     fn counter(&self, scheme: &str) -> Result<Counter, BackfillError> {
         let counters = self.counters.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut found = counters.iter().filter(|((_, name), _)| name.as_str() == scheme);
+        let mut found = counters.iter().filter(|((tenant, name), _)| is_named(tenant, name, scheme));
         match (found.next(), found.next()) {
             (Some((_, counter)), None) => Ok(counter.clone()),
             (Some(_), Some(_)) => Err(BackfillError::Ambiguous(scheme.into())),
@@ -258,7 +258,7 @@ fn bounds(reading: &Reading) -> Bounds {
 
 /// A scheme of an engine that nobody runs.
 pub fn scheme_named<'a>(engine: &'a Engine, name: &str) -> Result<&'a Scheme, BackfillError> {
-    let mut found = engine.schemes.iter().filter(|scheme| scheme.config.name.as_str() == name);
+    let mut found = engine.schemes.iter().filter(|scheme| is_named(&scheme.config.tenant, &scheme.config.name, name));
     match (found.next(), found.next()) {
         (Some(scheme), None) => Ok(scheme),
         (Some(_), Some(_)) => Err(BackfillError::Ambiguous(name.into())),

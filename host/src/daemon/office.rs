@@ -23,6 +23,7 @@ use crate::pipeline::gate::Gates;
 use crate::pipeline::ledger::Error as LedgerError;
 use crate::pipeline::reference::Library;
 use crate::pipeline::subject::Subject;
+use crate::telemetry::is_named;
 
 use super::engine::Engine;
 use super::register::Register;
@@ -98,7 +99,8 @@ impl Office {
         let mut desks = self.desks();
         desks.retain(|desk| tenant.is_none_or(|tenant| desk.tenant == *tenant));
         let Some(name) = scheme else { return Ok(desks) };
-        let (chosen, others): (Vec<_>, Vec<_>) = desks.into_iter().partition(|desk| desk.scheme.as_str() == name);
+        let (chosen, others): (Vec<_>, Vec<_>) =
+            desks.into_iter().partition(|desk| is_named(&desk.tenant, &desk.scheme, name));
         if chosen.is_empty() {
             let known: Vec<&str> = others.iter().map(|desk| desk.scheme.as_str()).collect();
             return Err(OfficeError::NoSuchScheme(name.into(), known.join(", ")));

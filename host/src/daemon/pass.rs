@@ -9,7 +9,7 @@ use crate::fault::Disposition;
 use crate::pipeline::driver::{self, Rest};
 use crate::pipeline::poll;
 use crate::pipeline::reference::TableId;
-use crate::telemetry::mask_text;
+use crate::telemetry::{is_named, mask_text};
 
 use super::engine::Engine;
 use super::references;
@@ -42,7 +42,7 @@ pub async fn run_pass(engine: &Engine, options: &PassOptions<'_>) -> Result<Vec<
     let chosen: Vec<&Scheme> = engine
         .schemes
         .iter()
-        .filter(|scheme| options.scheme.is_none_or(|name| scheme.config.name.as_str() == name))
+        .filter(|scheme| options.scheme.is_none_or(|name| is_named(&scheme.config.tenant, &scheme.config.name, name)))
         .collect();
     if chosen.is_empty() {
         let known: Vec<&str> = engine.schemes.iter().map(|scheme| scheme.config.name.as_str()).collect();

@@ -6,7 +6,7 @@ use tokio::sync::mpsc;
 
 use crate::pipeline::driver::Parts;
 use crate::pipeline::reconcile::{Line, Stretch, reconcile};
-use crate::telemetry::SchemeRef;
+use crate::telemetry::{SchemeRef, is_named};
 
 use super::register::Register;
 use super::scheme::{FreshSource, Scheme};
@@ -33,7 +33,7 @@ impl Auditor {
     }
 
     fn is_named(&self, name: &str) -> bool {
-        self.parts.scheme.as_str() == name
+        is_named(&self.parts.tenant, &self.parts.scheme, name)
     }
 
     /// The comparison's lines. It works while they are taken, and ends with whoever takes them.
@@ -75,7 +75,7 @@ impl Auditors {
         let mut found = auditors.iter().filter(|auditor| auditor.is_named(name));
         match (found.next(), found.next()) {
             (Some(auditor), None) => Ok(auditor.clone()),
-            (Some(_), Some(_)) => Err(format!("more than one tenant has a scheme {name}")),
+            (Some(_), Some(_)) => Err(format!("more than one tenant has a scheme {name}: write TENANT/{name}")),
             (None, _) => {
                 let known: Vec<&str> = auditors.iter().map(|auditor| auditor.parts.scheme.as_str()).collect();
                 Err(format!("there is no scheme {name}; there are: {}", known.join(", ")))

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 use crate::model::{ConnectionName, Digest, ModuleRef, SchemeId, TenantId};
-use crate::state::{Key, KeyBuilder, Table};
+use crate::state::{Key, Table};
 
 use super::change::Draft;
 use super::compare::Compare;
@@ -102,7 +102,7 @@ impl Registry {
             let last = match &before {
                 Some(row) => row.revision,
                 None => {
-                    has_room(draft, found, name)?;
+                    has_room(draft, found)?;
                     HISTORY.last(draft, tenant, name.as_str())?
                 }
             };
@@ -212,7 +212,7 @@ impl Registry {
         .await
     }
 
-    /// Only one that is switched off. Its documents stay, and while they do its name stays taken.
+    /// Only one that is switched off. Its documents stay; a scheme that is made under its name again goes on with them.
     pub async fn delete_scheme(
         &self,
         actor: &Actor,
@@ -324,17 +324,10 @@ fn may_activate(draft: &mut Draft<'_>, tenant: &Tenant, scheme: &SchemeRow, modu
     Ok(())
 }
 
-/// For one scheme more, of this name.
-fn has_room(draft: &mut Draft<'_>, tenant: &Tenant, name: &SchemeId) -> Result<(), Error> {
+/// For one scheme more.
+fn has_room(draft: &mut Draft<'_>, tenant: &Tenant) -> Result<(), Error> {
     let used = draft.registry.count(Table::Schemes, under(Some(&tenant.id), "now"))?;
     super::within("schemes", tenant.quotas.schemes, used, 1)?;
-    let ledger = KeyBuilder::scheme(&tenant.id, name).build();
-    for table in [Table::Subjects, Table::Cursors] {
-        if !draft.registry.store().keys(table, &ledger, None, 1)?.is_empty() {
-            let problem = "was deleted, and documents of it are kept under this name";
-            return Err(Error::Exists { what: "scheme", id: name.to_string(), problem });
-        }
-    }
     Ok(())
 }
 

@@ -24,6 +24,14 @@ pub struct SchemeRef {
     pub scheme: SchemeId,
 }
 
+/// Whether a person means this scheme: by its name, or as `TENANT/SCHEME` where several tenants have one of that name.
+pub fn is_named(tenant: &TenantId, scheme: &SchemeId, text: &str) -> bool {
+    match text.split_once('/') {
+        Some((of, name)) => of == tenant.as_str() && name == scheme.as_str(),
+        None => text == scheme.as_str(),
+    }
+}
+
 impl fmt::Display for SchemeRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.tenant, self.scheme)

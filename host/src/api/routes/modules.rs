@@ -67,7 +67,7 @@ struct UploadForm {
     signature: Option<String>,
     /// The scheme's parameters for the trial, a JSON object.
     parameters: Option<String>,
-    /// Documents to try it with, ten at most; each is named by its file name.
+    /// Documents to try it with, ten at most; each is named by its file name, which without `.json` is its key.
     sample: Option<Vec<String>>,
     /// `table.NAME`: a reference table for the trial, a JSON object.
     #[schema(rename = "table.NAME")]

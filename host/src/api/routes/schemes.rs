@@ -173,7 +173,7 @@ async fn put_parameters(
     write(&api, &caller, &scheme, &module, put, expected.or(Some(row.revision))).await
 }
 
-/// Deletes a scheme that is off. Its documents stay, and its name stays taken while they do.
+/// Deletes a scheme that is off. Its documents stay; a scheme made under its name again goes on with them.
 #[utoipa::path(delete, path = "/v1/tenants/{tenant}/schemes/{scheme}", tag = "schemes", responses((status = 204)))]
 async fn delete_scheme(
     State(api): State<Arc<Api>>,

@@ -73,7 +73,7 @@ async fn an_upload_is_answered_with_its_report_and_the_same_bytes_change_nothing
     let sample = &report["trial"]["samples"][0];
     assert_eq!((sample["name"].as_str(), sample["outcome"].as_str()), (Some("166001.json"), Some("emit")));
     assert!(sample["fuel"].as_u64().unwrap() > 0 && sample["memory_bytes"].as_u64().unwrap() > 0, "{sample}");
-    assert_eq!((sample["bills_emitted"].as_u64(), sample["bills"][0]["key"].as_str()), (Some(1), Some("166001.json")));
+    assert_eq!((sample["bills_emitted"].as_u64(), sample["bills"][0]["key"].as_str()), (Some(1), Some("166001")));
     assert_eq!(report["trial"]["samples"][1]["name"], "sample-2");
     let exports: Vec<_> = report["exports"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
     assert!(exports.contains(&"transform") && exports.contains(&"describe"), "{exports:?}");

@@ -117,7 +117,9 @@ fn mark(run: &Run) -> Digest {
 }
 
 fn document(index: usize, sample: &Given) -> Document {
-    let key = DocumentKey::new(&sample.name).or_else(|_| DocumentKey::new(format!("sample-{}", index + 1)));
+    // A document's key, as a file is named after it.
+    let name = sample.name.strip_suffix(".json").unwrap_or(&sample.name);
+    let key = DocumentKey::new(name).or_else(|_| DocumentKey::new(format!("sample-{}", index + 1)));
     Document { key: key.expect("a number makes a key"), body: sample.body.clone() }
 }
 

@@ -95,7 +95,7 @@ enum Command {
     },
     /// What it was before, who changed it and when
     Revisions { name: String },
-    /// Delete a scheme that is off; its documents stay, and its name stays taken while they do
+    /// Delete a scheme that is off; its documents stay, and a scheme made under its name again goes on with them
     Delete {
         name: String,
         #[command(flatten)]

@@ -85,6 +85,11 @@ impl Office {
                     PauseRequest::All | PauseRequest::Connection(_) => None,
                 };
                 let desks = self.chosen(tenant, name)?;
+                // Whoever means one of them must not pause, or let go, another tenant's.
+                if let (Some(name), [_, _, ..]) = (name, desks.as_slice()) {
+                    let message = format!("more than one tenant has a scheme {name}: write TENANT/{name}");
+                    return Err(OfficeError::NotUsable(message));
+                }
                 Ok(desks.iter().map(|desk| Scope::Scheme(desk.tenant.clone(), desk.scheme.clone())).collect())
             }
             PauseRequest::Connection(name) => {

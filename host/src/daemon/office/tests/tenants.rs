@@ -1,4 +1,5 @@
 use super::*;
+use crate::pipeline::gate::Scope;
 
 /// What is said of another tenant's document and of one that does not exist, with what was asked for taken out.
 fn same(theirs: Result<(), OfficeError>, nobodys: Result<(), OfficeError>, names: (&str, &str)) {
@@ -68,4 +69,19 @@ async fn a_tenant_pauses_and_resumes_what_is_its_own() {
     rig.office.pause(Some(&acme), &connection, "their maintenance").await.unwrap();
     assert_eq!(rig.office.pauses(Some(&beta)).len(), 1);
     assert_eq!(rig.office.resume(Some(&beta), &connection).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn of_two_schemes_of_one_name_the_operator_says_whose() {
+    let rig = Rig::new();
+    let pause = |name: &str| PauseRequest::Scheme(name.into());
+    let both = rig.office.pause(None, &pause(SCHEME), "month end").await;
+    assert!(matches!(&both, Err(OfficeError::NotUsable(why)) if why.contains("TENANT/saleout")), "{both:?}");
+    let one = rig.office.pause(None, &pause("acme/saleout"), "month end").await.unwrap();
+    let scope = |of| Scope::Scheme(tenant(of), SchemeId::new(SCHEME).unwrap());
+    assert_eq!(one.iter().map(|pause| pause.scope.clone()).collect::<Vec<_>>(), [scope(ACME)]);
+    rig.office.pause(Some(&tenant(BETA)), &pause(SCHEME), "theirs").await.unwrap();
+    assert!(rig.office.resume(None, &pause(SCHEME)).await.is_err());
+    assert_eq!(rig.office.resume(None, &pause("acme/saleout")).await.unwrap(), [scope(ACME)]);
+    assert_eq!(rig.office.pauses(None).len(), 1, "the other tenant's stays");
 }
