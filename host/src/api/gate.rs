@@ -14,7 +14,7 @@ use serde_json::json;
 use zeroize::Zeroizing;
 
 use super::Api;
-use super::access::{Least, Right, Rule, rule_of};
+use super::access::{Least, Right, Rule, Verb, rule_of};
 use super::convert::registry_problem;
 use super::problem::{Answer, Code, Problem};
 use super::server::Peer;
@@ -104,6 +104,14 @@ async fn judge(api: &Api, rule: &Rule, named: Option<&str>, asked: Asked) -> Ans
         return Err(Problem::new(
             Code::Forbidden,
             format!("this needs the role {least}; the token has {}", token.role),
+        ));
+    }
+    // What a suspended tenant's people may still do is look.
+    let is_suspended = tenant.as_ref().is_some_and(|tenant| tenant.suspended);
+    if is_suspended && rule.method != Verb::Get && token.role < Role::Operator {
+        return Err(Problem::new(
+            Code::Forbidden,
+            "the tenant is suspended: nothing of it changes until it is resumed",
         ));
     }
     let actor = Actor { token: token.id.clone(), name: token.name.clone(), role: token.role, from: asked.from };

@@ -49,6 +49,8 @@ fn is_public(address: IpAddr) -> bool {
                 || v4.is_multicast()
                 || v4.is_documentation()
                 || a == 0
+                // Azure's own, reachable from its machines alone.
+                || v4.octets() == [168, 63, 129, 16]
                 || a >= 240
                 || (a == 100 && (64..128).contains(&b))
                 || (a == 192 && b == 0 && c == 0)
@@ -106,6 +108,7 @@ mod tests {
             "192.168.1.1",
             "169.254.169.254",
             "100.64.0.1",
+            "168.63.129.16",
             "100.127.255.255",
             "192.0.0.8",
             "192.0.2.1",

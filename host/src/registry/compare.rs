@@ -28,7 +28,9 @@ pub struct Compare {
 impl Compare {
     /// Whether it lets the module be activated on the scheme as it is.
     pub(super) fn clears(&self, scheme: &SchemeRow, module: &Digest) -> bool {
+        // Without a document nothing was compared.
         self.clean
+            && self.documents > 0
             && self.candidate == *module
             && self.against == scheme.module
             && self.scheme_revision == scheme.revision

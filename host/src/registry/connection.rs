@@ -154,6 +154,7 @@ impl Registry {
                 Some(kept) if kept.row.system == system => self.secrets_of(tenant, kept)?,
                 _ => Secrets::default(),
             };
+            stays_at_its_place(before.as_ref(), plain, secrets, &kept_secrets, dropped)?;
             let secrets_set = secrets.names();
             let secrets = secrets.copy().keeping(kept_secrets, dropped);
             let row = ConnectionRow {
@@ -266,6 +267,7 @@ impl Registry {
             Some(kept) if kept.row.system == system => self.secrets_of(tenant, kept)?,
             _ => Secrets::default(),
         };
+        stays_at_its_place(before.as_ref(), &plain, &secrets, &kept, &dropped)?;
         ConnectionSettings::of(plain, &secrets.keeping(kept, &dropped))
     }
 
@@ -286,6 +288,36 @@ impl Registry {
         let plain = keyring.open(place, sealed)?;
         kept.sealed = Some(keyring.seal(place, &plain));
         Ok(Some(kept))
+    }
+}
+
+/// A secret that is left out stays, unless the settings would send it elsewhere, or in another way: whoever may change
+/// the address must not learn by that what nobody is ever shown.
+fn stays_at_its_place(
+    before: Option<&Kept>,
+    plain: &Map<String, Value>,
+    given: &Secrets,
+    kept: &Secrets,
+    dropped: &[String],
+) -> Result<(), Error> {
+    let Some(before) = before else { return Ok(()) };
+    let given = given.names();
+    if kept.names().iter().all(|name| given.contains(name) || dropped.contains(name)) {
+        return Ok(());
+    }
+    let aims = |key: &str| ["url", "host", "domain", "auth"].iter().any(|word| key.contains(word));
+    let empty = Map::new();
+    let old = before.row.settings.as_object().unwrap_or(&empty);
+    // Without its address a connection is refused by whoever opens it.
+    let differs = |key: &str| old.get(key) != plain.get(key) && (key != "base_url" || plain.contains_key(key));
+    let moved = old.keys().chain(plain.keys()).find(|key| aims(key) && differs(key));
+    match moved {
+        None => Ok(()),
+        Some(key) => Err(Error::invalid(
+            format!("/settings/{key}"),
+            "changes where secrets are sent that are not part of this change",
+            "send the secrets again with it",
+        )),
     }
 }
 

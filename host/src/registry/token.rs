@@ -30,8 +30,10 @@ const ID_BYTES: usize = 8;
 const TEXT_LIMIT_BYTES: usize = 256;
 /// Two years: whoever wants a token for longer has lost sight of it.
 const LIFE_LIMIT: SignedDuration = SignedDuration::from_hours(24 * 731);
+/// How long a token that opens nothing any more is still listed.
+const REMEMBERED: SignedDuration = SignedDuration::from_hours(24 * 30);
 const NAME_LIMIT: usize = 100;
-/// More than people and machines of one tenant have; they are looked through one by one in lists.
+/// More than people and machines of one tenant have, of those that open something.
 const TOKENS_LIMIT: u64 = 500;
 /// How exactly it is known when a token was last used. Each note is a commit.
 const USE_INTERVAL: SignedDuration = SignedDuration::from_mins(15);
@@ -131,7 +133,7 @@ impl Registry {
         text::require("/name", &new.name, NAME_LIMIT)?;
         let make = |draft: &mut Draft<'_>| {
             check(&new, tenant, actor, draft.at)?;
-            let used = draft.registry.count(Table::Tokens, under(tenant, "token"))?;
+            let used = forget_dead(draft, tenant)?;
             if used >= TOKENS_LIMIT {
                 return Err(Error::Quota { quota: "tokens", limit: TOKENS_LIMIT, used, resets_at: None });
             }
@@ -253,6 +255,22 @@ impl Registry {
             Err(crate::state::CommitError::Store(error)) => Err(error.into()),
         }
     }
+}
+
+/// How many tokens still open something. Those that have not for a month are forgotten.
+fn forget_dead(draft: &mut Draft<'_>, tenant: Option<&TenantId>) -> Result<u64, Error> {
+    let now = draft.at;
+    let kept: Vec<Kept> = draft.registry.list(Table::Tokens, under(tenant, "token"), None, usize::MAX)?;
+    let mut alive = 0;
+    for Kept { token, .. } in kept {
+        let ended = token.revoked_at.map_or(token.expires_at, |revoked| revoked.min(token.expires_at));
+        if ended > now {
+            alive += 1;
+        } else if now.duration_since(ended) > REMEMBERED {
+            draft.remove(Table::Tokens, key(tenant, &token.id));
+        }
+    }
+    Ok(alive)
 }
 
 fn check(new: &NewToken, tenant: Option<&TenantId>, actor: &Actor, now: Timestamp) -> Result<(), Error> {

@@ -18,7 +18,7 @@ use super::super::Api;
 use super::super::convert::{aside, office_problem, registry_problem};
 use super::super::extract::{self, Body, Names, Query};
 use super::super::gate::Caller;
-use super::super::problem::{Answer, Problem};
+use super::super::problem::{Answer, Code, Problem};
 use super::modules::chosen;
 use crate::daemon::{
     BulkAnswer, BulkRequest, CapsuleRequest, CommandRequest, DocumentState, DocumentView, Filter, Found, Wish,
@@ -352,8 +352,19 @@ fn by(caller: &Caller) -> String {
 
 /// A module that is named beside the scheme's.
 fn pinned(api: &Api, caller: &Caller, module: Option<&str>) -> Answer<Option<Digest>> {
-    let tenant = caller.tenant()?;
-    module.map(|module| chosen(api, tenant, module).map(|row| row.digest)).transpose()
+    let (tenant, policy) = (caller.tenant()?, caller.row()?.policy);
+    let Some(row) = module.map(|module| chosen(api, tenant, module)).transpose()? else { return Ok(None) };
+    // What may not be a scheme's module may not be one document's either.
+    if policy.require_signature && row.signed_by.is_none() {
+        return Err(Problem::new(
+            Code::SignatureRequired,
+            "the tenant takes signed modules only; this one has no signature",
+        ));
+    }
+    if row.class == "interpreter" && !policy.interpreter_modules {
+        return Err(Problem::new(Code::Forbidden, "ask the operator to grant interpreter modules"));
+    }
+    Ok(Some(row.digest))
 }
 
 fn usable(reason: String) -> Answer<String> {

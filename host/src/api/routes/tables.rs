@@ -15,13 +15,14 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::super::Api;
-use super::super::convert::{followed, registry_problem};
+use super::super::convert::{aside, followed, registry_problem};
 use super::super::extract::{Expected, Names, PageQuery, Query};
 use super::super::gate::Caller;
 use super::super::page::{Page, Tagged, after, made, mark};
 use super::super::problem::{Answer, Problem};
 use super::super::upload;
-use crate::registry::TableRow;
+use crate::model::TenantId;
+use crate::registry::{Registry, TableRow};
 
 pub fn routes() -> OpenApiRouter<Arc<Api>> {
     OpenApiRouter::new().routes(routes!(list_tables)).routes(routes!(show_table, put_table, delete_table))
@@ -69,10 +70,21 @@ async fn show_table(
     Query(page): Query<PageQuery>,
 ) -> Answer<Tagged<TableView>> {
     let (limit, after) = (page.limit()?, after(page.after.as_deref())?);
-    let tenant = caller.tenant()?;
-    let unknown = || Problem::no_such("table", &table);
-    let row = api.registry.table(tenant, &table).map_err(registry_problem)?.ok_or_else(unknown)?;
-    let entries = api.registry.table_entries(tenant, &table).map_err(registry_problem)?.ok_or_else(unknown)?;
+    let (registry, tenant) = (api.registry.clone(), caller.tenant()?.clone());
+    // A large table takes its time to be read, and others are answered meanwhile.
+    aside(move || view(&registry, &tenant, &table, after, limit)).await?
+}
+
+fn view(
+    registry: &Registry,
+    tenant: &TenantId,
+    table: &str,
+    after: Option<String>,
+    limit: usize,
+) -> Answer<Tagged<TableView>> {
+    let unknown = || Problem::no_such("table", table);
+    let row = registry.table(tenant, table).map_err(registry_problem)?.ok_or_else(unknown)?;
+    let entries = registry.table_entries(tenant, table).map_err(registry_problem)?.ok_or_else(unknown)?;
     let from = after.map_or(Bound::Unbounded, Bound::Excluded);
     let mut items = BTreeMap::new();
     let mut rest = entries.range::<String, _>((from, Bound::Unbounded));

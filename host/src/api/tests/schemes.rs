@@ -50,6 +50,12 @@ async fn credentials_go_in_and_never_come_out() {
     wrong["settings"]["colour"] = json!("red");
     let refused = bench.json("PUT", at, &admin, &wrong).await;
     refused.problem(422, "configuration_invalid");
+    // A secret that is left out is not sent to another address.
+    let mut elsewhere = without.clone();
+    elsewhere["settings"]["base_url"] = json!("http://127.0.0.1:2/k3cloud/");
+    let refused = bench.json("PUT", at, &admin, &elsewhere).await;
+    refused.problem(400, "invalid_request");
+    assert!(String::from_utf8_lossy(&refused.body).contains("send the secrets again"), "{refused:?}");
     // What only the engine's own network can reach is no vendor.
     for inside in ["http://169.254.169.254/latest/", "http://[::1]:9200/", "https://10.0.0.5/k3cloud/"] {
         let mut wrong = k3();
@@ -133,5 +139,27 @@ async fn personal_data_is_shown_to_whoever_has_the_right_and_asks_and_each_look_
     let audit = bench.get("/v1/tenants/acme/audit?action=document.unmask", &plain).await.value();
     assert_eq!(audit["items"][0]["detail"]["path"], document, "{audit:#}");
     assert_eq!(audit["items"][0]["actor"]["from"].as_str().map(|from| from.starts_with("127.0.0.1:")), Some(true));
+    bench.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_suspended_tenants_people_may_look_and_change_nothing() {
+    let bench = Bench::start().await;
+    let (operator, admin) = (bench.token(None, Role::Operator, false).await, bench.admin().await);
+    let at = "/v1/tenants/acme/connections/k3";
+    assert_eq!(bench.json("PUT", at, &admin, &k3()).await.status, 201);
+    let suspend = |suspended: bool| json!({ "suspended": suspended });
+    assert_eq!(bench.json("PATCH", "/v1/tenants/acme", &operator, &suspend(true)).await.status, 200);
+    for (method, path) in [
+        ("PUT", at),
+        ("POST", "/v1/tenants/acme/documents/bulk/erase"),
+        ("POST", "/v1/tenants/acme/schemes/saleout/documents/1/retry"),
+        ("POST", "/v1/tenants/acme/schemes/saleout/compare"),
+    ] {
+        bench.json(method, path, &admin, &json!({})).await.problem(403, "forbidden");
+    }
+    assert_eq!(bench.get(at, &admin).await.status, 200);
+    assert_eq!(bench.json("PATCH", "/v1/tenants/acme", &operator, &suspend(false)).await.status, 200);
+    assert_eq!(bench.json("PUT", at, &admin, &k3()).await.status, 200);
     bench.finish().await;
 }

@@ -159,7 +159,7 @@ async fn of_two_changes_of_one_row_at_once_the_second_is_decided_anew() {
     let put = |registry: Registry, url: &'static str, expected| {
         let name = name.clone();
         async move {
-            let settings = json!({ "base_url": url });
+            let settings = json!({ "base_url": url, "app_secret": SECRET });
             registry.put_connection(&ADMIN, &ACME, &name, System::YonyouU8, settings, expected).await
         }
     };

@@ -90,7 +90,19 @@ async fn no_file_of_the_store_holds_a_secret() {
 #[tokio::test]
 async fn a_secret_that_is_left_out_stays_and_one_that_is_null_goes() {
     let desk = Desk::new().await;
-    desk.put_connection("jst", json!({ "app_secret": SECRET, "token": "old" })).await.unwrap();
+    let settings = json!({ "base_url": "https://b.example", "app_secret": SECRET, "token": "old" });
+    desk.put_connection("jst", settings).await.unwrap();
+    // What nobody is shown must not be sent where whoever asks can read it.
+    for moved in [
+        json!({ "token": "new", "base_url": "https://c.example" }),
+        json!({ "base_url": "https://b.example", "auth": "plain" }),
+    ] {
+        let refused = desk.put_connection("jst", moved).await;
+        assert!(
+            matches!(&refused, Err(Error::Invalid { remedy, .. }) if remedy.contains("send the secrets")),
+            "{refused:?}"
+        );
+    }
     let row = desk.put_connection("jst", json!({ "token": "new", "base_url": "https://b.example" })).await.unwrap();
     assert_eq!((row.revision, row.secrets.as_slice()), (2, ["/app_secret".to_owned(), "/token".to_owned()].as_slice()));
     let table = opened(&desk, "jst");
@@ -182,7 +194,7 @@ async fn each_change_is_a_revision_and_numbers_are_never_given_twice() {
     let name = connection("jst");
     desk.connect("jst").await;
     desk.pass(SignedDuration::from_secs(5));
-    desk.put_connection("jst", json!({ "base_url": "https://b.example" })).await.unwrap();
+    desk.put_connection("jst", json!({ "base_url": "https://b.example", "app_secret": SECRET })).await.unwrap();
     let revisions = desk.registry.connection_revisions(&acme(), &name, 0, 10).unwrap();
     let shown: Vec<(u64, &str)> =
         revisions.iter().map(|row| (row.revision, row.settings["base_url"].as_str().unwrap())).collect();

@@ -153,3 +153,14 @@ async fn signing_keys_tell_whose_signature_it_is() {
     desk.registry.remove_signing_key(&admin(), &acme(), &key.id).await.unwrap();
     assert_eq!(verify(&acme(), &signature), None);
 }
+
+#[tokio::test]
+async fn tokens_that_open_nothing_take_nobodys_place() {
+    let desk = Desk::new().await;
+    for _ in 0..501 {
+        let (made, _) = token(&desk).await;
+        desk.registry.revoke_token(&admin(), Some(&acme()), &made.id).await.unwrap();
+    }
+    let (made, text) = token(&desk).await;
+    assert_eq!(desk.registry.authenticate(text.expose()).unwrap(), made);
+}
