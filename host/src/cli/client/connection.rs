@@ -127,10 +127,11 @@ async fn connections(arguments: &Connections) -> Result<(), Error> {
     let (server, output) = (server.open()?, *output);
     match &arguments.command {
         Command::List { limit } => {
-            let found = server.list(&server.of_tenant(&["connections"])?, Vec::new(), *limit).await?;
-            output::list(
+            super::list(
+                &server,
                 output,
-                &found,
+                &server.of_tenant(&["connections"])?,
+                *limit,
                 &[
                     ("CONNECTION", |one| field(one, "/name")),
                     ("SYSTEM", |one| field(one, "/system")),
@@ -140,9 +141,8 @@ async fn connections(arguments: &Connections) -> Result<(), Error> {
                     ("SCHEMES", |one| field(one, "/schemes")),
                     ("PAUSED", |one| field(one, "/paused")),
                 ],
-            )?;
-            super::note_more(found.len(), *limit);
-            Ok(())
+            )
+            .await
         }
         Command::Show { name } => {
             let found = server.get(&server.of_tenant(&["connections", name])?).await?.body;
@@ -154,10 +154,11 @@ async fn connections(arguments: &Connections) -> Result<(), Error> {
         }
         Command::Revisions { name } => {
             let path = server.of_tenant(&["connections", name, "revisions"])?;
-            let found = server.list(&path, Vec::new(), usize::MAX).await?;
-            output::list(
+            super::list(
+                &server,
                 output,
-                &found,
+                &path,
+                usize::MAX,
                 &[
                     ("REVISION", |one| field(one, "/revision")),
                     ("AT", |one| instant(one, "/changed_at")),
@@ -166,6 +167,7 @@ async fn connections(arguments: &Connections) -> Result<(), Error> {
                     ("SECRETS", |one| field(one, "/secrets")),
                 ],
             )
+            .await
         }
         Command::Pause { name, reason } => {
             let path = server.of_tenant(&["connections", name, "pause"])?;

@@ -26,6 +26,7 @@ use crate::config::Secret;
 
 use super::exit::Exit;
 use super::runtime;
+use output::Column;
 pub use output::Output;
 pub use server::{Answer, Ask, Body, Error, Server};
 
@@ -136,6 +137,20 @@ fn read_json(path: &Path) -> Result<Value, Error> {
     serde_json::from_slice(&bytes).map_err(|error| {
         Error::Usage(format!("{}:{}:{}: this is not JSON", path.display(), error.line(), error.column()))
     })
+}
+
+/// Asks for a list and prints it, and says where there may be more.
+async fn list(
+    server: &Server,
+    output: Output,
+    path: &[&str],
+    limit: usize,
+    columns: &[Column<'_>],
+) -> Result<(), Error> {
+    let found = server.list(path, Vec::new(), limit).await?;
+    output::list(output, &found, columns)?;
+    note_more(found.len(), limit);
+    Ok(())
 }
 
 /// Why not everything was printed.

@@ -100,10 +100,11 @@ async fn modules(arguments: &Modules) -> Result<(), Error> {
     match &arguments.command {
         Command::List { limit } => {
             let server = server.open()?;
-            let found = server.list(&server.of_tenant(&["modules"])?, Vec::new(), *limit).await?;
-            output::list(
+            super::list(
+                &server,
                 output,
-                &found,
+                &server.of_tenant(&["modules"])?,
+                *limit,
                 &[
                     ("MODULE", |one| format!("{}@{}", field(one, "/name"), field(one, "/version"))),
                     ("DIGEST", |one| digest(one, "/digest")),
@@ -112,9 +113,8 @@ async fn modules(arguments: &Modules) -> Result<(), Error> {
                     ("SIGNED BY", |one| field(one, "/signed_by")),
                     ("UPLOADED", |one| instant(one, "/uploaded_at")),
                 ],
-            )?;
-            super::note_more(found.len(), *limit);
-            Ok(())
+            )
+            .await
         }
         Command::Show { module } => {
             let server = server.open()?;

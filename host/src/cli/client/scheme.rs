@@ -147,10 +147,11 @@ async fn schemes(arguments: &Schemes, differs: &mut bool) -> Result<(), Error> {
     let (server, output) = (server.open()?, *output);
     match &arguments.command {
         Command::List { limit } => {
-            let found = server.list(&server.of_tenant(&["schemes"])?, Vec::new(), *limit).await?;
-            output::list(
+            super::list(
+                &server,
                 output,
-                &found,
+                &server.of_tenant(&["schemes"])?,
+                *limit,
                 &[
                     ("SCHEME", |one| field(one, "/name")),
                     ("STATE", |one| field(one, "/state")),
@@ -161,9 +162,8 @@ async fn schemes(arguments: &Schemes, differs: &mut bool) -> Result<(), Error> {
                     ("READ TO", |one| instant(one, "/read_to")),
                     ("REASON", |one| field(one, "/reason")),
                 ],
-            )?;
-            super::note_more(found.len(), *limit);
-            Ok(())
+            )
+            .await
         }
         Command::Show { name } => {
             let found = server.get(&server.of_tenant(&["schemes", name])?).await?.body;
@@ -222,10 +222,11 @@ async fn schemes(arguments: &Schemes, differs: &mut bool) -> Result<(), Error> {
         }
         Command::Revisions { name } => {
             let path = server.of_tenant(&["schemes", name, "revisions"])?;
-            let found = server.list(&path, Vec::new(), usize::MAX).await?;
-            output::list(
+            super::list(
+                &server,
                 output,
-                &found,
+                &path,
+                usize::MAX,
                 &[
                     ("REVISION", |one| field(one, "/revision")),
                     ("AT", |one| instant(one, "/changed_at")),
@@ -236,6 +237,7 @@ async fn schemes(arguments: &Schemes, differs: &mut bool) -> Result<(), Error> {
                     ("NOTE", |one| field(one, "/note")),
                 ],
             )
+            .await
         }
         Command::Delete { name, expected } => {
             let ask = Ask { expected: expected.if_revision, ..Ask::default() };

@@ -76,10 +76,11 @@ async fn keys(arguments: &SigningKeys) -> Result<(), Error> {
         Command::Public { key } => shown(public_of(&read(key)?)),
         Command::List => {
             let server = server.open()?;
-            let found = server.list(&server.of_tenant(&["signing-keys"])?, Vec::new(), usize::MAX).await?;
-            output::list(
+            super::list(
+                &server,
                 output,
-                &found,
+                &server.of_tenant(&["signing-keys"])?,
+                usize::MAX,
                 &[
                     ("ID", |one| field(one, "/id")),
                     ("NAME", |one| field(one, "/name")),
@@ -87,6 +88,7 @@ async fn keys(arguments: &SigningKeys) -> Result<(), Error> {
                     ("SINCE", |one| instant(one, "/created_at")),
                 ],
             )
+            .await
         }
         Command::Add { name, key, public } => {
             let public = match (key, public) {

@@ -63,10 +63,11 @@ async fn tables(arguments: &Tables) -> Result<(), Error> {
     match &arguments.command {
         Command::List { limit } => {
             let server = server.open()?;
-            let found = server.list(&server.of_tenant(&["tables"])?, Vec::new(), *limit).await?;
-            output::list(
+            super::list(
+                &server,
                 output,
-                &found,
+                &server.of_tenant(&["tables"])?,
+                *limit,
                 &[
                     ("TABLE", |one| field(one, "/name")),
                     ("ENTRIES", |one| field(one, "/entries")),
@@ -76,9 +77,8 @@ async fn tables(arguments: &Tables) -> Result<(), Error> {
                     ("CHANGED", |one| instant(one, "/changed_at")),
                     ("BY", |one| field(one, "/changed_by")),
                 ],
-            )?;
-            super::note_more(found.len(), *limit);
-            Ok(())
+            )
+            .await
         }
         Command::Show { name } => {
             let server = server.open()?;

@@ -93,10 +93,11 @@ async fn tenants(arguments: &Tenants) -> Result<(), Error> {
     };
     match &arguments.command {
         Command::List { limit } => {
-            let found = server.list(&["v1", "tenants"], Vec::new(), *limit).await?;
-            output::list(
+            super::list(
+                &server,
                 output,
-                &found,
+                &["v1", "tenants"],
+                *limit,
                 &[
                     ("TENANT", |one| field(one, "/id")),
                     ("NAME", |one| field(one, "/display_name")),
@@ -104,9 +105,8 @@ async fn tenants(arguments: &Tenants) -> Result<(), Error> {
                     ("SUSPENDED", |one| field(one, "/suspended")),
                     ("SINCE", |one| instant(one, "/created_at")),
                 ],
-            )?;
-            super::note_more(found.len(), *limit);
-            Ok(())
+            )
+            .await
         }
         Command::Show { tenant_id } => {
             let found = ask(Method::GET, tenant_id, Ask::default()).await?.body;

@@ -121,10 +121,11 @@ async fn tokens(arguments: &Tokens) -> Result<(), Error> {
     let (server, output) = (server.open()?, *output);
     match &arguments.command {
         Command::List { operator, limit } => {
-            let found = server.list(&path(&server, *operator, None)?, Vec::new(), *limit).await?;
-            output::list(
+            super::list(
+                &server,
                 output,
-                &found,
+                &path(&server, *operator, None)?,
+                *limit,
                 &[
                     ("ID", |one| field(one, "/id")),
                     ("NAME", |one| field(one, "/name")),
@@ -133,9 +134,8 @@ async fn tokens(arguments: &Tokens) -> Result<(), Error> {
                     ("REVOKED", |one| instant(one, "/revoked_at")),
                     ("USED", |one| instant(one, "/last_used_at")),
                 ],
-            )?;
-            super::note_more(found.len(), *limit);
-            Ok(())
+            )
+            .await
         }
         Command::Create(create) => {
             let ask = Ask { body: Body::Json(create.body()?), ..Ask::default() };
