@@ -6,6 +6,9 @@
 
 mod arrivals;
 mod departures;
+mod handle;
+mod intake;
+mod recovery;
 #[cfg(test)]
 mod tests;
 
@@ -14,35 +17,34 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use jiff::Timestamp;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::connectors::{self, Caller, Pass, Road, SourceDocument, Target};
-use crate::fault::{Code, Fault};
+use crate::connectors::{self, Caller, Pass, Road, Target};
 use crate::model::{ConnectionName, Digest, DocumentKey, SchemeId, TargetKey, TenantId};
-use crate::state::{Batch, Table};
+use crate::state::Table;
 
-use super::backfill::Backfill;
 use super::bisection::Bill;
 use super::command::{CommandError, Order};
 use super::erasure::Clearance;
 use super::gate::{Gates, Scope};
-use super::instant;
 use super::laps::Laps;
-use super::ledger::{BadPage, Cursor, Error, Ledger, Tally};
+use super::ledger::{Cursor, Error, Ledger, Tally};
 use super::queues::{Bodies, Errand, Queues};
 use super::quota::{Exceeded, Meter};
 use super::reference::Catalogue;
-use super::retention;
-use super::round::{Destination, Settled, Work, commit_round, portion};
+use super::round::{Destination, Settled, Work, commit_round};
 use super::step::{Action, Event, Moment, Rules};
 use super::subject::Phase;
 use super::tally::Follower;
 use super::transformer::{Ran, Transformer};
 use super::watch::{Stage, Watcher};
+
+use handle::{Asked, Request};
+pub use handle::{Backlog, Handle, Rest};
+pub(super) use intake::stand_in_key;
 
 /// The clock, as a function, so that tests can set it.
 pub type Now = Arc<dyn Fn() -> Timestamp + Send + Sync>;
@@ -107,125 +109,6 @@ pub struct Parts {
     pub transformer: Arc<dyn Transformer>,
     pub watcher: Arc<dyn Watcher>,
     pub now: Now,
-}
-
-/// What others ask of a driver.
-#[derive(Debug)]
-enum Request {
-    Page { documents: Vec<SourceDocument>, done: oneshot::Sender<()> },
-    Cursor { cursor: Cursor, done: oneshot::Sender<()> },
-    Backfill { backfill: Backfill, done: oneshot::Sender<()> },
-    BadPage { page: BadPage, bytes: Bytes, done: oneshot::Sender<()> },
-    Reduce { keys: Vec<DocumentKey>, before: Timestamp, done: oneshot::Sender<u64> },
-}
-
-/// A person's order, apart from the pages: a full backlog holds pages back, and must not hold back whoever clears it.
-#[derive(Debug)]
-struct Asked {
-    order: Order,
-    done: oneshot::Sender<Result<u64, CommandError>>,
-}
-
-/// A handle to a running driver. Cheap to clone.
-#[derive(Clone)]
-pub struct Handle {
-    requests: mpsc::Sender<Request>,
-    orders: mpsc::Sender<Asked>,
-    rest: watch::Receiver<Rest>,
-    backlog: watch::Receiver<Backlog>,
-}
-
-/// What a scheme has still to do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Backlog {
-    /// Unfinished documents in the ledger; not those that wait for a reference table, which hold nothing else back.
-    pub documents: usize,
-    /// No page is taken until it is worked off to the lower mark.
-    pub is_full: bool,
-    /// That mark.
-    pub resume: usize,
-}
-
-/// How much a driver has to do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Rest {
-    Busy,
-    /// Only documents that wait for a reference table.
-    Waits,
-    Idle,
-}
-
-impl Handle {
-    /// Commits a page; returns once it is durable. `Err` where the driver has stopped.
-    pub async fn page(&self, documents: Vec<SourceDocument>) -> Result<(), connectors::SinkClosed> {
-        self.ask(|done| Request::Page { documents, done }).await
-    }
-
-    /// Moves the cursor, durably, after every page handed over before.
-    pub async fn cursor(&self, cursor: Cursor) -> Result<(), connectors::SinkClosed> {
-        self.ask(|done| Request::Cursor { cursor, done }).await
-    }
-
-    /// Moves a backfill on, durably, after every page handed over before.
-    pub async fn backfill(&self, backfill: Backfill) -> Result<(), connectors::SinkClosed> {
-        self.ask(|done| Request::Backfill { backfill, done }).await
-    }
-
-    /// Completes once fewer than so many documents are unfinished. `Err` where the driver has stopped.
-    pub async fn room(&self, backlog: usize) -> Result<(), connectors::SinkClosed> {
-        let mut seen = self.backlog.clone();
-        seen.wait_for(|seen| seen.documents < backlog).await.map(|_| ()).map_err(|_| connectors::SinkClosed)
-    }
-
-    pub fn backlog(&self) -> Backlog {
-        *self.backlog.borrow()
-    }
-
-    /// Completes once pages are taken. `Err` where the driver has stopped.
-    pub async fn takes_pages(&self) -> Result<(), connectors::SinkClosed> {
-        let mut seen = self.backlog.clone();
-        seen.wait_for(|seen| !seen.is_full).await.map(|_| ()).map_err(|_| connectors::SinkClosed)
-    }
-
-    pub async fn bad_page(&self, page: BadPage, bytes: Bytes) -> Result<(), connectors::SinkClosed> {
-        self.ask(|done| Request::BadPage { page, bytes, done }).await
-    }
-
-    /// Takes bodies' names and history of those of the documents away that were finished before then; says of how many.
-    /// `Err` where the driver has stopped.
-    pub async fn reduce(&self, keys: Vec<DocumentKey>, before: Timestamp) -> Result<u64, connectors::SinkClosed> {
-        let (done, answer) = oneshot::channel();
-        let request = Request::Reduce { keys, before, done };
-        self.requests.send(request).await.map_err(|_| connectors::SinkClosed)?;
-        answer.await.map_err(|_| connectors::SinkClosed)
-    }
-
-    /// Returns the version it applied to.
-    pub async fn command(&self, order: Order) -> Result<u64, CommandError> {
-        let stopped = || CommandError::Stopped("its task has ended".into());
-        let (done, answer) = oneshot::channel();
-        self.orders.send(Asked { order, done }).await.map_err(|_| stopped())?;
-        answer.await.map_err(|_| stopped())?
-    }
-
-    /// Completes when the driver has nothing to do, now or later.
-    pub async fn idle(&self) {
-        let mut rest = self.rest.clone();
-        // An error means that the driver is gone, and with it everything it had to do.
-        let _ = rest.wait_for(|rest| *rest == Rest::Idle).await;
-    }
-
-    /// Completes when the driver has nothing to do, or nothing but wait for a reference table.
-    pub async fn rests(&self) -> Rest {
-        let mut rest = self.rest.clone();
-        rest.wait_for(|rest| *rest != Rest::Busy).await.map_or(Rest::Idle, |rest| *rest)
-    }
-
-    async fn ask(&self, request: impl FnOnce(oneshot::Sender<()>) -> Request) -> Result<(), connectors::SinkClosed> {
-        let (done, answer) = oneshot::channel();
-        self.requests.send(request(done)).await.map_err(|_| connectors::SinkClosed)?;
-        answer.await.map_err(|_| connectors::SinkClosed)
-    }
 }
 
 /// Starts a driver. The future ends when `stop` is cancelled and everything under way is answered and committed, or
@@ -482,21 +365,6 @@ impl Driver {
         [self.queues.next_wake(), resting, look, share].into_iter().flatten().min()
     }
 
-    /// Counts what an earlier run left unfinished, and has it taken up.
-    async fn recover(&mut self) -> Result<(), Error> {
-        let mut after = None;
-        loop {
-            let open = self.parts.ledger.open(after.as_ref(), 500)?;
-            let Some((last, _)) = open.last() else { break };
-            after = Some(last.clone());
-            open.iter().for_each(|(_, open)| self.tally.add(*open));
-            tokio::task::yield_now().await;
-        }
-        self.laps.wake();
-        self.parts.watcher.parked_total(count(self.tally.parked) as u64);
-        Ok(())
-    }
-
     /// Brings an event to every document that the engine has something left to do with.
     async fn tell_unfinished(&mut self, event: &Event) -> Result<(), Error> {
         let mut after = None;
@@ -508,49 +376,6 @@ impl Driver {
                 open.into_iter().filter(|(_, open)| open.work).map(|(key, _)| Work::new(key, event.clone())).collect();
             self.round(&works, None).await?;
         }
-    }
-
-    /// Takes up what has had no room in memory, once most of what had is worked off.
-    async fn refill(&mut self) -> Result<(), Error> {
-        while self.has_room_for_more() {
-            let Some(keys) = self.laps.next(&self.parts.ledger)? else { return Ok(()) };
-            let queued = self.queues.documents();
-            let is_held = |key: &DocumentKey| queued.contains(key) || self.under_way.contains_key(key);
-            let (held, free): (Vec<_>, Vec<_>) = keys.into_iter().partition(is_held);
-            self.take_up_newer(&held)?;
-            let works: Vec<Work> = free.into_iter().map(|key| Work::new(key, Event::Restarted)).collect();
-            self.round(&works, None).await?;
-            tokio::task::yield_now().await;
-        }
-        Ok(())
-    }
-
-    fn has_room_for_more(&self) -> bool {
-        // What is taken up is committed first.
-        !self.parts.gates.is_work_held()
-            && self.laps.are_due()
-            && self.queues.len() < self.parts.flow.errands_limit.div_ceil(2)
-    }
-
-    /// Of a document that memory knows, a newer version may have been left behind: what memory holds is then an older
-    /// one's, comes to nothing, and brings nobody back to the document.
-    fn take_up_newer(&mut self, held: &[DocumentKey]) -> Result<(), Error> {
-        let now = (self.parts.now)();
-        let known = self.queues.to_transform();
-        for key in held {
-            let Some(subject) = self.parts.ledger.subject(key)? else { continue };
-            let received = subject.versions.iter().filter_map(|version| match version.phase {
-                Phase::Received { tries } => Some((version.number, tries > 0)),
-                _ => None,
-            });
-            for (version, alone) in received {
-                let one = (key.clone(), version);
-                if !self.in_runs.contains(&one) && !known.contains(&one) {
-                    self.queues.push(Errand::Transform { key: one.0, version, alone }, None, now);
-                }
-            }
-        }
-        Ok(())
     }
 
     /// Whether nothing may leave for the target, for a reason that is no document's.
@@ -643,8 +468,8 @@ impl Driver {
     /// Around a round's commit.
     fn pass_instants(&self, _side: &str, _works: &[Work], _cursor: Option<&Cursor>) {
         #[cfg(feature = "failpoints")]
-        for effect in instant::effects(_works, _cursor.is_some()) {
-            instant::pass!(self.parts.scheme, format!("{effect}.{_side}"));
+        for effect in super::instant::effects(_works, _cursor.is_some()) {
+            super::instant::pass!(self.parts.scheme, format!("{effect}.{_side}"));
         }
     }
 
@@ -654,106 +479,6 @@ impl Driver {
         let digest = Digest::of(format!("{tenant} {scheme} {now} {}", self.rounds));
         let [a, b, c, d, ..] = *digest.as_bytes();
         u32::from_be_bytes([a, b, c, d])
-    }
-
-    async fn requested(&mut self, first: Request) -> Result<(), Error> {
-        // Before anybody is answered: who hands over a page and then waits for idle must not see the idle of before.
-        self.rest.send_replace(Rest::Busy);
-        let mut next = Some(first);
-        let mut works = Vec::new();
-        let mut dones = Vec::new();
-        while let Some(request) = next {
-            match request {
-                Request::Page { documents, done } => {
-                    works.extend(documents.into_iter().map(|document| self.received(document)));
-                    dones.push(done);
-                }
-                Request::Cursor { cursor, done } => {
-                    // After every page before it, in the same batch as those still open.
-                    self.commit_pages(&works, Some(&cursor)).await?;
-                    works.clear();
-                    dones.push(done);
-                    if let Some(read_to) = cursor.read_to {
-                        self.parts.watcher.read_to(read_to);
-                    }
-                }
-                Request::Backfill { backfill, done } => {
-                    self.commit_pages(&works, None).await?;
-                    works.clear();
-                    let mut batch = Batch::new();
-                    self.parts.ledger.put_backfill(&mut batch, &backfill);
-                    instant::pass!(self.parts.scheme, "backfill.before");
-                    self.parts.ledger.commit(batch).await?;
-                    instant::pass!(self.parts.scheme, "backfill.after");
-                    dones.push(done);
-                }
-                Request::BadPage { page, bytes, done } => {
-                    let mut batch = Batch::new();
-                    self.parts.ledger.put_bad_page(&mut batch, &page, bytes);
-                    self.parts.ledger.commit(batch).await?;
-                    dones.push(done);
-                }
-                Request::Reduce { keys, before, done } => {
-                    let reduced = retention::reduce(&self.parts.ledger, &keys, before, (self.parts.now)()).await?;
-                    self.meter.kept(-i64::try_from(reduced.bytes).unwrap_or(i64::MAX));
-                    let _ = done.send(reduced.documents);
-                }
-            }
-            next = if dones.len() < ROUND_LIMIT { self.pages.try_recv().ok() } else { None };
-        }
-        if !works.is_empty() {
-            self.commit_pages(&works, None).await?;
-        }
-        // As with idle: who looks for room after its page must see that page.
-        self.show_backlog();
-        for done in dones {
-            let _ = done.send(());
-        }
-        Ok(())
-    }
-
-    /// As many rounds as it takes for works that carry large bodies; the cursor goes with the last.
-    async fn rounds(&mut self, works: &[Work], cursor: Option<&Cursor>) -> Result<Settled, Error> {
-        let (first, mut rest) = works.split_at(portion(works));
-        let mut all = self.round(first, cursor.filter(|_| rest.is_empty())).await?;
-        while !rest.is_empty() {
-            let (next, later) = rest.split_at(portion(rest));
-            let settled = self.round(next, cursor.filter(|_| later.is_empty())).await?;
-            all.changed += settled.changed;
-            all.actions.extend(settled.actions);
-            rest = later;
-        }
-        Ok(all)
-    }
-
-    async fn commit_pages(&mut self, works: &[Work], cursor: Option<&Cursor>) -> Result<(), Error> {
-        let settled = self.rounds(works, cursor).await?;
-        if !works.is_empty() {
-            self.parts.watcher.received(works.len(), settled.changed);
-        }
-        Ok(())
-    }
-
-    fn received(&mut self, document: SourceDocument) -> Work {
-        let SourceDocument { key, body, cancelled } = document;
-        let digest = Digest::of(&body);
-        let body: Arc<str> = body.into();
-        let limit = self.parts.document_limit_bytes;
-        let (key, fault) = match key {
-            Ok(key) if body.len() > limit => {
-                let fault = Fault::park(Code::DocumentTooLarge, "the document is larger than the scheme takes")
-                    .with_limit("document_limit_bytes", limit as u64, body.len() as u64);
-                (key, Some(fault))
-            }
-            Ok(key) => (key, None),
-            Err(problem) => (stand_in_key(&digest), Some(Fault::park(Code::KeyMissing, problem))),
-        };
-        if fault.is_none() {
-            self.bodies.keep(digest, body.clone());
-        }
-        let mut work = Work::new(key, Event::Received { body: digest, cancelled, fault });
-        work.bodies.push((digest, body));
-        work
     }
 
     async fn commanded(&mut self, asked: Asked) -> Result<(), Error> {
@@ -816,9 +541,4 @@ async fn next_fetch(tables: &mut Option<Follower>) {
         Some(tables) => tables.grown().await,
         None => std::future::pending().await,
     }
-}
-
-/// The key of a document that has none: no vendor's key begins with an exclamation mark and has 64 hex digits.
-pub(super) fn stand_in_key(digest: &Digest) -> DocumentKey {
-    DocumentKey::new(format!("!{digest}")).expect("a digest in hex is a usable key")
 }

@@ -9,8 +9,8 @@ use super::super::command::Command;
 use super::super::rig::*;
 use super::super::step::{Refusal, RetryMode, Sabotage};
 use super::*;
-use crate::connectors::Failure;
-use crate::fault::Disposition;
+use crate::connectors::{Failure, SourceDocument};
+use crate::fault::{Code, Disposition, Fault};
 use crate::state::MemoryStore;
 
 const HOUR: Duration = Duration::from_secs(3_600);
