@@ -120,6 +120,7 @@ pub fn start(parts: Parts, stop: CancellationToken) -> (Handle, impl Future<Outp
     let (rest_sender, rest) = watch::channel(Rest::Busy);
     let (backlog_sender, backlog) = watch::channel(Backlog::default());
     let meter = parts.gates.meter(&parts.tenant);
+    let parts = Parts { ledger: parts.ledger.remembering(), ..parts };
     let driver = Driver {
         quota_changes: meter.changes(),
         meter,
@@ -452,6 +453,7 @@ impl Driver {
                     if let Some(end) = end {
                         self.parts.watcher.finished(&end);
                     }
+                    self.parts.ledger.forget(&key);
                 }
                 send @ Action::Send { .. } => sends.push((key, send)),
             }

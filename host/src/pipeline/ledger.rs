@@ -12,6 +12,7 @@ use crate::model::{Digest, DocumentKey, SchemeId, TargetKey, TenantId};
 use crate::state::{self, Batch, CommitError, Expect, Key, KeyBuilder, Revision, Store, Table};
 
 use super::backfill::Backfill;
+use super::recent::Recent;
 use super::reference::Revision as TableRevision;
 use super::round::Destination;
 use super::step::Event;
@@ -44,6 +45,8 @@ pub struct Ledger {
     store: Arc<dyn Store>,
     tenant: TenantId,
     scheme: SchemeId,
+    /// Where nobody else commits the scheme's subjects.
+    recent: Option<Recent>,
 }
 
 /// Who owns a target key of a [`Destination`].
@@ -86,7 +89,7 @@ pub struct BadPage {
 }
 
 /// What the index of unfinished subjects says of one of them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Open {
     /// The engine has something to do.
     pub work: bool,
@@ -98,6 +101,11 @@ pub struct Open {
 }
 
 impl Open {
+    /// The subject's row in the index; `None` where it has none.
+    pub fn row_of(subject: &Subject) -> Option<Self> {
+        subject.is_open().then(|| Self::of(subject))
+    }
+
     /// What the index says of the subject, were it in there.
     pub fn of(subject: &Subject) -> Self {
         let parked = u32::try_from(subject.parked().count()).unwrap_or(u32::MAX);
@@ -142,7 +150,13 @@ impl std::ops::AddAssign for Tally {
 
 impl Ledger {
     pub fn new(store: Arc<dyn Store>, tenant: TenantId, scheme: SchemeId) -> Self {
-        Self { store, tenant, scheme }
+        Self { store, tenant, scheme, recent: None }
+    }
+
+    /// The same for whoever alone commits the scheme's subjects, as long as this and its clones live: it remembers what it
+    /// committed and need not read it back.
+    pub fn remembering(self) -> Self {
+        Self { recent: Some(Recent::default()), ..self }
     }
 
     pub fn scheme(&self) -> &SchemeId {
@@ -169,17 +183,40 @@ impl Ledger {
     }
 
     pub fn subject(&self, key: &DocumentKey) -> Result<Option<Subject>, Error> {
+        if let Some(subject) = self.recent.as_ref().and_then(|recent| recent.get(key)) {
+            return Ok(Some(Subject::clone(&subject)));
+        }
         self.read(Table::Subjects, &self.document_key(key))
     }
 
-    /// Writes the subject and keeps the index of unfinished ones true.
-    pub fn put_subject(&self, batch: &mut Batch, key: &DocumentKey, subject: &Subject) {
+    /// What a batch with this subject has become durable as.
+    pub(super) fn remember(&self, key: &DocumentKey, subject: Subject) {
+        if let Some(recent) = &self.recent {
+            recent.keep(key, subject);
+        }
+    }
+
+    /// Nothing more is expected to happen to it soon.
+    pub(super) fn forget(&self, key: &DocumentKey) {
+        if let Some(recent) = &self.recent {
+            recent.forget(key);
+        }
+    }
+
+    /// Writes the subject and keeps the index of unfinished ones true; `before` is its row there now.
+    pub fn put_subject(&self, batch: &mut Batch, key: &DocumentKey, subject: &Subject, before: Option<Open>) {
+        // Until the batch is durable the store says what is.
+        self.forget(key);
         let row = self.document_key(key);
         batch.put(Table::Subjects, row.clone(), encode(subject));
-        if subject.is_open() {
-            batch.put(Table::Open, row, encode(&Open::of(subject)));
-        } else {
-            batch.remove(Table::Open, row);
+        match Open::row_of(subject) {
+            after if after == before => {}
+            Some(open) => {
+                batch.put(Table::Open, row, encode(&open));
+            }
+            None => {
+                batch.remove(Table::Open, row);
+            }
         }
     }
 

@@ -15,6 +15,7 @@ pub mod ledger;
 pub mod poll;
 pub mod queues;
 pub mod quota;
+mod recent;
 pub mod reconcile;
 pub mod reference;
 pub mod retention;

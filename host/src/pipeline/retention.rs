@@ -19,7 +19,7 @@ use crate::model::{Digest, DocumentKey};
 use crate::state::{Batch, Key, Revision};
 
 use super::driver::Handle;
-use super::ledger::{Error, Ledger};
+use super::ledger::{Error, Ledger, Open};
 
 /// Documents in one commit: with some lines of history each, a batch is as large as a round of the driver's.
 const AT_ONCE: usize = 50;
@@ -118,9 +118,9 @@ pub(super) async fn reduce(
             continue;
         }
         let is_last_of_it = ledger.remove_lines(&mut batch, key, LINES_AT_ONCE)? < LINES_AT_ONCE;
-        let bytes = subject.kept_bytes;
+        let (bytes, open) = (subject.kept_bytes, Open::row_of(&subject));
         if is_last_of_it && subject.reduce(now) {
-            ledger.put_subject(&mut batch, key, &subject);
+            ledger.put_subject(&mut batch, key, &subject, open);
             reduced.documents += 1;
             reduced.bytes += bytes;
         }

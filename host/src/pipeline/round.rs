@@ -102,15 +102,20 @@ pub async fn commit_round(
             ledger.put_cursor(&mut round.batch, cursor);
         }
         for (key, (before, subject)) in &round.subjects {
-            ledger.put_subject(&mut round.batch, key, subject);
-            round.settled.change.remove(*before);
+            ledger.put_subject(&mut round.batch, key, subject, *before);
+            round.settled.change.remove(before.unwrap_or_default());
             round.settled.change.add(Open::of(subject));
         }
         if round.batch.is_empty() {
             return Ok(round.settled);
         }
         match ledger.commit(round.batch).await {
-            Ok(_) => return Ok(round.settled),
+            Ok(_) => {
+                for (key, (_, subject)) in round.subjects {
+                    ledger.remember(&key, subject);
+                }
+                return Ok(round.settled);
+            }
             // What was looked up for an erasure does not come right by trying again.
             Err(Error::Conflict(table)) if table != Table::Bodies && conflicts < CONFLICTS_LIMIT => conflicts += 1,
             Err(error) => return Err(error),
@@ -124,8 +129,8 @@ struct Round<'a> {
     rules: &'a Rules,
     moment: Moment,
     batch: Batch,
-    /// Changed subjects, with what was unfinished of them before.
-    subjects: BTreeMap<DocumentKey, (Open, Subject)>,
+    /// Changed subjects, with their rows in the index of unfinished ones before.
+    subjects: BTreeMap<DocumentKey, (Option<Open>, Subject)>,
     /// Target keys claimed in this round.
     claims: HashMap<TargetKey, DocumentKey>,
     settled: Settled,
@@ -137,7 +142,7 @@ impl Round<'_> {
             Some((before, subject)) => (*before, subject.clone()),
             None => {
                 let subject = self.ledger.subject(&work.key)?.unwrap_or_default();
-                (Open::of(&subject), subject)
+                (Open::row_of(&subject), subject)
             }
         };
         let kept_before = subject.kept_bytes;
