@@ -14,8 +14,8 @@ use super::directory;
 use super::format::{self, Opened, REVISION_ROW, SUM_ROW, sled_failed};
 use super::group::{Conflict, Ground, Group};
 use super::queue::{Answer, Request};
-use super::row::{Digest, Row};
-use super::sled_store::{Core, decode, guarded, is_used};
+use super::row::{Digest, Head};
+use super::sled_store::{Core, guarded, is_used, no_row};
 use super::walk::TreeChange;
 
 /// Starts the thread. It ends when the queue is closed and empty.
@@ -163,10 +163,10 @@ fn injected(point: &str) -> Error {
 struct Tree<'a>(&'a Core);
 
 impl Ground for Tree<'_> {
-    fn row(&self, tree_key: &[u8]) -> Result<Option<Row>, Error> {
+    fn row(&self, tree_key: &[u8]) -> Result<Option<(Head, sled::IVec)>, Error> {
         let db = self.0.db.read().unwrap_or_else(PoisonError::into_inner);
         let found = db.as_ref().ok_or(Error::Closed)?.get(tree_key).map_err(|error| sled_failed(&error))?;
-        found.map(|raw| decode(&raw)).transpose()
+        found.map(|raw| Ok((Head::read(&raw).ok_or_else(no_row)?, raw))).transpose()
     }
 
     fn write_file(&self, bytes: &[u8]) -> Result<Digest, Error> {

@@ -8,7 +8,7 @@ use super::row::{self, Payload, Row};
 use super::sum::Sum;
 
 /// The format that this Crossdock writes. A change of [`row`] or of what a table's rows mean is a new number and a step.
-pub(super) const FORMAT: u32 = 1;
+pub(super) const FORMAT: u32 = 2;
 
 /// From format `from` to `from + 1`. The changes and the new number are one batch, so a crash leaves the old format or
 /// the new one.
@@ -17,8 +17,14 @@ pub(super) struct Step {
     pub changes: fn(&sled::Tree) -> Result<sled::Batch, Error>,
 }
 
-/// None yet: format 1 is the first.
-pub(super) const STEPS: &[Step] = &[];
+/// Format 2 sums its rows with another hash.
+pub(super) const STEPS: &[Step] = &[Step { from: 1, changes: sum_anew }];
+
+/// The last time that the rows are held to the old sum. The new one is taken when the store is opened.
+fn sum_anew(tree: &sled::Tree) -> Result<sled::Batch, Error> {
+    checked_sum(tree, Sum::of_format_1)?;
+    Ok(sled::Batch::default())
+}
 
 pub(super) const FORMAT_ROW: &str = "format";
 const LEASE_ROW: &str = "lease";
@@ -61,7 +67,7 @@ fn take_lease_as(tree: &sled::Tree, directory: &Directory, known: u32, steps: &[
         }
     }
     // What a step made of the rows has a sum of its own.
-    let sum = if found == Some(known.into()) { checked_sum(tree)? } else { Sum::of(tree)? };
+    let sum = if found == Some(known.into()) { checked_sum(tree, Sum::of)? } else { Sum::of(tree)? };
     let lease = lease + 1;
     let mut batch = sled::Batch::default();
     let sum_row = Row { revision: last, lease, payload: Payload::Inline(Bytes::copy_from_slice(&sum.bytes())) };
@@ -76,8 +82,8 @@ fn take_lease_as(tree: &sled::Tree, directory: &Directory, known: u32, steps: &[
 }
 
 /// The sum of the rows, where it is the one that was kept with them.
-fn checked_sum(tree: &sled::Tree) -> Result<Sum, Error> {
-    let found = Sum::of(tree)?;
+fn checked_sum(tree: &sled::Tree, sum_of: fn(&sled::Tree) -> Result<Sum, Error>) -> Result<Sum, Error> {
+    let found = sum_of(tree)?;
     // A store of an earlier Crossdock has none; what it holds now is what it is held to from now on.
     let Some(kept) = read_own(tree, SUM_ROW)? else { return Ok(found) };
     if Sum::from_bytes(&kept) == Some(found) {
@@ -279,6 +285,40 @@ mod tests {
         let mut found: Vec<_> = STEPS.iter().map(|step| step.from).collect();
         found.sort_unstable();
         assert_eq!(found, (1..=FORMAT).filter(|from| *from < FORMAT).collect::<Vec<_>>());
+    }
+
+    /// As the first format left it: a row, and the sum of that day.
+    fn of_format_1(place: &Place) {
+        let mut batch = sled::Batch::default();
+        batch.insert(&[1, b'a'], b"x");
+        place.db.apply_batch(batch).unwrap();
+        let sum = Sum::of_format_1(&place.db).unwrap();
+        assert_ne!(sum, Sum::of(&place.db).unwrap());
+        let row =
+            Row { revision: Revision(0), lease: 1, payload: Payload::Inline(Bytes::copy_from_slice(&sum.bytes())) };
+        let mut batch = sled::Batch::default();
+        batch.insert(own_key(SUM_ROW), row.encode());
+        write_number(&mut batch, FORMAT_ROW, 1, 1, Revision(0));
+        place.db.apply_batch(batch).unwrap();
+    }
+
+    #[test]
+    fn sums_a_store_of_the_first_format_anew_once_it_has_added_up() {
+        let place = place();
+        of_format_1(&place);
+        let sum = take_lease(&place.db, &place.directory).unwrap().sum;
+        assert_eq!(sum, Sum::of(&place.db).unwrap());
+        assert_eq!(read_number(&place.db, FORMAT_ROW).unwrap(), Some(2));
+        assert_eq!(take_lease(&place.db, &place.directory).unwrap().sum, sum);
+    }
+
+    #[test]
+    fn refuses_a_store_of_the_first_format_that_lost_a_row() {
+        let place = place();
+        of_format_1(&place);
+        place.db.insert([1, b'a'], b"older").unwrap();
+        let error = take_lease(&place.db, &place.directory).unwrap_err();
+        assert!(matches!(error, Error::Damaged { .. }), "{error}");
     }
 
     #[test]

@@ -8,13 +8,14 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 
 use super::batch::{Batch, Error, Expect, Key, Revision, Table};
-use super::row::{self, Digest, INLINE_LIMIT_BYTES, Payload, Row};
+use super::row::{self, Digest, Head, INLINE_LIMIT_BYTES, Payload, Row};
 use super::sum::{self, Sum};
 use super::walk::TreeChange;
 
 /// What a group needs from the store: the rows as they stand, and a place for large values.
 pub(super) trait Ground {
-    fn row(&self, tree_key: &[u8]) -> Result<Option<Row>, Error>;
+    /// As it lies there, with what its header says.
+    fn row(&self, tree_key: &[u8]) -> Result<Option<(Head, sled::IVec)>, Error>;
     fn write_file(&self, bytes: &[u8]) -> Result<Digest, Error>;
 }
 
@@ -26,10 +27,11 @@ pub(super) struct Conflict {
     pub found: Option<Revision>,
 }
 
+/// Rows as they lie in the tree: each is read once, written out once, and summed as it is.
 #[derive(Debug)]
 struct Change {
-    before: Option<Row>,
-    after: Option<Row>,
+    before: Option<(Head, sled::IVec)>,
+    after: Option<(Head, Vec<u8>)>,
 }
 
 #[derive(Debug)]
@@ -47,11 +49,11 @@ impl Group {
     /// The sum over all rows as it will be, from what it is.
     pub fn sum(&self, mut sum: Sum) -> Sum {
         for (tree_key, change) in self.changes.iter().filter(|(tree_key, _)| sum::counts(tree_key)) {
-            if let Some(before) = &change.before {
-                sum.take(tree_key, &before.encode());
+            if let Some((_, before)) = &change.before {
+                sum.take(tree_key, before);
             }
-            if let Some(after) = &change.after {
-                sum.add(tree_key, &after.encode());
+            if let Some((_, after)) = &change.after {
+                sum.add(tree_key, after);
             }
         }
         sum
@@ -98,14 +100,14 @@ impl Group {
         let mut out = Vec::with_capacity(self.changes.len());
         let mut dropped = Vec::new();
         for (tree_key, change) in self.changes {
-            let before = change.before.as_ref().and_then(file_of);
-            let after = change.after.as_ref().and_then(file_of);
+            let before = change.before.as_ref().and_then(|(head, _)| head.file.as_ref());
+            let after = change.after.as_ref().and_then(|(head, _)| head.file.as_ref());
             if before != after {
                 out.extend(before.map(|digest| (row::file_use_key(digest, &tree_key), None)));
                 out.extend(after.map(|digest| (row::file_use_key(digest, &tree_key), Some(Vec::new()))));
                 dropped.extend(before);
             }
-            out.push((tree_key, change.after.map(|row| row.encode())));
+            out.push((tree_key, change.after.map(|(_, raw)| raw)));
         }
         (out, dropped)
     }
@@ -121,13 +123,14 @@ impl Group {
 
     fn revision_of(&self, tree_key: &[u8], ground: &impl Ground) -> Result<Option<Revision>, Error> {
         let row = match self.changes.get(tree_key) {
-            Some(change) => change.after.as_ref().map(|row| row.revision),
-            None => ground.row(tree_key)?.map(|row| row.revision),
+            Some(change) => change.after.as_ref().map(|(head, _)| head.revision),
+            None => ground.row(tree_key)?.map(|(head, _)| head.revision),
         };
         Ok(row)
     }
 
     fn change(&mut self, tree_key: Vec<u8>, after: Option<Row>, ground: &impl Ground) -> Result<(), Error> {
+        let after = after.map(|row| (row.head(), row.encode()));
         if let Some(change) = self.changes.get_mut(&tree_key) {
             change.after = after;
             return Ok(());
@@ -135,12 +138,5 @@ impl Group {
         let before = ground.row(&tree_key)?;
         self.changes.insert(tree_key, Change { before, after });
         Ok(())
-    }
-}
-
-fn file_of(row: &Row) -> Option<&Digest> {
-    match &row.payload {
-        Payload::File { digest, .. } => Some(digest),
-        Payload::Inline(_) => None,
     }
 }

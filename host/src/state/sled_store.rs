@@ -274,9 +274,12 @@ impl Core {
 }
 
 pub(super) fn decode(raw: &[u8]) -> Result<Row, Error> {
-    Row::decode(raw).ok_or_else(|| Error::Damaged {
-        detail: "a row is not what this format writes; restore the data directory from a backup".into(),
-    })
+    Row::decode(raw).ok_or_else(no_row)
+}
+
+/// The bytes under a key are no row.
+pub(super) fn no_row() -> Error {
+    Error::Damaged { detail: "a row is not what this format writes; restore the data directory from a backup".into() }
 }
 
 /// Large values named in the message about lost ones.
