@@ -27,6 +27,10 @@ pub fn decode(bytes: &Bytes) -> Result<Cow<'_, str>, Error> {
 /// Takes out the control characters that JSON does not allow and that vendors let through from their users' remarks,
 /// and escapes raw tabs and line breaks inside strings. A text without them is handed back untouched.
 fn repair(text: &str) -> Cow<'_, str> {
+    // Nearly every answer. Without a way out in the middle this is a few bytes a nanosecond.
+    if text.bytes().fold(u8::MAX, u8::min) >= 0x20 {
+        return Cow::Borrowed(text);
+    }
     let is_stray = |byte: u8| byte < 0x20 && !matches!(byte, b'\t' | b'\n' | b'\r');
     let mut repaired = String::new();
     let (mut copied, mut in_string, mut escaped) = (0, false, false);

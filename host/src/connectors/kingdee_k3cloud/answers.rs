@@ -1,5 +1,7 @@
 //! From the site's lists of successes and errors, and from what it then holds, to one answer for each job.
 
+use std::collections::HashMap;
+
 use crate::connectors::{Answer, Job, Saved, Step};
 
 use super::errors::{DUPLICATE_NUMBER, is_duplicate_number};
@@ -41,13 +43,17 @@ pub fn folded(number: &str) -> String {
 /// Sorts the lists out by job. A success names its bill, which counts more than its index; an error has only the index.
 pub fn attribute(status: &Status, jobs: &[&Job], options: &Options) -> Vec<Verdict> {
     let mut verdicts = vec![Verdict::default(); jobs.len()];
+    let mut numbers = HashMap::with_capacity(jobs.len());
+    for (index, job) in jobs.iter().enumerate() {
+        numbers.entry(folded(job.key.as_str())).or_insert(index);
+    }
     let at = |index: Option<i64>| usize::try_from(index?).ok().filter(|index| *index < jobs.len());
     for success in status.successes() {
         let number = folded(success.number.as_str());
-        let by_number = jobs.iter().position(|job| folded(job.key.as_str()) == number);
-        let by_id = jobs.iter().position(|job| job.id.as_deref().is_some_and(|id| id == success.id.as_str()));
+        let by_number = numbers.get(&number).copied();
+        let by_id = || jobs.iter().position(|job| job.id.as_deref().is_some_and(|id| id == success.id.as_str()));
         let named = !number.is_empty();
-        if let Some(index) = by_number.or(by_id).or(if named { None } else { at(success.index.number()) }) {
+        if let Some(index) = by_number.or_else(by_id).or(if named { None } else { at(success.index.number()) }) {
             verdicts[index].success = Some(success.id.to_string());
         }
     }
