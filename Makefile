@@ -6,18 +6,26 @@
 CARGO ?= cargo
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 BIN := $(TARGET)/debug
+# What is measured is measured as it is shipped.
+RELEASE := $(TARGET)/release
 COMPONENTS := $(TARGET)/components
 TRANSFORMS := $(notdir $(patsubst %/Cargo.toml,%,$(wildcard transforms/*/Cargo.toml)))
 BUILD := $(CARGO) build --locked --workspace --bins --examples
 
-.PHONY: help build components demo test unit lint failpoints simulate crash crash-matrix sabotage power-cut languages \
-  neighbours soak load fuzz-api
+.PHONY: help build release components demo test unit lint failpoints simulate crash crash-matrix sabotage power-cut languages \
+  neighbours soak load density fuzz-api
 
 help: ## Show what can be typed
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## Build the engine, the simulators and the proofs
 	$(BUILD)
+
+release: components ## Build all of it as it is shipped
+	$(CARGO) build --locked --release --workspace --bins --examples
+	@for name in $(TRANSFORMS); do \
+	  $(RELEASE)/crossdock build transforms/$$name --install-toolchain --output $(COMPONENTS)/$$name.wasm || exit 1; \
+	done
 
 components: build ## Build the transforms into components (prepares the guest toolchain)
 	@for name in $(TRANSFORMS); do \
@@ -74,16 +82,20 @@ languages: components ## Print what a mapping costs in Rust, JavaScript and Pyth
 	  Rust=$(COMPONENTS)/jushuitan-saleout-to-k3cloud.wasm JavaScript=$(TARGET)/languages/javascript.wasm \
 	  Python=$(TARGET)/languages/python.wasm
 
-neighbours: components ## Measure a tenant's latency beside another one's endless loops, floods and a gigabyte of rejects
-	$(BIN)/neighbours
+neighbours: release ## Measure a tenant's latency beside another one's endless loops, floods and a gigabyte of rejects
+	$(RELEASE)/neighbours
 
-soak: components ## Five minutes of load with faults, a backlog of a million, ten gigabytes of rejects; draws target/soak/*.svg
-	$(BIN)/soak --picture $(TARGET)/soak/soak.svg
-	$(BIN)/soak --backlog 1000000 --picture $(TARGET)/soak/backlog.svg
-	$(BIN)/neighbours --rounds 2 --mebibytes 10000
+soak: release ## Five minutes of load with faults, a backlog of a million, ten gigabytes of rejects; draws target/soak/*.svg
+	$(RELEASE)/soak --picture $(TARGET)/soak/soak.svg
+	$(RELEASE)/soak --backlog 1000000 --picture $(TARGET)/soak/backlog.svg
+	$(RELEASE)/neighbours --rounds 2 --mebibytes 10000
 
-load: components ## 6,000 documents as fast as they go; draws target/soak/load.svg
-	$(BIN)/soak --at-once --documents 6000 --picture $(TARGET)/soak/load.svg
+load: release ## 6,000 documents as fast as they go; draws target/soak/load.svg
+	$(RELEASE)/soak --at-once --documents 6000 --picture $(TARGET)/soak/load.svg
+
+density: release ## Memory of an engine at rest, and what a thousand uploaded modules cost
+	$(RELEASE)/density --folder $(TARGET)/density/modules
+	$(RELEASE)/examples/module_density $(RELEASE)/crossdock $(TARGET)/density/modules
 
 power-cut: build ## 20 simulated power cuts (as root; says so loudly where it cannot run)
 	$(BIN)/examples/power_cut --cuts 20
