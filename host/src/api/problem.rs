@@ -59,6 +59,8 @@ codes! {
     InUse = "in_use", CONFLICT, "It is in use";
     /// A version stays what it is.
     Immutable = "immutable", CONFLICT, "A version cannot change";
+    /// The operator paused it, and alone resumes it.
+    PausedByOperator = "paused_by_operator", CONFLICT, "The operator paused this";
     /// The tenant's policy asks for a clean comparison first.
     CompareRequired = "compare_required", CONFLICT, "A clean comparison is needed first";
     /// `If-Match` or `If-None-Match` does not hold.
