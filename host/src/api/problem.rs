@@ -176,6 +176,17 @@ pub struct ProblemDocument {
 pub type Answer<T> = Result<T, Problem>;
 
 impl Problem {
+    /// Of a body that is only a part of what was judged: what lies in it is told by its place there.
+    pub fn beneath(mut self, part: &str) -> Self {
+        for error in &mut self.0.errors {
+            if let Some(rest) = error.pointer.strip_prefix(part).filter(|rest| rest.is_empty() || rest.starts_with('/'))
+            {
+                error.pointer = rest.to_owned();
+            }
+        }
+        self
+    }
+
     pub fn new(code: Code, detail: impl Into<String>) -> Self {
         let detail = detail.into();
         Self(Box::new(Facts { code, detail, errors: Vec::new(), quota: None, retry_after: None, close: false }))

@@ -15,6 +15,8 @@ use vendor_sim::proof::world::World;
 use crate::api::{Caller, connection};
 use crate::{PATIENCE, check_no_secret_was_said, in_directory, programs, told, world};
 
+/// All that the simulator's documents have.
+const STATUSES: [&str; 4] = ["Confirmed", "WaitConfirm", "OuterConfirming", "Delete"];
 const SCHEME: &str = "/tenants/acme/schemes/saleout";
 
 /// An engine with the tenant `acme`, its two connections, and its admin.
@@ -47,7 +49,7 @@ impl Stage {
     fn scheme(&self, module: &str, more: &[(&str, Value)]) {
         let start_at = (jiff::Timestamp::now() - jiff::SignedDuration::from_hours(96)).to_string();
         let mut settings = json!({
-            "source": { "connection": "jst", "operation": "jushuitan.saleout.list.query", "status": "Confirmed" },
+            "source": { "connection": "jst", "operation": "jushuitan.saleout.list.query", "status": STATUSES },
             "target": { "connection": "k3", "operation": "BatchSave", "form": "SAL_OUTSTOCK" },
             "schedule": "every 1s", "lag": "0s", "start_at": start_at,
         });
@@ -69,7 +71,8 @@ impl Stage {
     fn settled(&self, count: usize) {
         self.wait("all documents to be done with", || {
             let documents = self.documents();
-            let at_rest = |one: &&Value| matches!(one["state"].as_str(), Some("written" | "skipped" | "parked"));
+            let at_rest =
+                |one: &&Value| matches!(one["state"].as_str(), Some("written" | "skipped" | "parked" | "ignored"));
             let done = documents.iter().filter(at_rest).count();
             (done == count && documents.len() == count).then_some(()).ok_or(format!("{done} of {}", documents.len()))
         });
@@ -136,7 +139,14 @@ fn a_module_is_activated_and_taken_back_while_documents_flow() {
     stage.settled(24);
     let ran = |with: &Value| stage.modules().iter().filter(|(_, module)| module == with).count();
     let (before, after) = (ran(&first["digest"]), ran(&second["digest"]));
-    assert!(before >= 6 && after >= 6 && before + after == 24, "{before} with the first, {after} with the second");
+    // Some never came to a module: they were cancelled at the source before.
+    let neither = stage.modules().iter().filter(|(_, module)| !module.is_null()).count() - before - after;
+    assert!(before >= 5 && after >= 5 && neither == 0, "{before} with the first, {after} with the second, {neither}");
+
+    // Of the parameters alone the place is told in what was sent.
+    let (status, refused) = stage.admin.send("PUT", &format!("{SCHEME}/parameters"), kind, b"{\"defualt\": {}}");
+    let places: Vec<&Value> = refused["errors"].as_array().unwrap().iter().map(|one| &one["pointer"]).collect();
+    assert!(status == 422 && places.contains(&&json!("/defualt")), "{status} {refused:#}");
 
     let back = stage.admin.does("POST", &format!("{SCHEME}/rollback"), &Value::Null);
     assert_eq!((&back["status"]["state"], &back["status"]["module"]), (&json!("running"), &first["digest"]));
@@ -147,7 +157,9 @@ fn a_module_is_activated_and_taken_back_while_documents_flow() {
     }
     stage.settled(29);
     let new: Vec<_> = stage.modules().into_iter().filter(|(key, _)| !known.contains(key)).collect();
-    assert!(new.len() == 5 && new.iter().all(|(_, module)| *module == first["digest"]), "{new:?}");
+    let is_first = |module: &Value| *module == first["digest"] || module.is_null();
+    assert!(new.len() == 5 && new.iter().all(|(_, module)| is_first(module)), "{new:?}");
+    assert!(new.iter().any(|(_, module)| !module.is_null()), "{new:?}");
     check_no_secret_was_said(&stage.world);
 }
 

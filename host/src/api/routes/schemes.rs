@@ -173,7 +173,8 @@ async fn put_parameters(
     }
     let put = SchemePut { settings, module: row.module, enabled: None, note: String::new() };
     // What else of it was changed since it was read here must not be undone.
-    write(&api, &caller, &scheme, &module, put, expected.or(Some(row.revision))).await
+    let written = write(&api, &caller, &scheme, &module, put, expected.or(Some(row.revision))).await;
+    written.map_err(|problem| problem.beneath("/settings/parameters"))
 }
 
 /// Deletes a scheme that is off. Its documents stay; a scheme made under its name again goes on with them.

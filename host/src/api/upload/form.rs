@@ -94,8 +94,9 @@ fn part(head: &[u8], bytes: Bytes) -> Answer<Part> {
     let file_name = parameter(disposition, "filename");
     for text in [Some(&name), file_name.as_ref()].into_iter().flatten() {
         if text.len() > NAME_LIMIT_BYTES || text.chars().any(is_unseen) {
-            let problem =
-                format!("a part's name has characters that are not seen, or more than {NAME_LIMIT_BYTES} bytes");
+            let problem = format!(
+                "a part's name has control characters, others that are not seen, or more than {NAME_LIMIT_BYTES} bytes"
+            );
             return Err(Problem::invalid(problem));
         }
     }
