@@ -19,6 +19,14 @@ pub fn open(dir: &Dir, name: &str) -> io::Result<NodeKey> {
     }
 }
 
+/// The key of this name, where there is one.
+pub fn find(dir: &Dir, name: &str) -> io::Result<Option<NodeKey>> {
+    match read(dir, name) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        found => found.map(Some),
+    }
+}
+
 fn read(dir: &Dir, name: &str) -> io::Result<NodeKey> {
     let mut file = dir.open(name)?;
     if file.metadata()?.mode() & 0o077 != 0 {

@@ -45,7 +45,8 @@ pub fn registry_problem(error: RegistryError) -> Problem {
         }
         RegistryError::Suspended { .. } => Problem::new(Code::Forbidden, said),
         RegistryError::Busy => Problem::new(Code::Unavailable, said).retry_after(Duration::from_secs(1)),
-        RegistryError::Sealed(_) | RegistryError::Row { .. } => Problem::internal(said),
+        RegistryError::Sealed(_) | RegistryError::Unopened { .. } => Problem::new(Code::Conflict, said),
+        RegistryError::Row { .. } => Problem::internal(said),
         RegistryError::Store(error) => error.fault().into(),
     }
 }
@@ -145,8 +146,10 @@ pub fn office_problem(error: OfficeError) -> Problem {
         | OfficeError::Command(CommandError::Refused(_) | CommandError::NothingParked(_) | CommandError::Changed(_)) => {
             Problem::new(Code::Conflict, said)
         }
+        OfficeError::OperatorsPause(_) => Problem::new(Code::PausedByOperator, said),
         OfficeError::Command(CommandError::Stopped(_)) => Problem::new(Code::Unavailable, said),
         OfficeError::NotUsable(_) => Problem::invalid(said),
         OfficeError::Ledger(error) => ledger_problem(error),
+        OfficeError::Audit(error) => registry_problem(error),
     }
 }

@@ -59,6 +59,8 @@ codes! {
     InUse = "in_use", CONFLICT, "It is in use";
     /// A version stays what it is.
     Immutable = "immutable", CONFLICT, "A version cannot change";
+    /// The operator paused it, and alone resumes it.
+    PausedByOperator = "paused_by_operator", CONFLICT, "The operator paused this";
     /// The tenant's policy asks for a clean comparison first.
     CompareRequired = "compare_required", CONFLICT, "A clean comparison is needed first";
     /// `If-Match` or `If-None-Match` does not hold.
@@ -174,6 +176,17 @@ pub struct ProblemDocument {
 pub type Answer<T> = Result<T, Problem>;
 
 impl Problem {
+    /// Of a body that is only a part of what was judged: what lies in it is told by its place there.
+    pub fn beneath(mut self, part: &str) -> Self {
+        for error in &mut self.0.errors {
+            if let Some(rest) = error.pointer.strip_prefix(part).filter(|rest| rest.is_empty() || rest.starts_with('/'))
+            {
+                error.pointer = rest.to_owned();
+            }
+        }
+        self
+    }
+
     pub fn new(code: Code, detail: impl Into<String>) -> Self {
         let detail = detail.into();
         Self(Box::new(Facts { code, detail, errors: Vec::new(), quota: None, retry_after: None, close: false }))

@@ -137,7 +137,7 @@ fn pause(data_dir: &Path, manifest: &Manifest) -> Result<(), ExitCode> {
     let failed = |error: &dyn std::fmt::Display| fail(Exit::Failed, &error.to_string());
     let reason =
         format!("restored from the backup of {}: what was written since is not known here", manifest.created_at);
-    let pause = Pause { scope: Scope::All, since: Timestamp::now(), reason, code: None };
+    let pause = Pause { scope: Scope::All, since: Timestamp::now(), reason, code: None, by: None };
     let gates = Gates::open(store.clone()).map_err(|error| failed(&error))?;
     runtime()?.block_on(gates.pause(pause, false)).map_err(|error| failed(&error))?;
     store.close().map_err(|error| failed(&error))

@@ -10,6 +10,7 @@ mod show;
 use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::LazyLock;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand, ValueEnum};
@@ -17,9 +18,10 @@ use clap::{Args, Subcommand, ValueEnum};
 use crate::config;
 use crate::daemon::{
     BulkAnswer, BulkRequest, CapsuleAnswer, CapsuleRequest, Client, CommandRequest, DocumentState, DocumentView,
-    Engine, Filter, Found, Office, OfficeError, PauseRequest,
+    Engine, Filter, Found, Office, PauseRequest, Witness,
 };
 use crate::pipeline::gate::{Pause, Scope};
+use crate::registry::Actor;
 
 use super::client::{self, ServerArguments};
 use super::exit::{self, Exit};
@@ -146,6 +148,12 @@ pub(super) enum Door {
     Office(Box<Office>, Box<Engine>),
 }
 
+/// Whoever opened the store acts as the operator at the console.
+fn witness<'a>(office: &'a Office, engine: &'a Engine) -> Witness<'a> {
+    static CONSOLE: LazyLock<Actor> = LazyLock::new(Actor::console);
+    Witness { office, registry: engine.registry.as_ref(), actor: &CONSOLE }
+}
+
 /// Says what went wrong, in the words of whoever said it.
 fn fail(error: &dyn std::fmt::Display) -> ExitCode {
     eprintln!("crossdock: {error}");
@@ -174,42 +182,55 @@ impl Door {
     async fn bulk(&self, request: &BulkRequest) -> Result<BulkAnswer, ExitCode> {
         match self {
             Door::Client(client) => client.bulk(request).await.map_err(|error| fail(&error)),
-            Door::Office(office, _) => office.bulk(None, request).await.map_err(|error| fail(&error)),
+            Door::Office(office, engine) => {
+                witness(office, engine).bulk(None, request).await.map_err(|error| fail(&error))
+            }
         }
     }
 
     async fn show(&self, scheme: Option<&str>, key: &str, unmask: bool) -> Result<DocumentView, ExitCode> {
         match self {
             Door::Client(client) => client.show(scheme, key, unmask).await.map_err(|error| fail(&error)),
-            Door::Office(office, _) => office.show(None, scheme, key, unmask).map_err(|error| fail(&error)),
+            Door::Office(office, engine) => {
+                witness(office, engine).show(None, scheme, key, unmask).await.map_err(|error| fail(&error))
+            }
         }
     }
 
     async fn capsule(&self, request: &CapsuleRequest) -> Result<CapsuleAnswer, ExitCode> {
         match self {
             Door::Client(client) => client.capsule(request).await.map_err(|error| fail(&error)),
-            Door::Office(office, _) => office.capsule(None, request).map_err(|error| fail(&error)),
+            Door::Office(office, engine) => {
+                let noted = witness(office, engine).note_capsule(None, request).await;
+                noted.and_then(|()| office.capsule(None, request)).map_err(|error| fail(&error))
+            }
         }
     }
 
     async fn command(&self, request: &CommandRequest) -> Result<u64, ExitCode> {
         match self {
             Door::Client(client) => client.command(request).await.map_err(|error| fail(&error)),
-            Door::Office(office, _) => office.command(None, request).await.map_err(|error: OfficeError| fail(&error)),
+            Door::Office(office, engine) => {
+                witness(office, engine).command(None, request).await.map_err(|error| fail(&error))
+            }
         }
     }
 
     pub(super) async fn pause(&self, what: &PauseRequest, reason: &str) -> Result<Vec<Pause>, ExitCode> {
         match self {
             Door::Client(client) => client.pause(what, reason).await.map_err(|error| fail(&error)),
-            Door::Office(office, _) => office.pause(None, what, reason).await.map_err(|error| fail(&error)),
+            Door::Office(office, engine) => {
+                witness(office, engine).pause(None, what, reason).await.map_err(|error| fail(&error))
+            }
         }
     }
 
     pub(super) async fn resume(&self, what: &PauseRequest) -> Result<Vec<Scope>, ExitCode> {
         match self {
             Door::Client(client) => client.resume(what).await.map_err(|error| fail(&error)),
-            Door::Office(office, _) => office.resume(None, what).await.map_err(|error| fail(&error)),
+            Door::Office(office, engine) => {
+                witness(office, engine).resume(None, what).await.map_err(|error| fail(&error))
+            }
         }
     }
 

@@ -88,14 +88,19 @@ pub fn run(command: &Credentials) -> ExitCode {
 fn rotate(arguments: &Rotate) -> Result<(), ExitCode> {
     runtime()?.block_on(async {
         let door = Door::open(&arguments.config).await?;
-        let Rotated { resealed, kept } = match &door {
+        let Rotated { resealed, kept, lost } = match &door {
             Door::Client(client) => client.rotate().await.map_err(|error| fail(&error))?,
             Door::Engine(_, desk) => desk.rotate().await.map_err(|error| fail(&error))?,
         };
         door.close()?;
         match arguments.output {
-            Output::Json => println!("{}", serde_json::json!({ "resealed": resealed, "kept": kept })),
+            Output::Json => println!("{}", serde_json::json!({ "resealed": resealed, "kept": kept, "lost": lost })),
             Output::Text => println!("{resealed} connections sealed anew, {kept} were already"),
+        }
+        if lost > 0 {
+            let words = "connections were sealed with a key that the engine does not have, and are left as they are: bring \
+                         that key back as previous_credentials_key, or send them again with all their secrets";
+            return Err(fail(&format!("{lost} {words}")));
         }
         Ok(())
     })

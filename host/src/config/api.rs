@@ -135,6 +135,14 @@ fn count(section: &Section<'_>, key: &'static str, range: std::ops::RangeInclusi
     usize::try_from(number).expect("at most ten thousand")
 }
 
+/// A file of exactly so many bytes, as the engine makes its own. No text of a key is as short.
+fn raw_key(value: &DeValue<'_>, directory: &Path) -> Option<CredentialsKey> {
+    let path = directory.join(value.get("file")?.get_ref().as_str()?);
+    let is_raw = std::fs::metadata(&path).is_ok_and(|found| found.is_file() && found.len() == KEY_BYTES as u64);
+    let bytes = Zeroizing::new(is_raw.then(|| std::fs::read(&path).ok()).flatten()?);
+    <[u8; KEY_BYTES]>::try_from(bytes.as_slice()).ok().map(|bytes| CredentialsKey(Zeroizing::new(bytes)))
+}
+
 /// `None` where it is there and not usable.
 #[allow(clippy::option_option)]
 fn key(
@@ -144,6 +152,9 @@ fn key(
     options: &LoadOptions<'_>,
 ) -> Option<Option<CredentialsKey>> {
     let Some(value) = section.get(name) else { return Some(None) };
+    if let Some(key) = raw_key(value.get_ref(), directory) {
+        return Some(Some(key));
+    }
     let text = Secret::new(resolve_secret(name, value, directory, options, section.report)?);
     let key = CredentialsKey::parse(text.expose());
     if key.is_none() {

@@ -12,7 +12,7 @@ use serde::de::{Deserializer as _, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use toml::de::DeValue;
 
-use crate::model::{ConnectionName, TenantId};
+use crate::model::{ConnectionName, TenantId, is_unseen};
 
 use super::csv::{self, Record};
 use super::problem::{Place, closest};
@@ -71,7 +71,7 @@ pub(super) fn read(
     let mut found = Vec::new();
     for (name, value) in tables.table {
         let table = name.get_ref();
-        if table.is_empty() || table.len() > NAME_LIMIT_BYTES || table.chars().any(char::is_control) {
+        if table.is_empty() || table.len() > NAME_LIMIT_BYTES || table.chars().any(is_unseen) {
             let message = format!("{table:?} cannot be the name of a table");
             scheme.report.add(name.span(), message, "use the name that the module looks up, at most 128 characters");
             continue;

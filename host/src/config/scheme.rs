@@ -304,6 +304,9 @@ pub(super) fn find<'c>(
     None
 }
 
+/// 2000-01-01T00:00:00Z. An earlier start is a slip of the pen that would ask a vendor for every window since then.
+const EARLIEST_START: i64 = 946_684_800;
+
 /// Written as a text or as TOML's own datetime, in both cases with a zone.
 fn start_at(section: &Section<'_>) -> Option<Timestamp> {
     let remedy = "write the instant from which documents count, with its zone: \
@@ -322,11 +325,16 @@ fn start_at(section: &Section<'_>) -> Option<Timestamp> {
         }
     };
     let instant = text.parse::<Timestamp>();
-    if instant.is_err() {
-        let message = format!("`start_at` of {} is {text:?}, which is not an instant with a zone", section.name);
-        section.report.add(value.span(), message, remedy);
-    }
-    instant.ok()
+    let problem = match &instant {
+        Err(_) => "not an instant with a zone",
+        Ok(instant) if instant.as_second() < EARLIEST_START => {
+            "before the year 2000, when none of these systems was there"
+        }
+        Ok(_) => return instant.ok(),
+    };
+    let message = format!("`start_at` of {} is {text:?}, which is {problem}", section.name);
+    section.report.add(value.span(), message, remedy);
+    None
 }
 
 fn sweep(scheme: &Section<'_>) -> Sweep {

@@ -169,6 +169,14 @@ fn a_credentials_key_is_32_bytes_and_never_quoted() {
         let found = Folder::new().problems(&format!("{GOOD}{wrong}"), &LoadOptions::new(&key(text))).join("\n");
         assert!(found.contains("`credentials_key` of [api] is not 32 bytes") && !found.contains(text), "{found}");
     }
+    // A file as the engine makes its own, of which no byte needs to be text.
+    let folder = Folder::new();
+    std::fs::write(folder.path("old.key"), [0xff; 32]).unwrap();
+    let raw = "[api]\ncredentials_key = { env = \"KEY\" }\nprevious_credentials_key = { file = \"old.key\" }\n";
+    let hexadecimal = "abababababababababababababababababababababababababababababababab";
+    let config = folder.load(&format!("{GOOD}{raw}"), &LoadOptions::new(&key(hexadecimal)));
+    let config = config.unwrap_or_else(|problems| panic!("{problems}"));
+    assert_eq!(config.api.unwrap().previous_credentials_key.unwrap().expose(), &[0xff; 32]);
     let wrong = "[api]\nprevious_credentials_key = { env = \"KEY\" }\n";
     let good = "q6urq6urq6urq6urq6urq6urq6urq6urq6urq6urq6s=";
     let found = Folder::new().problems(&format!("{GOOD}{wrong}"), &LoadOptions::new(&key(good))).join("\n");
@@ -300,6 +308,12 @@ fn a_start_is_required_and_needs_a_zone() {
         let said =
             format!("19:12 `start_at` of scheme \"saleout\" is \"{shown}\", which is not an instant with a zone");
         check(line, &format!("start_at = {written}"), &[&said]);
+    }
+    for early in ["1999-12-31T23:59:59Z", "0001-01-01T00:00:00Z", "2000-01-01T00:00:00+08:00"] {
+        let said = format!(
+            "19:12 `start_at` of scheme \"saleout\" is \"{early}\", which is before the year 2000, when none of these systems was there"
+        );
+        check(line, &format!("start_at = \"{early}\""), &[&said]);
     }
     let toml = GOOD.replace(line, "start_at = 2026-11-01T00:00:00+08:00");
     let config = Folder::new().load(&toml, &LoadOptions::new(&env)).unwrap();

@@ -14,11 +14,13 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
+use crate::registry::{Actor, Registry};
 use crate::state::SledStore;
 
 use super::capsule_desk::CapsuleRequest;
 use super::office::{BulkRequest, CommandRequest, Filter, Office, OfficeError, PauseRequest};
 use super::reference_desk::{TableFilter, TableQuestion};
+use super::witness::Witness;
 
 /// A command may carry a document, which a scheme may let be large; whoever can send it could fill the disk as well.
 const BODY_LIMIT_BYTES: usize = 64 << 20;
@@ -44,22 +46,39 @@ pub(super) struct Problem {
     pub message: String,
 }
 
-pub(super) fn router(office: Arc<Office>, store: Arc<SledStore>) -> axum::Router {
+pub(super) fn router(office: Arc<Office>, registry: Option<Registry>, store: Arc<SledStore>) -> axum::Router {
     let backup = axum::Router::new().route("/backup", post(backup)).with_state(store);
-    axum::Router::new()
-        .route("/documents/search", post(search))
+    let counter = Arc::new(Counter { office: office.clone(), registry, actor: Actor::console() });
+    let orders = axum::Router::new()
         .route("/documents/show", post(show))
         .route("/documents/command", post(command).layer(DefaultBodyLimit::max(BODY_LIMIT_BYTES)))
         .route("/documents/bulk", post(bulk))
         .route("/documents/capsule", post(capsule))
+        .route("/pause", post(pause))
+        .route("/resume", post(resume))
+        .with_state(counter);
+    axum::Router::new()
+        .route("/documents/search", post(search))
         .route("/references/list", post(tables))
         .route("/references/show", post(table))
         .route("/references/refresh", post(refresh))
-        .route("/pause", post(pause))
-        .route("/resume", post(resume))
         .route("/pauses", get(pauses))
         .with_state(office)
+        .merge(orders)
         .merge(backup)
+}
+
+/// Where the owner of the socket gives orders.
+struct Counter {
+    office: Arc<Office>,
+    registry: Option<Registry>,
+    actor: Actor,
+}
+
+impl Counter {
+    fn witness(&self) -> Witness<'_> {
+        Witness { office: &self.office, registry: self.registry.as_ref(), actor: &self.actor }
+    }
 }
 
 /// Binds the socket. A socket that a killed engine left is removed: the store's lock has shown that nobody else runs.
@@ -93,20 +112,23 @@ async fn aside<T: Serialize + Send + 'static>(
     }
 }
 
-async fn show(State(office): State<Arc<Office>>, Json(request): Json<ShowRequest>) -> Response {
-    answer(office.show(None, request.scheme.as_deref(), &request.key, request.unmask))
+async fn show(State(counter): State<Arc<Counter>>, Json(request): Json<ShowRequest>) -> Response {
+    answer(counter.witness().show(None, request.scheme.as_deref(), &request.key, request.unmask).await)
 }
 
-async fn command(State(office): State<Arc<Office>>, Json(request): Json<CommandRequest>) -> Response {
-    answer(office.command(None, &request).await)
+async fn command(State(counter): State<Arc<Counter>>, Json(request): Json<CommandRequest>) -> Response {
+    answer(counter.witness().command(None, &request).await)
 }
 
-async fn bulk(State(office): State<Arc<Office>>, Json(request): Json<BulkRequest>) -> Response {
-    answer(office.bulk(None, &request).await)
+async fn bulk(State(counter): State<Arc<Counter>>, Json(request): Json<BulkRequest>) -> Response {
+    answer(counter.witness().bulk(None, &request).await)
 }
 
-async fn capsule(State(office): State<Arc<Office>>, Json(request): Json<CapsuleRequest>) -> Response {
-    aside(move || office.capsule(None, &request)).await
+async fn capsule(State(counter): State<Arc<Counter>>, Json(request): Json<CapsuleRequest>) -> Response {
+    if let Err(error) = counter.witness().note_capsule(None, &request).await {
+        return answer(Err::<(), _>(error));
+    }
+    aside(move || counter.office.capsule(None, &request)).await
 }
 
 async fn tables(State(office): State<Arc<Office>>, Json(filter): Json<TableFilter>) -> Response {
@@ -121,12 +143,12 @@ async fn refresh(State(office): State<Arc<Office>>, Json(filter): Json<TableFilt
     answer(office.refresh(None, &filter).await)
 }
 
-async fn pause(State(office): State<Arc<Office>>, Json(call): Json<PauseCall>) -> Response {
-    answer(office.pause(None, &call.what, &call.reason).await)
+async fn pause(State(counter): State<Arc<Counter>>, Json(call): Json<PauseCall>) -> Response {
+    answer(counter.witness().pause(None, &call.what, &call.reason).await)
 }
 
-async fn resume(State(office): State<Arc<Office>>, Json(what): Json<PauseRequest>) -> Response {
-    answer(office.resume(None, &what).await)
+async fn resume(State(counter): State<Arc<Counter>>, Json(what): Json<PauseRequest>) -> Response {
+    answer(counter.witness().resume(None, &what).await)
 }
 
 async fn pauses(State(office): State<Arc<Office>>) -> Response {
@@ -170,6 +192,8 @@ fn answer<T: Serialize>(result: Result<T, OfficeError>) -> Response {
             | OfficeError::Command(_)
             | OfficeError::NotFetched(_)
             | OfficeError::Capsule(_)
+            | OfficeError::OperatorsPause(_)
+            | OfficeError::Audit(_)
             | OfficeError::StandsStill(..)),
         ) => problem(StatusCode::CONFLICT, error.to_string()),
         Err(error) => problem(StatusCode::NOT_FOUND, error.to_string()),

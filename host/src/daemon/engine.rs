@@ -137,8 +137,9 @@ impl Engine {
 
     fn seat_stored(&self, office: &Office, registry: &Registry) -> Result<(), registry::Error> {
         for tenant in all_tenants(registry)? {
-            for row in registry.schemes(&tenant.id, None, usize::MAX)? {
-                let (tenant, scheme) = (tenant.id.clone(), row.name);
+            let names = registry.schemes(&tenant.id, None, usize::MAX)?.into_iter().map(|row| row.name);
+            for scheme in names.chain(registry.deleted_schemes(&tenant.id)?) {
+                let tenant = tenant.id.clone();
                 let name = SchemeRef { tenant: tenant.clone(), scheme: scheme.clone() };
                 let ledger = Ledger::new(self.workshop.shared.store.clone(), tenant.clone(), scheme.clone());
                 let why = "no engine runs it".to_owned();

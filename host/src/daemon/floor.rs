@@ -68,7 +68,10 @@ pub enum FloorError {
 }
 
 fn said(objections: &[Objection]) -> String {
-    let one = |objection: &Objection| format!("{}: {}", objection.pointer(), objection.message);
+    let one = |objection: &Objection| match objection.pointer() {
+        pointer if pointer.is_empty() => objection.message.clone(),
+        pointer => format!("{pointer}: {}", objection.message),
+    };
     objections.iter().map(one).collect::<Vec<_>>().join("; ")
 }
 

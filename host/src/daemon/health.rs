@@ -15,6 +15,7 @@ use crate::pipeline::reference::{Library, Status};
 use crate::state::SledStore;
 use crate::telemetry::{Metrics, TableNumbers, mask_text};
 
+use super::floor::Floor;
 use super::register::Register;
 use super::traffic;
 use super::watcher::SchemeWatcher;
@@ -25,16 +26,19 @@ pub(super) struct Health {
     pub library: Library,
     pub metrics: Metrics,
     pub store: Arc<SledStore>,
+    pub floor: Arc<Floor>,
 }
 
 pub(super) fn router(health: Arc<Health>) -> axum::Router {
     axum::Router::new().route("/healthz", get(healthz)).route("/metrics", get(metrics)).with_state(health)
 }
 
-/// 200 while every scheme can work; 503 where the store failed or a scheme stopped. Paused is healthy: somebody said so.
+/// 200 while every scheme can work; 503 where the store failed, or a scheme stopped or stands still. Paused is healthy: somebody said so.
 async fn healthz(State(health): State<Arc<Health>>) -> Response {
     let now = Timestamp::now();
-    let mut stopped = Vec::new();
+    // Of one that could not even be put together it is only the name: its reasons are for those who may see it.
+    let standing = health.floor.standing_still();
+    let mut stopped: Vec<String> = standing.iter().map(|name| format!("{}/{}", name.tenant, name.scheme)).collect();
     let store_failed = health.store.health().failure.is_some();
     let schemes: Vec<serde_json::Value> = health
         .schemes
@@ -42,7 +46,7 @@ async fn healthz(State(health): State<Arc<Health>>) -> Response {
         .iter()
         .map(|watcher| {
             let seen = watcher.seen();
-            stopped.extend(seen.stopped.as_ref().map(|why| format!("{}: {why}", watcher.scheme.scheme)));
+            stopped.extend(seen.stopped.as_ref().map(|why| format!("{}: {why}", watcher.scheme)));
             let age = seen.read_to.map(|read_to| now.duration_since(read_to).as_secs());
             json!({
                 "tenant": watcher.tenant.as_str(), "scheme": watcher.scheme.scheme.as_str(),

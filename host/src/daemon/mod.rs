@@ -26,6 +26,7 @@ mod register;
 mod registry_desk;
 mod registry_of;
 mod retention;
+mod schema;
 mod scheme;
 mod serve;
 #[cfg(test)]
@@ -34,6 +35,7 @@ mod tls;
 mod traffic;
 mod transformer;
 mod watcher;
+mod witness;
 mod workshop;
 
 pub use advice::{Writing, writings};
@@ -62,3 +64,4 @@ pub use registry_desk::{CreatedToken, DeskError, RegistryDesk};
 pub use serve::{FloorParts, Surface, Surfaced, serve};
 pub use tls::install as install_tls;
 pub use transformer::{LimitsOf, SandboxTransformer};
+pub use witness::Witness;

@@ -23,6 +23,7 @@ use crate::pipeline::gate::Gates;
 use crate::pipeline::ledger::Error as LedgerError;
 use crate::pipeline::reference::Library;
 use crate::pipeline::subject::Subject;
+use crate::registry;
 use crate::telemetry::is_named;
 
 use super::engine::Engine;
@@ -63,6 +64,8 @@ pub enum OfficeError {
     /// There is no capsule to be had.
     #[error("{0}")]
     Capsule(String),
+    #[error("the operator paused {0}, and alone takes that back")]
+    OperatorsPause(String),
     #[error("scheme {0} stands still: {1}")]
     StandsStill(String, String),
     #[error("{0}")]
@@ -71,6 +74,9 @@ pub enum OfficeError {
     Command(#[from] CommandError),
     #[error(transparent)]
     Ledger(#[from] LedgerError),
+    /// It was not carried out, for it could not be noted.
+    #[error("the audit log: {0}")]
+    Audit(#[from] registry::Error),
 }
 
 impl Office {

@@ -66,8 +66,8 @@ impl RegistryDesk {
         let is_rotating = self.files.as_ref().is_some_and(|files| files.is_rotating().unwrap_or(false));
         if is_rotating {
             match self.rotate_for(&Actor::engine()).await {
-                Ok(Rotated { resealed, .. }) => {
-                    tracing::info!(resealed, "a rotation of the credentials' key was ended")
+                Ok(Rotated { resealed, lost, .. }) => {
+                    tracing::info!(resealed, lost, "a rotation of the credentials' key was ended")
                 }
                 Err(error) => tracing::error!("a rotation of the credentials' key cannot go on: {error}"),
             }

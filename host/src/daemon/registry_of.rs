@@ -22,7 +22,17 @@ pub(super) fn open(
         Some(current) => Keyring::new(key(current), api.previous_credentials_key.iter().map(key).collect()),
         None => {
             let fail = |source| OpenError::DataDirectory { path: config.engine.data_dir.clone(), source };
-            KeyFiles::new(directory.try_clone().map_err(fail)?).keyring().map_err(fail)?
+            let sealed = Registry::sealed(&*store)?;
+            let keyring = KeyFiles::new(directory.try_clone().map_err(fail)?).keyring(sealed == 0).map_err(fail)?;
+            if keyring.current().is_none() {
+                tracing::error!(
+                    "{}/credentials.key is missing, and the secrets of {sealed} connections are sealed with what it held: \
+                     put it back and restart; or, where it is lost, run `crossdock credentials rotate` for a new key and \
+                     send these connections again with all their secrets",
+                    config.engine.data_dir.display()
+                );
+            }
+            keyring
         }
     };
     let connections = config.connections.iter().map(|one| (one.tenant.clone(), one.name.clone()));

@@ -102,20 +102,9 @@ pub async fn serve(
         alerts: alerts.clone(),
         stale_after: Duration::try_from(config.engine.stale_after).unwrap_or(Duration::MAX),
     };
-    let health = Arc::new(Health {
-        schemes: registers.watchers.clone(),
-        gates: engine.gates.clone(),
-        library: engine.library.clone(),
-        metrics: engine.metrics.clone(),
-        store: engine.store.clone(),
-    });
     let http_stop = CancellationToken::new();
     let mut servers = JoinSet::new();
     let mut surfaces = JoinSet::new();
-    let ended = http_stop.clone();
-    servers.spawn(async move {
-        axum::serve(listener, health::router(health)).with_graceful_shutdown(ended.cancelled_owned()).await
-    });
     let ended = http_stop.clone();
     let scheme_stop = stop.child_token();
     let compactor = Arc::new(Compactor {
@@ -128,7 +117,7 @@ pub async fn serve(
     });
     let bootstrap = RegistryDesk::of(&engine, &config)
         .map_err(|source| OpenError::DataDirectory { path: engine.data_dir.clone(), source })?;
-    let router = control::router(registers.office.clone(), engine.store.clone())
+    let router = control::router(registers.office.clone(), engine.registry.clone(), engine.store.clone())
         .merge(errands::router(registers.backfills.clone(), registers.auditors.clone()))
         .merge(compaction::router(compactor.clone()))
         .merge(registry_desk::router(bootstrap.clone()));
@@ -149,6 +138,18 @@ pub async fn serve(
         &engine.schemes,
         scheme_stop.clone(),
     );
+    let health = Arc::new(Health {
+        schemes: registers.watchers.clone(),
+        gates: engine.gates.clone(),
+        library: engine.library.clone(),
+        metrics: engine.metrics.clone(),
+        store: engine.store.clone(),
+        floor: floor.clone(),
+    });
+    let ended = http_stop.clone();
+    servers.spawn(async move {
+        axum::serve(listener, health::router(health)).with_graceful_shutdown(ended.cancelled_owned()).await
+    });
     // Open before anything runs: where it cannot be, nothing has begun.
     let surface = match (surface, registry) {
         (Some(surface), Some(registry)) => {

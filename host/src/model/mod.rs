@@ -3,6 +3,8 @@
 mod document;
 mod ids;
 mod schema;
+mod text;
 
 pub use document::{Digest, Document, Outcome, Reason, TargetDocument};
 pub use ids::{ConnectionName, DocumentKey, IdError, ModuleRef, OperationName, SchemeId, System, TargetKey, TenantId};
+pub use text::is_unseen;

@@ -11,6 +11,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
+use utoipa::ToSchema;
 
 use crate::connectors::Road;
 use crate::fault::{Code, Disposition, Fault};
@@ -48,6 +49,40 @@ pub struct Pause {
     pub reason: String,
     /// The fault that paused it, where it was not a person.
     pub code: Option<Code>,
+    /// The person. Rows from before there were tenants' people name nobody, and are the operator's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<Person>,
+}
+
+/// On whose side a person stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Person {
+    Operator,
+    Tenant,
+}
+
+impl Pause {
+    /// On whose word; `None` where a fault did it.
+    pub fn person(&self) -> Option<Person> {
+        self.by.or(self.code.is_none().then_some(Person::Operator))
+    }
+
+    /// Whether only the operator may take it back.
+    pub fn is_operators(&self) -> bool {
+        self.person() == Some(Person::Operator)
+    }
+}
+
+/// What came of a resume.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Resumed {
+    /// There was a pause, and it is gone.
+    Gone,
+    /// There was none.
+    Nothing,
+    /// The operator made it, and stays.
+    Operators,
 }
 
 /// All gates of an engine.
@@ -142,14 +177,21 @@ impl Gates {
         Some(Permit { inner: self.inner.clone(), uses })
     }
 
-    /// Pauses durably. With `wait`, returns once no exchange of the scope is under way any more.
-    pub async fn pause(&self, pause: Pause, wait: bool) -> Result<(), Error> {
+    /// Pauses durably, and returns the pause that stands: an operator's is not made anybody else's. With `wait`, returns
+    /// once no exchange of the scope is under way any more.
+    pub async fn pause(&self, pause: Pause, wait: bool) -> Result<Pause, Error> {
         let scope = pause.scope.clone();
-        let mut batch = Batch::new();
-        batch.put(Table::Pauses, row(&scope), encode(&pause));
         // The gate closes before the record is durable: closed too early is safe, recorded too early is not needed.
         let order = self.inner.order.lock().await;
-        self.lock().pauses.insert(scope.clone(), pause);
+        let pause = {
+            let mut state = self.lock();
+            let stands = state.pauses.get(&scope).filter(|stands| stands.is_operators() && !pause.is_operators());
+            let pause = stands.cloned().unwrap_or(pause);
+            state.pauses.insert(scope.clone(), pause.clone());
+            pause
+        };
+        let mut batch = Batch::new();
+        batch.put(Table::Pauses, row(&scope), encode(&pause));
         self.inner.changed.notify_waiters();
         instant::pass!(name(&scope), "pause.before");
         self.inner.store.commit(batch).await.map_err(Error::from)?;
@@ -158,14 +200,21 @@ impl Gates {
         if wait {
             self.drained(&scope).await;
         }
-        Ok(())
+        Ok(pause)
     }
 
-    /// Whether there was such a pause.
+    /// On the operator's word. Whether there was such a pause.
     pub async fn resume(&self, scope: &Scope) -> Result<bool, Error> {
+        Ok(self.resume_for(scope, Person::Operator).await? == Resumed::Gone)
+    }
+
+    /// Takes a pause back, on this person's word.
+    pub async fn resume_for(&self, scope: &Scope, by: Person) -> Result<Resumed, Error> {
         let _order = self.inner.order.lock().await;
-        if !self.lock().pauses.contains_key(scope) {
-            return Ok(false);
+        match self.lock().pauses.get(scope) {
+            None => return Ok(Resumed::Nothing),
+            Some(pause) if by != Person::Operator && pause.is_operators() => return Ok(Resumed::Operators),
+            Some(_) => {}
         }
         let mut batch = Batch::new();
         batch.remove(Table::Pauses, row(scope));
@@ -174,7 +223,7 @@ impl Gates {
         instant::pass!(name(scope), "resume.after");
         self.lock().pauses.remove(scope);
         self.inner.changed.notify_waiters();
-        Ok(true)
+        Ok(Resumed::Gone)
     }
 
     /// From now on this is the connection's way to its vendor, until another one is.

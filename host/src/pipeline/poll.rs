@@ -183,7 +183,13 @@ impl Reading {
                 return Err(Error::Stopped);
             }
             let began = std::time::Instant::now();
-            let result = self.source.read(span, &mut sink).await;
+            // A source that asks for bill after bill at the vendor's pace hands nothing over for a while, and would notice
+            // a stop only then. A read that is given up has changed nothing, and is begun again from the cursor.
+            let result = tokio::select! {
+                biased;
+                () = stop.cancelled() => Err(connectors::Error::Stopped),
+                result = self.source.read(span, &mut sink) => result,
+            };
             drop((permit, sink.turn.take()));
             self.watcher.stage(Stage::Poll, began.elapsed());
             if let Err(error) = &result {
@@ -254,7 +260,8 @@ impl Reading {
         };
         tracing::error!(scheme = %self.scheme, %scope, code = %fault.code, reason = mask_text(&fault.message), "paused");
         let since = (self.now)();
-        let pause = Pause { scope: scope.clone(), since, reason: fault.message.clone(), code: Some(fault.code) };
+        let pause =
+            Pause { scope: scope.clone(), since, reason: fault.message.clone(), code: Some(fault.code), by: None };
         self.gates.pause(pause, false).await?;
         self.watcher.paused(&scope, &fault.message);
         Ok(())

@@ -476,7 +476,7 @@ impl Rig {
     }
 
     pub async fn pause(&self, scope: Scope) {
-        let pause = Pause { scope, since: (self.plan.now)(), reason: "a test".into(), code: None };
+        let pause = Pause { scope, since: (self.plan.now)(), reason: "a test".into(), code: None, by: None };
         self.gates.pause(pause, true).await.unwrap();
     }
 

@@ -151,7 +151,7 @@ impl Registry {
             };
             let kept_secrets = match &before {
                 // Another system's secrets are other secrets.
-                Some(kept) if kept.row.system == system => self.secrets_of(tenant, kept)?,
+                Some(kept) if kept.row.system == system => self.secrets_beside(tenant, kept, secrets, dropped)?,
                 _ => Secrets::default(),
             };
             stays_at_its_place(before.as_ref(), plain, secrets, &kept_secrets, dropped)?;
@@ -168,7 +168,7 @@ impl Registry {
             };
             let place = Place { tenant, name: name.as_str(), revision: row.revision };
             draft.get::<String>(Table::Connections, &key_row())?;
-            let sealed = (!secrets.is_empty()).then(|| self.keyring().seal(place, &secrets.to_bytes()));
+            let sealed = (!secrets.is_empty()).then(|| self.keyring().seal(place, &secrets.to_bytes())).transpose()?;
             HISTORY.put(draft, tenant, name.as_str(), row.revision, &row)?;
             draft.put(Table::Connections, key(tenant, name.as_str()), &Kept { row: row.clone(), sealed });
             let detail = json!({
@@ -264,7 +264,7 @@ impl Registry {
         let Split { plain, secrets, dropped } = split(settings)?;
         let before: Option<Kept> = self.read(Table::Connections, &key(tenant, name.as_str()))?;
         let kept = match &before {
-            Some(kept) if kept.row.system == system => self.secrets_of(tenant, kept)?,
+            Some(kept) if kept.row.system == system => self.secrets_beside(tenant, kept, &secrets, &dropped)?,
             _ => Secrets::default(),
         };
         stays_at_its_place(before.as_ref(), &plain, &secrets, &kept, &dropped)?;
@@ -274,19 +274,42 @@ impl Registry {
     fn secrets_of(&self, tenant: &TenantId, kept: &Kept) -> Result<Secrets, Error> {
         let Some(sealed) = &kept.sealed else { return Ok(Secrets::default()) };
         let place = Place { tenant, name: kept.row.name.as_str(), revision: kept.row.revision };
-        let plain = self.keyring().open(place, sealed)?;
-        Secrets::from_bytes(&plain).ok_or(Error::Sealed(SealError::Broken))
+        let opened = self.keyring().open(place, sealed);
+        let opened = opened.and_then(|plain| Secrets::from_bytes(&plain).ok_or(SealError::Broken));
+        opened.map_err(|why| Error::Unopened { connection: kept.row.name.to_string(), why })
+    }
+
+    /// The secrets that a change may keep. Where they cannot be opened any more, it must bring all of them.
+    fn secrets_beside(
+        &self,
+        tenant: &TenantId,
+        kept: &Kept,
+        given: &Secrets,
+        dropped: &[String],
+    ) -> Result<Secrets, Error> {
+        let why = match self.secrets_of(tenant, kept) {
+            Err(Error::Unopened { why, .. }) => why,
+            opened => return opened,
+        };
+        let given = given.names();
+        match kept.row.secrets.iter().find(|name| !given.contains(name) && !dropped.contains(name)) {
+            None => Ok(Secrets::default()),
+            Some(name) => {
+                let problem = format!("is left out, and the one that is there cannot be opened: {why}");
+                Err(Error::invalid(format!("/settings{name}"), problem, "send all secrets of the connection again"))
+            }
+        }
     }
 
     /// The row's secrets under the key that seals now; `None` where they are already, or where it has none.
     pub(super) fn resealed(&self, tenant: &TenantId, mut kept: Kept) -> Result<Option<Kept>, Error> {
         let keyring = self.keyring();
-        let Some(sealed) = kept.sealed.as_ref().filter(|sealed| sealed.key != keyring.current().id()) else {
+        let Some(sealed) = kept.sealed.as_ref().filter(|sealed| Some(sealed.key.as_str()) != keyring.current()) else {
             return Ok(None);
         };
         let place = Place { tenant, name: kept.row.name.as_str(), revision: kept.row.revision };
         let plain = keyring.open(place, sealed)?;
-        kept.sealed = Some(keyring.seal(place, &plain));
+        kept.sealed = Some(keyring.seal(place, &plain)?);
         Ok(Some(kept))
     }
 }

@@ -46,6 +46,8 @@ pub enum Error {
     Suspended { tenant: String },
     #[error(transparent)]
     Sealed(#[from] SealError),
+    #[error("the secrets of connection {connection} cannot be opened: {why}")]
+    Unopened { connection: String, why: SealError },
     /// Others changed the same rows again and again while we tried.
     #[error("too many changes at once")]
     Busy,

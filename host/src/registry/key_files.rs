@@ -1,5 +1,6 @@
 //! The key that credentials are sealed with, where the operator names none: a file in the data directory that only the
-//! engine's user can read, made on first use.
+//! engine's user can read, made on first use, and never again while something is sealed: a new key opens nothing of what
+//! is there.
 //!
 //! A rotation makes a second file beside it, seals everything with that, and then puts it in the first one's place. Killed
 //! at any instant, both are there for as long as both are needed, and the next start goes on.
@@ -25,12 +26,18 @@ impl KeyFiles {
         Self { dir }
     }
 
-    /// The keys as they are; with a rotation under way, the new one seals already.
-    pub fn keyring(&self) -> io::Result<Keyring> {
-        let key = SealKey::new(node_key::open(&self.dir, KEY)?);
-        Ok(match self.is_rotating()? {
-            true => Keyring::new(SealKey::new(node_key::open(&self.dir, NEXT)?), vec![key]),
-            false => Keyring::new(key, Vec::new()),
+    /// The keys as they are, one being made on first use; with a rotation under way, the new one seals already.
+    pub fn keyring(&self, is_first_use: bool) -> io::Result<Keyring> {
+        let is_rotating = self.is_rotating()?;
+        if is_first_use && !is_rotating {
+            return Ok(Keyring::new(SealKey::new(node_key::open(&self.dir, KEY)?), Vec::new()));
+        }
+        let key = node_key::find(&self.dir, KEY)?.map(SealKey::new);
+        let next = if is_rotating { node_key::find(&self.dir, NEXT)?.map(SealKey::new) } else { None };
+        Ok(match (next, key) {
+            (Some(next), key) => Keyring::new(next, key.into_iter().collect()),
+            (None, Some(key)) => Keyring::new(key, Vec::new()),
+            (None, None) => Keyring::without_key(),
         })
     }
 

@@ -44,7 +44,7 @@ use jiff::Timestamp;
 pub use actor::{Actor, Role};
 pub use audit::{AuditFilter, AuditPage, AuditRow};
 pub use budget::CompileBudget;
-pub use compare::Compare;
+pub use compare::{Compare, Looked};
 pub use connection::{ConnectionRow, ConnectionSettings, OpenedConnection};
 pub use error::Error;
 pub use key_files::{KeyFiles, RotationError};

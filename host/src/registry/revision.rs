@@ -58,6 +58,21 @@ impl History {
     }
 }
 
+/// Names under which something was and is not any more.
+pub(super) fn ended(registry: &Registry, history: History, tenant: &TenantId) -> Result<Vec<String>, Error> {
+    let names = |kind: &str| -> Result<Vec<String>, Error> {
+        let keys = registry.store().keys(history.table, &under(Some(tenant), kind).build(), None, usize::MAX)?;
+        Ok(keys.iter().filter_map(|(key, _)| last_part(key)).collect())
+    };
+    let now = names("now")?;
+    Ok(names("last")?.into_iter().filter(|name| !now.contains(name)).collect())
+}
+
+fn last_part(key: &Key) -> Option<String> {
+    let parts = key.as_bytes().strip_suffix(&[0])?;
+    String::from_utf8(parts.rsplit(|byte| *byte == 0).next()?.to_vec()).ok()
+}
+
 pub(super) fn list<T: DeserializeOwned>(
     registry: &Registry,
     history: History,

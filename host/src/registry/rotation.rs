@@ -3,11 +3,11 @@
 use serde_json::json;
 
 use crate::model::TenantId;
-use crate::state::{Batch, CommitError, Expect, Key, Table};
+use crate::state::{Batch, CommitError, Expect, Key, Store, Table};
 
 use super::connection::Kept;
 use super::rows::{decode, encode, under};
-use super::seal::SealKey;
+use super::seal::{SealError, SealKey};
 use super::{Actor, Error, Registry};
 
 /// Rows looked at in one step.
@@ -20,6 +20,8 @@ pub struct Rotated {
     pub resealed: u64,
     /// Sealed under the key already.
     pub kept: u64,
+    /// Sealed under a key that nobody has any more, and left as they are.
+    pub lost: u64,
 }
 
 impl Registry {
@@ -34,8 +36,9 @@ impl Registry {
     pub async fn reseal(&self, actor: &Actor) -> Result<Rotated, Error> {
         // A change that still took the key before finds a conflict from here on: what is sealed with that key is there
         // already, and found below.
+        let current = self.keyring().current().ok_or(SealError::NoKey)?.to_owned();
         let mut batch = Batch::new();
-        batch.put(Table::Connections, key_row(), encode(&self.keyring().current().id()));
+        batch.put(Table::Connections, key_row(), encode(&current));
         self.commit(batch).await?;
         let mut rotated = Rotated::default();
         let mut after: Option<Key> = None;
@@ -49,8 +52,8 @@ impl Registry {
                 }
             }
         }
-        let detail =
-            json!({ "key": self.keyring().current().id(), "resealed": rotated.resealed, "kept": rotated.kept });
+        let Rotated { resealed, kept, lost } = rotated;
+        let detail = json!({ "key": current, "resealed": resealed, "kept": kept, "lost": lost });
         self.record(actor, None, "credentials.rotate", "credentials", detail).await?;
         Ok(rotated)
     }
@@ -65,9 +68,25 @@ impl Registry {
             for (row, stored) in &rows {
                 if tenant_of(row).is_some() {
                     let kept: Kept = decode(Table::Connections, &stored.value)?;
-                    if kept.key().is_some_and(|key| key != self.keyring().current().id()) {
+                    if kept.key().is_some_and(|key| Some(key) != self.keyring().current()) {
                         return Ok(false);
                     }
+                }
+            }
+        }
+    }
+
+    /// How many connections have secrets that were sealed, with whatever key.
+    pub fn sealed(store: &dyn Store) -> Result<u64, Error> {
+        let (mut sealed, mut after) = (0, None);
+        loop {
+            let rows = store.scan(Table::Connections, &Key::default(), after.as_ref(), STEP_ROWS)?;
+            let Some((last, _)) = rows.last() else { return Ok(sealed) };
+            after = Some(last.clone());
+            for (row, stored) in &rows {
+                if tenant_of(row).is_some() {
+                    let kept: Kept = decode(Table::Connections, &stored.value)?;
+                    sealed += u64::from(kept.key().is_some());
                 }
             }
         }
@@ -78,9 +97,17 @@ impl Registry {
         // Read within the turn: a change since the scan sealed it with the new key already.
         let Some(stored) = self.store().get(Table::Connections, &row)? else { return Ok(()) };
         let kept: Kept = decode(Table::Connections, &stored.value)?;
-        let Some(resealed) = self.resealed(tenant, kept)? else {
-            rotated.kept += 1;
-            return Ok(());
+        let resealed = match self.resealed(tenant, kept) {
+            Ok(Some(resealed)) => resealed,
+            Ok(None) => {
+                rotated.kept += 1;
+                return Ok(());
+            }
+            Err(Error::Sealed(SealError::UnknownKey { .. } | SealError::Broken)) => {
+                rotated.lost += 1;
+                return Ok(());
+            }
+            Err(error) => return Err(error),
         };
         let mut batch = Batch::new();
         batch.expect(Table::Connections, row.clone(), Expect::At(stored.revision));

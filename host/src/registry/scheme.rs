@@ -10,12 +10,11 @@ use crate::model::{ConnectionName, Digest, ModuleRef, SchemeId, TenantId};
 use crate::state::{Key, Table};
 
 use super::change::Draft;
-use super::compare::Compare;
 use super::module::ModuleRow;
 use super::revision::{self, History};
 use super::rows::under;
 use super::tenant::Tenant;
-use super::{Actor, Error, Registry, text};
+use super::{Actor, Error, Registry, Role, text};
 
 const NOTE_LIMIT: usize = 500;
 /// Parameters are a megabyte at most; the rest is small.
@@ -141,6 +140,12 @@ impl Registry {
         self.list(Table::Schemes, under(Some(tenant), "now"), after.map(SchemeId::as_str), limit)
     }
 
+    /// Names of schemes that were deleted and not made again: their documents are still there.
+    pub fn deleted_schemes(&self, tenant: &TenantId) -> Result<Vec<SchemeId>, Error> {
+        let names = revision::ended(self, HISTORY, tenant)?;
+        Ok(names.into_iter().filter_map(|name| SchemeId::new(name).ok()).collect())
+    }
+
     /// What it was, who changed it and when; oldest first, after revision `after`.
     pub fn scheme_revisions(
         &self,
@@ -204,8 +209,18 @@ impl Registry {
                 let problem = format!("the scheme {name} had no other module before");
                 return Err(Error::State { problem, remedy: "activate the module that is wanted".into() });
             };
-            // No comparison is asked for: what goes wrong now must be stopped now, and it ran before.
-            let pinned = pin(draft, found, &module)?;
+            // No comparison is asked for, and an admin need not wait for a signature: what goes wrong now must be stopped
+            // now, and it ran before.
+            let pinned = owned(draft, found, &module)?;
+            let is_trusted = draft.actor.role >= Role::TenantAdmin;
+            match found.may_run(&pinned) {
+                Err(Error::Policy { policy: policy @ "require_signature", .. }) if !is_trusted => {
+                    let remedy = "the module before is not signed: a tenant-admin may roll back to it".into();
+                    return Err(Error::Policy { policy, remedy });
+                }
+                Err(Error::Policy { policy: "require_signature", .. }) => found.may_run_class(&pinned)?,
+                judged => judged?,
+            }
             let previous_module = Some(row.module);
             Ok(Some(SchemeRow { module, module_ref: pinned.module(), previous_module, ..row }))
         })
@@ -282,12 +297,14 @@ fn write(
 ) -> Result<SchemeRow, Error> {
     HISTORY.put(draft, tenant, row.name.as_str(), row.revision, &row)?;
     draft.put(Table::Schemes, key(tenant, &row.name), &row);
+    let signed = draft.registry.module(tenant, &row.module)?.is_some_and(|module| module.signed_by.is_some());
     let detail = json!({
         "revision": row.revision,
         "module": row.module,
         "module_before": before.map(|before| before.module),
         "enabled": row.enabled,
         "settings_changed": before.is_none_or(|before| before.settings != row.settings),
+        "signed": signed,
         "note": row.note,
     });
     draft.log(action, &row.name, detail);
@@ -296,18 +313,16 @@ fn write(
 
 /// The module, which must be the tenant's and may be used by it today.
 fn pin(draft: &mut Draft<'_>, tenant: &Tenant, digest: &Digest) -> Result<ModuleRow, Error> {
-    let Some(module) = draft.registry.module(&tenant.id, digest)? else {
-        return Err(Error::invalid("/module", format!("{digest} is no module of this tenant"), "upload it first"));
-    };
-    if tenant.policy.require_signature && module.signed_by.is_none() {
-        let remedy = "upload a signed version of it".into();
-        return Err(Error::Policy { policy: "require_signature", remedy });
-    }
-    if module.class == "interpreter" && !tenant.policy.interpreter_modules {
-        let remedy = "ask the operator to grant interpreter modules".into();
-        return Err(Error::Policy { policy: "interpreter_modules", remedy });
-    }
+    let module = owned(draft, tenant, digest)?;
+    tenant.may_run(&module)?;
     Ok(module)
+}
+
+fn owned(draft: &mut Draft<'_>, tenant: &Tenant, digest: &Digest) -> Result<ModuleRow, Error> {
+    draft
+        .registry
+        .module(&tenant.id, digest)?
+        .ok_or_else(|| Error::invalid("/module", format!("{digest} is no module of this tenant"), "upload it first"))
 }
 
 /// A tenant can ask that nothing is activated that was not compared, as the scheme is now, without a difference.
@@ -315,13 +330,15 @@ fn may_activate(draft: &mut Draft<'_>, tenant: &Tenant, scheme: &SchemeRow, modu
     if !tenant.policy.require_clean_compare {
         return Ok(());
     }
-    let compare: Option<Compare> = draft.registry.compare(&tenant.id, &scheme.name)?;
-    let is_clean = compare.is_some_and(|compare| compare.clears(scheme, module));
-    if !is_clean {
-        let remedy = "compare it with the module that runs; the comparison must find no difference".into();
-        return Err(Error::Policy { policy: "require_clean_compare", remedy });
-    }
-    Ok(())
+    let least = tenant.policy.compare_documents;
+    let cleared = match draft.registry.compare(&tenant.id, &scheme.name)? {
+        Some(compare) => {
+            let differed = draft.registry.differed(&tenant.id, &scheme.name)?;
+            compare.clears(scheme, module, least, &differed)
+        }
+        None => Err(format!("compare it with the module that runs first, over {least} documents or all there are")),
+    };
+    cleared.map_err(|remedy| Error::Policy { policy: "require_clean_compare", remedy })
 }
 
 /// For one scheme more.

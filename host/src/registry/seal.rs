@@ -19,8 +19,16 @@ const NONCE_BYTES: usize = 24;
 /// Why a sealed text could not be opened. It never says what is in it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SealError {
-    #[error("it was sealed with the key {key}, which the engine does not have")]
+    #[error(
+        "it was sealed with the key {key}, which the engine does not have: the operator may bring that key back, or the \
+         connection be sent again with all its secrets"
+    )]
     UnknownKey { key: String },
+    #[error(
+        "the engine's key is missing: the operator may put credentials.key back and restart, or run `crossdock credentials \
+         rotate` for a new one"
+    )]
+    NoKey,
     #[error("the sealed text does not belong to this place, or was changed")]
     Broken,
 }
@@ -57,7 +65,8 @@ impl std::fmt::Debug for SealKey {
 /// The key that seals, and those that what is there may still be sealed with.
 #[derive(Debug, Clone)]
 pub struct Keyring {
-    current: SealKey,
+    /// `None` where it is missing.
+    current: Option<SealKey>,
     previous: Vec<SealKey>,
 }
 
@@ -80,32 +89,43 @@ pub(super) struct Sealed {
 
 impl Keyring {
     pub fn new(current: SealKey, previous: Vec<SealKey>) -> Self {
-        Self { current, previous }
+        Self { current: Some(current), previous }
     }
 
-    pub fn current(&self) -> &SealKey {
-        &self.current
+    /// What was sealed does not open, and nothing is sealed, until there is a key.
+    pub fn without_key() -> Self {
+        Self { current: None, previous: Vec::new() }
+    }
+
+    /// The id of the key that seals.
+    pub fn current(&self) -> Option<&str> {
+        self.current.as_ref().map(SealKey::id)
+    }
+
+    fn keys(&self) -> impl Iterator<Item = &SealKey> {
+        self.current.iter().chain(&self.previous)
     }
 
     /// From now on `new` seals, and all the others open.
     pub fn with(&self, new: SealKey) -> Self {
-        let mut previous: Vec<SealKey> = std::iter::once(&self.current).chain(&self.previous).cloned().collect();
+        let mut previous: Vec<SealKey> = self.keys().cloned().collect();
         previous.retain(|key| key.id != new.id);
-        Self { current: new, previous }
+        Self { current: Some(new), previous }
     }
 
-    pub(super) fn seal(&self, place: Place<'_>, plain: &[u8]) -> Sealed {
+    pub(super) fn seal(&self, place: Place<'_>, plain: &[u8]) -> Result<Sealed, SealError> {
+        let current = self.current.as_ref().ok_or(SealError::NoKey)?;
         let nonce: [u8; NONCE_BYTES] = rand::random();
         let payload = Payload { msg: plain, aad: &place.bytes() };
-        let cipher = self.current.cipher();
+        let cipher = current.cipher();
         // The cipher refuses only what is longer than 256 GiB.
         let sealed = cipher.encrypt(&XNonce::from(nonce), payload).expect("settings are shorter than 256 GiB");
         let text = BASE64.encode([nonce.as_slice(), &sealed].concat());
-        Sealed { key: self.current.id.clone(), text }
+        Ok(Sealed { key: current.id.clone(), text })
     }
 
     pub(super) fn open(&self, place: Place<'_>, sealed: &Sealed) -> Result<Zeroizing<Vec<u8>>, SealError> {
-        let key = std::iter::once(&self.current).chain(&self.previous).find(|key| key.id == sealed.key);
+        let key = self.keys().find(|key| key.id == sealed.key);
         let key = key.ok_or_else(|| SealError::UnknownKey { key: sealed.key.clone() })?;
         let bytes = BASE64.decode(&sealed.text).map_err(|_| SealError::Broken)?;
         let (nonce, text) = bytes.split_first_chunk::<NONCE_BYTES>().ok_or(SealError::Broken)?;

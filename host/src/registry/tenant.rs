@@ -11,6 +11,7 @@ use crate::model::TenantId;
 use crate::state::{Key, KeyBuilder, Table};
 
 use super::change::Draft;
+use super::module::ModuleRow;
 use super::rows::under;
 use super::{Actor, Error, Registry, text};
 
@@ -27,6 +28,26 @@ pub struct Tenant {
     pub quotas: Quotas,
     pub policy: Policy,
     pub revision: u64,
+}
+
+impl Tenant {
+    /// Whether the tenant's rules, and what the operator granted it, let it run the module today.
+    pub fn may_run(&self, module: &ModuleRow) -> Result<(), Error> {
+        if self.policy.require_signature && module.signed_by.is_none() {
+            let remedy = "upload a signed version of it".into();
+            return Err(Error::Policy { policy: "require_signature", remedy });
+        }
+        self.may_run_class(module)
+    }
+
+    /// The same of a module that ran already: whose word it was is not asked again.
+    pub(super) fn may_run_class(&self, module: &ModuleRow) -> Result<(), Error> {
+        if module.class == "interpreter" && !self.policy.interpreter_modules {
+            let remedy = "ask the operator to grant interpreter modules".into();
+            return Err(Error::Policy { policy: "interpreter_modules", remedy });
+        }
+        Ok(())
+    }
 }
 
 /// How much a tenant may use. Zero is none at all.
@@ -70,7 +91,7 @@ impl Default for Quotas {
 }
 
 /// A tenant's own rules, and what the operator granted it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Policy {
     /// Modules that bring an interpreter along may be uploaded. The operator's grant.
@@ -79,6 +100,21 @@ pub struct Policy {
     pub require_signature: bool,
     /// A module is activated only after a comparison without a difference.
     pub require_clean_compare: bool,
+    /// Documents that such a comparison takes at least, or all there are.
+    #[schema(minimum = 1, maximum = 1000, default = 20)]
+    pub compare_documents: u64,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            interpreter_modules: false,
+            require_signature: false,
+            require_clean_compare: false,
+            // An hour of a small shop: the usual kinds of documents are among them.
+            compare_documents: 20,
+        }
+    }
 }
 
 /// What a tenant begins with.
@@ -127,6 +163,8 @@ enum Kept {
 /// The largest weight. A hundred to one is as good as alone.
 const WEIGHT_LIMIT: u32 = 100;
 const DISPLAY_NAME_LIMIT: usize = 200;
+/// As many as one comparison looks at.
+const COMPARE_DOCUMENTS_LIMIT: u64 = 1_000;
 
 fn key(id: &TenantId) -> Key {
     KeyBuilder::new().text(id.as_str()).build()
@@ -163,7 +201,7 @@ impl Registry {
     }
 
     pub async fn create_tenant(&self, actor: &Actor, new: NewTenant) -> Result<Tenant, Error> {
-        check(Some(&new.display_name), Some(new.weight))?;
+        check(Some(&new.display_name), Some(new.weight), Some(&new.policy))?;
         self.change(actor, None, |draft| {
             let problem = match draft.get(Table::Tenants, &key(&new.id))? {
                 Some(Kept::Tenant(_)) => Some("exists"),
@@ -200,7 +238,7 @@ impl Registry {
         change: TenantChange,
         expected: Option<u64>,
     ) -> Result<Tenant, Error> {
-        check(change.display_name.as_deref(), change.weight)?;
+        check(change.display_name.as_deref(), change.weight, change.policy.as_ref())?;
         self.change(actor, None, |draft| {
             let found = draft.tenant(id)?;
             super::expect_revision(expected, found.revision)?;
@@ -267,7 +305,11 @@ impl Draft<'_> {
     }
 }
 
-fn check(display_name: Option<&str>, weight: Option<u32>) -> Result<(), Error> {
+fn check(display_name: Option<&str>, weight: Option<u32>, policy: Option<&Policy>) -> Result<(), Error> {
+    if policy.is_some_and(|policy| !(1..=COMPARE_DOCUMENTS_LIMIT).contains(&policy.compare_documents)) {
+        let remedy = format!("write a whole number from 1 to {COMPARE_DOCUMENTS_LIMIT}");
+        return Err(Error::invalid("/policy/compare_documents", "is out of range", remedy));
+    }
     if let Some(name) = display_name {
         text::check("/display_name", name, DISPLAY_NAME_LIMIT)?;
     }

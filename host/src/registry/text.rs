@@ -1,14 +1,17 @@
 //! Texts that people write: names, notes, reasons. They end up in lists, logs and terminals.
 
+use crate::model::is_unseen;
+
 use super::Error;
 
-/// At most `limit` characters, none of them a control character.
+/// At most `limit` characters, all of which a reader sees.
 pub(super) fn check(field: &str, text: &str, limit: usize) -> Result<(), Error> {
     if text.chars().count() > limit {
         return Err(Error::invalid(field, "is too long", format!("write at most {limit} characters")));
     }
-    if text.chars().any(char::is_control) {
-        return Err(Error::invalid(field, "holds a control character", "write it in one line of plain text"));
+    if text.chars().any(is_unseen) {
+        let problem = "holds a character that is not seen: of control, of direction, or without width";
+        return Err(Error::invalid(field, problem, "write it in one line of plain text"));
     }
     Ok(())
 }

@@ -30,8 +30,8 @@ const ID_BYTES: usize = 8;
 const TEXT_LIMIT_BYTES: usize = 256;
 /// Two years: whoever wants a token for longer has lost sight of it.
 const LIFE_LIMIT: SignedDuration = SignedDuration::from_hours(24 * 731);
-/// How long a token that opens nothing any more is still listed.
-const REMEMBERED: SignedDuration = SignedDuration::from_hours(24 * 30);
+/// Tokens that open nothing any more and are still listed, of one tenant.
+const REMEMBERED: usize = 500;
 const NAME_LIMIT: usize = 100;
 /// More than people and machines of one tenant have, of those that open something.
 const TOKENS_LIMIT: u64 = 500;
@@ -257,20 +257,18 @@ impl Registry {
     }
 }
 
-/// How many tokens still open something. Those that have not for a month are forgotten.
+/// How many tokens still open something. Of those that do not, the newest are remembered: whoever makes and revokes one
+/// after the other must not fill the store.
 fn forget_dead(draft: &mut Draft<'_>, tenant: Option<&TenantId>) -> Result<u64, Error> {
-    let now = draft.at;
     let kept: Vec<Kept> = draft.registry.list(Table::Tokens, under(tenant, "token"), None, usize::MAX)?;
-    let mut alive = 0;
-    for Kept { token, .. } in kept {
-        let ended = token.revoked_at.map_or(token.expires_at, |revoked| revoked.min(token.expires_at));
-        if ended > now {
-            alive += 1;
-        } else if now.duration_since(ended) > REMEMBERED {
-            draft.remove(Table::Tokens, key(tenant, &token.id));
-        }
+    let ended = |token: &Token| token.revoked_at.map_or(token.expires_at, |revoked| revoked.min(token.expires_at));
+    let (alive, mut dead): (Vec<_>, Vec<_>) =
+        kept.into_iter().map(|kept| kept.token).partition(|token| ended(token) > draft.at);
+    dead.sort_by_key(|token| std::cmp::Reverse(ended(token)));
+    for token in dead.iter().skip(REMEMBERED) {
+        draft.remove(Table::Tokens, key(tenant, &token.id));
     }
-    Ok(alive)
+    Ok(alive.len() as u64)
 }
 
 fn check(new: &NewToken, tenant: Option<&TenantId>, actor: &Actor, now: Timestamp) -> Result<(), Error> {

@@ -12,7 +12,7 @@ use super::error::Error;
 use super::settings::ModuleClass;
 use super::state::RunState;
 use super::{contract, host, outcome, prescan, wasi};
-use crate::model::Digest;
+use crate::model::{Digest, is_unseen};
 
 const NAME_LIMIT_BYTES: usize = 64;
 const SCHEMA_LIMIT_BYTES: usize = 64 << 10;
@@ -185,7 +185,7 @@ pub(super) fn describe(said: WireDescription) -> Result<Description, Error> {
 
 fn is_endpoint(text: &str) -> bool {
     text.len() <= ENDPOINT_LIMIT_BYTES
-        && !text.chars().any(|c| c.is_control() || c.is_whitespace())
+        && !text.chars().any(|c| is_unseen(c) || c.is_whitespace())
         && text.split_once(':').is_some_and(|(system, operation)| !system.is_empty() && !operation.is_empty())
 }
 

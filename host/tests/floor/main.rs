@@ -161,6 +161,46 @@ async fn a_scheme_that_cannot_be_put_together_stands_still_and_keeps_nobody_from
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_health_page_names_a_scheme_that_stands_still_and_says_no_more() {
+    let mut rig = Rig::new(&["--documents", "1"]);
+    let engine = rig.start().await;
+    engine.tenant("acme", PLENTY).await;
+    let module = engine.module("acme", "1.0.0", &rig.component()).await;
+    engine.scheme("acme", "flow", module, json!({})).await.unwrap();
+    assert_eq!(engine.health().await.0, 200);
+    assert!(engine.scheme("acme", "broken", module, json!({ "schedule": "at noon" })).await.is_err());
+    let (status, page) = engine.health().await;
+    assert_eq!((status, &page["stopped"]), (503, &json!(["acme/broken"])), "{page:#}");
+    assert!(!page.to_string().contains("noon"), "{page:#}");
+    engine.enable("acme", "broken", false).await.unwrap();
+    assert_eq!(engine.health().await.0, 200, "nobody wants it to run");
+    engine.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_engine_refuses_the_store_of_a_newer_one_and_says_so() {
+    let mut rig = Rig::new(&["--documents", "1"]);
+    rig.start().await.end().await;
+    let folder = std::fs::read_dir(rig.data()).unwrap().flatten().map(|entry| entry.path());
+    let folder =
+        folder.into_iter().find(|path| path.join("conf").exists()).expect("a store lies in the data directory");
+    let store = sled::open(&folder).unwrap();
+    let (key, row) =
+        store.iter().flatten().find(|(key, _)| key.ends_with(b"format\0")).expect("a store names its format");
+    // The number is the end of the row.
+    let newer = [&row[..row.len() - 1], &[row[row.len() - 1] + 1]].concat();
+    store.insert(key, newer).unwrap();
+    store.flush().unwrap();
+    drop(store);
+    let (code, said) = rig.serve_to_the_end();
+    assert_eq!(code, Some(1), "{said}");
+    assert!(
+        said.contains("the store has format 2, this Crossdock knows formats up to 1: use a newer Crossdock"),
+        "{said}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn of_a_suspended_tenant_nothing_runs_also_after_a_restart() {
     let mut rig = Rig::new(&["--documents", "30"]);
     let engine = rig.start().await;

@@ -1,6 +1,7 @@
 //! One simulator, one data directory, and an engine in this process that is started on them again and again.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -17,7 +18,9 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use vendor_sim::proof::books::Evidence;
 use vendor_sim::proof::configuration::Settings;
+use vendor_sim::proof::engine::said;
 use vendor_sim::proof::guests;
+use vendor_sim::proof::http;
 use vendor_sim::proof::programs::{Given, Programs};
 use vendor_sim::proof::schemes::SALEOUT;
 use vendor_sim::proof::world::World;
@@ -69,13 +72,13 @@ impl Rig {
         let (stop, (ready, is_ready)) = (CancellationToken::new(), oneshot::channel());
         let (ended, program) = (stop.clone(), self.programs.crossdock.clone());
         let task = tokio::spawn(async move {
-            let announce = |_, _| ready.send(()).expect("the test waits");
+            let announce = |address, _| ready.send(address).expect("the test waits");
             daemon::serve(config, program, Sabotage::None, ended, Some(surface), announce).await.unwrap();
         });
         let parts = parts.await.expect("the engine opens");
-        is_ready.await.expect("the engine begins");
+        let address = is_ready.await.expect("the engine begins");
         let (simulator, parameters) = (Connections::of(&self.world), self.parameters());
-        Engine { parts, stop, task, simulator, parameters }
+        Engine { parts, address, stop, task, simulator, parameters }
     }
 
     /// The scheme's own mapping.
@@ -88,6 +91,16 @@ impl Rig {
         let mut component = self.component();
         component.extend([0, 6, 4, b'n', b'o', b't', b'e', b'2']);
         component
+    }
+
+    pub fn data(&self) -> std::path::PathBuf {
+        self.world.path().join("floor")
+    }
+
+    /// An engine that is not to start: how it ended, and what it said.
+    pub fn serve_to_the_end(&self) -> (Option<i32>, String) {
+        let ended = self.world.product.run(&["serve"]).unwrap_or_else(|why| panic!("{why}"));
+        (ended.status.code(), said(&ended))
     }
 
     pub fn add_documents(&mut self, count: usize) {
@@ -175,6 +188,8 @@ impl Connections {
 /// An engine that runs in this process.
 pub struct Engine {
     pub parts: FloorParts,
+    /// Of its health page.
+    address: SocketAddr,
     stop: CancellationToken,
     task: JoinHandle<()>,
     simulator: Connections,
@@ -188,6 +203,14 @@ impl Engine {
         drop(parts);
         stop.cancel();
         task.await.unwrap();
+    }
+
+    /// The health page.
+    pub async fn health(&self) -> (u16, Value) {
+        let url = format!("http://{}/healthz", self.address);
+        let page = tokio::task::spawn_blocking(move || http::ask("GET", &url, b"")).await.unwrap();
+        let page = page.unwrap_or_else(|why| panic!("{why}"));
+        (page.status, serde_json::from_slice(&page.body).unwrap())
     }
 
     /// With both connections.

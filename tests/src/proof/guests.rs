@@ -64,6 +64,17 @@ pub fn emits(bytes: u32) -> String {
     )
 }
 
+/// Rejects the document with what the table `hostile` has under `0.1.0`: words that the module says of itself anyhow.
+pub fn rejects_by_table() -> String {
+    "(call $lookup (i32.const 100) (i32.const 7) (i32.const 107) (i32.const 5) (i32.const 3000))
+     (i32.store8 (i32.const 1024) (i32.const 2))
+     (i32.store (i32.const 1028) (i32.const 100)) (i32.store (i32.const 1032) (i32.const 7))
+     (i32.store (i32.const 1036) (i32.load (i32.const 3008))) (i32.store (i32.const 1040) (i32.load (i32.const 3012)))
+     (i32.store8 (i32.const 1044) (i32.const 0))
+     (i32.const 1024)"
+        .to_owned()
+}
+
 /// Rejects the document, with a code that says nothing.
 pub fn rejects() -> String {
     "(i32.store8 (i32.const 1024) (i32.const 2))

@@ -14,7 +14,7 @@ use vendor_sim::proof::world::World;
 use crate::{PATIENCE, check_no_secret_was_said, programs, told, world};
 
 /// Somebody with a token.
-struct Caller {
+pub struct Caller {
     /// `127.0.0.1:PORT`.
     address: String,
     token: String,
@@ -22,18 +22,30 @@ struct Caller {
 
 impl Caller {
     /// The operator, with the first token of all.
-    fn operator(world: &World, engine: &Engine) -> Self {
+    pub fn operator(world: &World, engine: &Engine) -> Self {
         let made = told(world.product.succeed(&["token", "create", "--operator", "--unmask", "--output", "json"]));
         let made: Value = serde_json::from_str(&made).unwrap();
         let address = told(engine.api()).trim_start_matches("http://").to_owned();
         Self { address, token: made["text"].as_str().unwrap_or_else(|| panic!("{made}")).to_owned() }
     }
 
+    /// Whoever has a new token.
+    pub fn token(&self, tenant: &str, role: &str) -> Self {
+        let expires_at = (jiff::Timestamp::now() + jiff::SignedDuration::from_hours(1)).to_string();
+        let new = json!({ "name": role, "role": role, "expires_at": expires_at });
+        self.with(&self.does("POST", &format!("/tenants/{tenant}/tokens"), &new))
+    }
+
+    /// The same at the engine that runs now.
+    pub fn at(self, engine: &Engine) -> Self {
+        Self { address: told(engine.api()).trim_start_matches("http://").to_owned(), ..self }
+    }
+
     fn with(&self, token: &Value) -> Self {
         Self { address: self.address.clone(), token: token["text"].as_str().unwrap().to_owned() }
     }
 
-    fn send(&self, method: &str, path: &str, kind: &str, body: &[u8]) -> (u16, Value) {
+    pub fn send(&self, method: &str, path: &str, kind: &str, body: &[u8]) -> (u16, Value) {
         let mut stream = TcpStream::connect(&self.address).unwrap();
         let head = format!(
             "{method} /v1{path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\nauthorization: Bearer {}\r\n{kind}\
@@ -49,12 +61,12 @@ impl Caller {
         (status, serde_json::from_slice(&answer[at + 4..]).unwrap_or(Value::Null))
     }
 
-    fn get(&self, path: &str) -> (u16, Value) {
+    pub fn get(&self, path: &str) -> (u16, Value) {
         self.send("GET", path, "", b"")
     }
 
     #[track_caller]
-    fn does(&self, method: &str, path: &str, body: &Value) -> Value {
+    pub fn does(&self, method: &str, path: &str, body: &Value) -> Value {
         let kind = "content-type: application/json\r\n";
         let (status, answer) = match body {
             Value::Null => self.send(method, path, "", b""),
@@ -65,7 +77,7 @@ impl Caller {
     }
 
     #[track_caller]
-    fn upload(&self, parts: &[(&str, &[u8])]) -> Value {
+    pub fn upload(&self, parts: &[(&str, &[u8])]) -> Value {
         let mut body = Vec::new();
         for (name, bytes) in parts {
             let head = format!("--b\r\nContent-Disposition: form-data; name=\"{name}\"; filename=\"{name}\"\r\n\r\n");
@@ -79,7 +91,7 @@ impl Caller {
     }
 }
 
-fn connection(world: &World, system: &str, keys: &[&str]) -> Value {
+pub fn connection(world: &World, system: &str, keys: &[&str]) -> Value {
     let facts = world.simulator.system(system);
     let settings: Value = keys.iter().map(|key| ((*key).to_owned(), facts[*key].clone())).collect();
     json!({ "system": system, "settings": settings })

@@ -9,6 +9,7 @@ mod api;
 mod backups;
 mod balance;
 mod capsules;
+mod changing;
 mod commands;
 mod documents;
 mod hostile;

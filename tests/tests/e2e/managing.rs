@@ -204,6 +204,21 @@ fn a_tenant_is_managed_from_the_command_line_alone() {
     admin.refused(&["scheme", "rollback", "saleout"], 1, "(conflict)");
     admin.refused(&["scheme", "activate", "saleout", "--module", "nope@1", "--if-revision", "1"], 1, "/module");
 
+    // What the operator pauses at the engine's own console, no tenant resumes; all of it is in the tenant's log.
+    assert_eq!(admin.text(&["scheme", "resume", "saleout"]), "scheme saleout was not paused\n");
+    admin.text(&["scheme", "pause", "saleout", "--reason", "stocktaking"]);
+    assert_eq!(admin.text(&["scheme", "resume", "saleout"]), "scheme saleout resumed\n");
+    told(world.product.succeed(&["pause", "--scheme", "acme/saleout", "--reason", "an incident"]));
+    admin.refused(&["scheme", "resume", "saleout"], 1, "(paused_by_operator)");
+    let shown = admin.text(&["scheme", "show", "saleout"]);
+    assert!(shown.lines().any(|line| line.split_whitespace().eq(["paused", "by", "operator"])), "{shown}");
+    told(world.product.succeed(&["resume", "--scheme", "acme/saleout"]));
+    assert_eq!(admin.json(&["scheme", "show", "saleout"])["status"]["paused_by"], Value::Null);
+    let pauses: Vec<Value> = admin.lines(&["audit", "--action", "scheme.pause"]);
+    let by: Vec<&str> = pauses.iter().filter_map(|line| line["actor"]["token"].as_str()).collect();
+    assert!(by.len() == 2 && by[0] != "console" && by[1] == "console", "{pauses:?}");
+    assert_eq!(admin.lines(&["audit", "--action", "scheme.resume.refused"]).len(), 1);
+
     let shops = admin.path("shops.csv").display().to_string();
     std::fs::write(&shops, "shop,warehouse\nS1,W1\n").unwrap();
     admin.text(&["table", "put", "shops", "--file", &shops, "--key", "shop", "--value", "warehouse"]);
@@ -223,7 +238,7 @@ fn a_tenant_is_managed_from_the_command_line_alone() {
     assert_eq!(operator.lines(&["audit", "--operator", "--action", "tenant"]).len(), 2);
 
     let rotated = told(world.product.succeed(&["credentials", "rotate", "--output", "json"]));
-    assert_eq!(serde_json::from_str::<Value>(&rotated).unwrap(), json!({ "resealed": 2, "kept": 0 }));
+    assert_eq!(serde_json::from_str::<Value>(&rotated).unwrap(), json!({ "resealed": 2, "kept": 0, "lost": 0 }));
 
     // A token that is revoked opens nothing from then on, and logging out forgets it.
     let id = admin.json(&["whoami"])["token"].as_str().unwrap().to_owned();

@@ -38,6 +38,9 @@ struct ConnectionView {
     /// Without its secrets; absent of one that stands in the configuration file.
     connection: Option<ConnectionRow>,
     status: ConnectionStatus,
+    /// Of a resume: whether there was a pause of its own, or something held back for its vendor's sake.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    resumed: Option<bool>,
     /// What can be used and most likely was not meant.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     warnings: Vec<Entry>,
@@ -166,11 +169,21 @@ async fn resume_connection(
     caller: Caller,
     Names(Named { connection }): Names<Named>,
 ) -> Answer<Response> {
-    resume(&api, &caller, &PauseRequest::Connection(connection.to_string())).await?;
-    view(&api, &caller, &connection, Vec::new()).await
+    let resumed = resume(&api, &caller, &PauseRequest::Connection(connection.to_string())).await?;
+    viewed(&api, &caller, &connection, Vec::new(), Some(!resumed.is_empty())).await
 }
 
 async fn view(api: &Api, caller: &Caller, name: &ConnectionName, warnings: Vec<Entry>) -> Answer<Response> {
+    viewed(api, caller, name, warnings, None).await
+}
+
+async fn viewed(
+    api: &Api,
+    caller: &Caller,
+    name: &ConnectionName,
+    warnings: Vec<Entry>,
+    resumed: Option<bool>,
+) -> Answer<Response> {
     let tenant = caller.tenant()?;
     let connection = api.registry.connection(tenant, name).map_err(registry_problem)?;
     let (floor, of) = (api.floor.clone(), tenant.clone());
@@ -178,7 +191,7 @@ async fn view(api: &Api, caller: &Caller, name: &ConnectionName, warnings: Vec<E
     let status = all.into_iter().find(|one| one.name == *name);
     let status = status.ok_or_else(|| Problem::no_such("connection", name.as_str()))?;
     let revision = connection.as_ref().map(|row| row.revision);
-    let view = ConnectionView { connection, status, warnings };
+    let view = ConnectionView { connection, status, resumed, warnings };
     Ok(match revision {
         Some(revision) => Tagged(revision, view).into_response(),
         None => Json(view).into_response(),

@@ -8,7 +8,6 @@ use axum::Json;
 use axum::extract::State;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 use serde_json::value::RawValue;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
@@ -18,12 +17,13 @@ use super::super::Api;
 use super::super::convert::{aside, office_problem, registry_problem};
 use super::super::extract::{self, Body, Names, Query};
 use super::super::gate::Caller;
-use super::super::problem::{Answer, Code, Problem};
+use super::super::problem::{Answer, Problem};
+use super::engine::witness;
 use super::modules::chosen;
 use crate::daemon::{
     BulkAnswer, BulkRequest, CapsuleRequest, CommandRequest, DocumentState, DocumentView, Filter, Found, Wish,
 };
-use crate::model::{Digest, DocumentKey, SchemeId};
+use crate::model::{Digest, DocumentKey, SchemeId, is_unseen};
 use crate::pipeline::step::RetryMode;
 
 pub fn routes() -> OpenApiRouter<Arc<Api>> {
@@ -312,37 +312,16 @@ async fn order(
     wish: Wish,
 ) -> Answer<Json<Applied>> {
     let tenant = caller.tenant()?;
-    let act = act(&wish);
     let request =
         CommandRequest { scheme: Some(scheme.to_string()), key: key.to_string(), version, wish, by: Some(by(caller)) };
-    let version = api.office.command(Some(tenant), &request).await.map_err(office_problem)?;
-    let detail = json!({ "scheme": scheme, "version": version });
-    let recorded = api.registry.record(&caller.actor, Some(tenant), act, key.as_str(), detail).await;
-    recorded.map_err(registry_problem)?;
+    let version = witness(api, &caller.actor).command(Some(tenant), &request).await.map_err(office_problem)?;
     Ok(Json(Applied { version }))
 }
 
 async fn bulk(api: &Api, caller: &Caller, filter: Filter, wish: Wish, dry_run: bool) -> Answer<Json<BulkAnswer>> {
-    let tenant = caller.tenant()?;
-    let act = act(&wish);
-    let meant = serde_json::to_value(&filter).map_err(Problem::internal)?;
     let request = BulkRequest { filter, wish, dry_run, by: Some(by(caller)) };
-    let answer = api.office.bulk(Some(tenant), &request).await.map_err(office_problem)?;
-    if !dry_run {
-        let detail = json!({ "filter": meant, "matched": answer.matched, "granted": answer.granted });
-        let recorded = api.registry.record(&caller.actor, Some(tenant), act, "in bulk", detail).await;
-        recorded.map_err(registry_problem)?;
-    }
-    Ok(Json(answer))
-}
-
-fn act(wish: &Wish) -> &'static str {
-    match wish {
-        Wish::Retry { .. } => "document.retry",
-        Wish::Discard { .. } => "document.discard",
-        Wish::Edit { .. } => "document.edit",
-        Wish::Erase { .. } => "document.erase",
-    }
+    let answered = witness(api, &caller.actor).bulk(Some(caller.tenant()?), &request).await;
+    Ok(Json(answered.map_err(office_problem)?))
 }
 
 /// Who it was, as the document's history keeps it.
@@ -352,24 +331,15 @@ fn by(caller: &Caller) -> String {
 
 /// A module that is named beside the scheme's.
 fn pinned(api: &Api, caller: &Caller, module: Option<&str>) -> Answer<Option<Digest>> {
-    let (tenant, policy) = (caller.tenant()?, caller.row()?.policy);
-    let Some(row) = module.map(|module| chosen(api, tenant, module)).transpose()? else { return Ok(None) };
+    let Some(row) = module.map(|module| chosen(api, caller.tenant()?, module)).transpose()? else { return Ok(None) };
     // What may not be a scheme's module may not be one document's either.
-    if policy.require_signature && row.signed_by.is_none() {
-        return Err(Problem::new(
-            Code::SignatureRequired,
-            "the tenant takes signed modules only; this one has no signature",
-        ));
-    }
-    if row.class == "interpreter" && !policy.interpreter_modules {
-        return Err(Problem::new(Code::Forbidden, "ask the operator to grant interpreter modules"));
-    }
+    caller.row()?.may_run(&row).map_err(registry_problem)?;
     Ok(Some(row.digest))
 }
 
 fn usable(reason: String) -> Answer<String> {
     let length = reason.chars().count();
-    if length == 0 || length > REASON_LIMIT || reason.chars().any(char::is_control) {
+    if length == 0 || length > REASON_LIMIT || reason.chars().any(is_unseen) {
         let remedy = format!("write 1 to {REASON_LIMIT} characters, without line breaks");
         return Err(Problem::at("/reason", "is no usable reason", remedy));
     }

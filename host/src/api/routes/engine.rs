@@ -6,7 +6,6 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -16,9 +15,10 @@ use super::super::convert::{aside, office_problem, registry_problem};
 use super::super::extract::Body;
 use super::super::gate::Caller;
 use super::super::problem::{Answer, Problem};
-use crate::daemon::{PauseRequest, SchemeState, SchemeStatus, TenantUse};
-use crate::pipeline::gate::Pause;
-use crate::registry::{CompileBudget, Error as RegistryError, Quotas, Used};
+use crate::daemon::{PauseRequest, SchemeState, SchemeStatus, TenantUse, Witness};
+use crate::model::is_unseen;
+use crate::pipeline::gate::{Pause, Person};
+use crate::registry::{Actor, CompileBudget, Error as RegistryError, Quotas, Used};
 use crate::sandbox;
 
 pub fn routes() -> OpenApiRouter<Arc<Api>> {
@@ -57,6 +57,8 @@ pub(super) struct PauseView {
     reason: String,
     /// The fault that paused it, where it was no person.
     code: Option<String>,
+    /// The person. What the operator paused, the operator resumes.
+    by: Option<Person>,
 }
 
 /// Why.
@@ -79,11 +81,13 @@ struct Usage {
 
 impl From<Pause> for PauseView {
     fn from(pause: Pause) -> Self {
+        let by = pause.person();
         Self {
             scope: pause.scope.to_string(),
             since: pause.since.to_string(),
             reason: crate::telemetry::mask_text(&pause.reason),
             code: pause.code.map(|code| code.to_string()),
+            by,
         }
     }
 }
@@ -152,31 +156,23 @@ async fn tenant_usage(State(api): State<Arc<Api>>, caller: Caller) -> Answer<Jso
 
 /// Pauses, and notes it.
 pub(super) async fn pause(api: &Api, caller: &Caller, what: &PauseRequest, new: &NewPause) -> Answer<Vec<PauseView>> {
-    if new.reason.chars().count() > REASON_LIMIT || new.reason.chars().any(char::is_control) {
+    if new.reason.chars().count() > REASON_LIMIT || new.reason.chars().any(is_unseen) {
         let remedy = format!("write at most {REASON_LIMIT} characters");
-        return Err(Problem::at("/reason", "is too long or holds control characters", remedy));
+        return Err(Problem::at("/reason", "is too long or holds characters that are not seen", remedy));
     }
     let tenant = caller.tenant.as_ref().map(|tenant| &tenant.id);
-    let paused = api.office.pause(tenant, what, &new.reason).await.map_err(office_problem)?;
-    noted(api, caller, "pause", what, json!({ "reason": new.reason })).await?;
+    let witness = witness(api, &caller.actor);
+    let paused = witness.pause(tenant, what, &new.reason).await.map_err(office_problem)?;
     Ok(paused.into_iter().map(PauseView::from).collect())
 }
 
 pub(super) async fn resume(api: &Api, caller: &Caller, what: &PauseRequest) -> Answer<Vec<String>> {
     let tenant = caller.tenant.as_ref().map(|tenant| &tenant.id);
-    let resumed = api.office.resume(tenant, what).await.map_err(office_problem)?;
-    let resumed: Vec<String> = resumed.iter().map(ToString::to_string).collect();
-    noted(api, caller, "resume", what, json!({ "resumed": resumed })).await?;
-    Ok(resumed)
+    let resumed = witness(api, &caller.actor).resume(tenant, what).await.map_err(office_problem)?;
+    Ok(resumed.iter().map(ToString::to_string).collect())
 }
 
-async fn noted(api: &Api, caller: &Caller, act: &str, what: &PauseRequest, detail: serde_json::Value) -> Answer<()> {
-    let tenant = caller.tenant.as_ref().map(|tenant| &tenant.id);
-    let (kind, object) = match what {
-        PauseRequest::All => ("engine", "everything"),
-        PauseRequest::Connection(name) => ("connection", name.as_str()),
-        PauseRequest::Scheme(name) => ("scheme", name.as_str()),
-    };
-    let recorded = api.registry.record(&caller.actor, tenant, &format!("{kind}.{act}"), object, detail).await;
-    recorded.map_err(registry_problem)
+/// The office, on the caller's word.
+pub(super) fn witness<'a>(api: &'a Api, actor: &'a Actor) -> Witness<'a> {
+    Witness { office: &api.office, registry: Some(&api.registry), actor }
 }

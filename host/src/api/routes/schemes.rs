@@ -26,7 +26,7 @@ use super::modules::chosen;
 use crate::config::Objection;
 use crate::daemon::{CompareReport, FloorError, PauseRequest, SchemeStatus};
 use crate::model::{Digest, SchemeId, TenantId};
-use crate::registry::{Compare, ModuleRow, Registry, SchemePut, SchemeRow};
+use crate::registry::{Compare, Looked, ModuleRow, Registry, SchemePut, SchemeRow};
 use crate::sandbox::{Module, ModuleClass};
 
 pub fn routes() -> OpenApiRouter<Arc<Api>> {
@@ -52,6 +52,9 @@ struct SchemeView {
     status: SchemeStatus,
     /// The last comparison of another module with this scheme's.
     compare: Option<Compare>,
+    /// Of a resume: whether there was a pause of its own, or something held back for its vendor's sake.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    resumed: Option<bool>,
     /// What can be used and most likely was not meant.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     warnings: Vec<Entry>,
@@ -170,7 +173,8 @@ async fn put_parameters(
     }
     let put = SchemePut { settings, module: row.module, enabled: None, note: String::new() };
     // What else of it was changed since it was read here must not be undone.
-    write(&api, &caller, &scheme, &module, put, expected.or(Some(row.revision))).await
+    let written = write(&api, &caller, &scheme, &module, put, expected.or(Some(row.revision))).await;
+    written.map_err(|problem| problem.beneath("/settings/parameters"))
 }
 
 /// Deletes a scheme that is off. Its documents stay; a scheme made under its name again goes on with them.
@@ -262,6 +266,8 @@ async fn pause_scheme(
     Names(Named { scheme }): Names<Named>,
     Body(new): Body<NewPause>,
 ) -> Answer<Response> {
+    // One that was deleted has documents still, and nothing to pause.
+    view(&api, &caller, &scheme, Vec::new())?;
     pause(&api, &caller, &PauseRequest::Scheme(scheme.to_string()), &new).await?;
     view(&api, &caller, &scheme, Vec::new())
 }
@@ -274,8 +280,9 @@ async fn resume_scheme(
     caller: Caller,
     Names(Named { scheme }): Names<Named>,
 ) -> Answer<Response> {
-    resume(&api, &caller, &PauseRequest::Scheme(scheme.to_string())).await?;
-    view(&api, &caller, &scheme, Vec::new())
+    view(&api, &caller, &scheme, Vec::new())?;
+    let resumed = resume(&api, &caller, &PauseRequest::Scheme(scheme.to_string())).await?;
+    viewed(&api, &caller, &scheme, Vec::new(), Some(!resumed.is_empty()))
 }
 
 /// Runs the scheme's last documents through another module, beside the one that runs. Nothing is written and nothing is
@@ -299,9 +306,11 @@ async fn compare_modules(
     let last = usize::try_from(last).map_err(Problem::internal)?;
     let report = api.floor.compare(tenant, &scheme, candidate, last).await.map_err(compare_problem)?;
     if let Some(row) = row.filter(|row| row.module == report.present) {
-        let noted =
-            api.registry.note_compare(&caller.actor, tenant, &row, &digest, report.documents as u64, report.clean);
-        noted.await.map_err(registry_problem)?;
+        let CompareReport { documents, undecided, available, clean, .. } = report;
+        let [documents, undecided, available] = [documents, undecided, available].map(|count| count as u64);
+        let looked = Looked { documents, undecided, available, clean };
+        let noted = api.registry.note_compare(&caller.actor, tenant, &row, &digest, looked).await;
+        noted.map_err(registry_problem)?;
     }
     Ok(Json(report))
 }
@@ -446,12 +455,22 @@ async fn load(api: &Arc<Api>, tenant: &TenantId, row: ModuleRow) -> Answer<Modul
 }
 
 fn view(api: &Api, caller: &Caller, scheme: &SchemeId, warnings: Vec<Entry>) -> Answer<Response> {
+    viewed(api, caller, scheme, warnings, None)
+}
+
+fn viewed(
+    api: &Api,
+    caller: &Caller,
+    scheme: &SchemeId,
+    warnings: Vec<Entry>,
+    resumed: Option<bool>,
+) -> Answer<Response> {
     let tenant = caller.tenant()?;
     let row = api.registry.scheme(tenant, scheme).map_err(registry_problem)?;
     let status = api.floor.scheme(tenant, scheme).ok_or_else(|| Problem::no_such("scheme", scheme.as_str()))?;
     let compare = api.registry.compare(tenant, scheme).map_err(registry_problem)?;
     let revision = row.as_ref().map(|row| row.revision);
-    let view = SchemeView { scheme: row, status, compare, warnings };
+    let view = SchemeView { scheme: row, status, compare, resumed, warnings };
     Ok(match revision {
         Some(revision) => Tagged(revision, view).into_response(),
         None => Json(view).into_response(),

@@ -120,6 +120,26 @@ async fn a_scheme_is_judged_as_a_whole_before_anything_is_changed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_document_is_not_tried_with_a_module_that_its_scheme_may_not_run() {
+    let bench = Bench::start().await;
+    let admin = bench.admin().await;
+    let component = guests::guest(guests::ECHO);
+    let more = "content-type: application/wasm\r\n";
+    assert_eq!(bench.ask("POST", "/v1/tenants/acme/modules", &admin, more, &component).await.status, 201);
+    let paths = ["schemes/saleout/documents/1/retry", "documents/bulk/retry"];
+    let bodies = [json!({ "module": "echo@0.1.0" }), json!({ "module": "echo@0.1.0", "filter": {}, "dry_run": true })];
+    bench.policy("acme", Policy { require_signature: true, ..Policy::default() }).await;
+    for (path, body) in paths.iter().zip(&bodies) {
+        let refused = bench.json("POST", &format!("/v1/tenants/acme/{path}"), &admin, body).await;
+        refused.problem(422, "signature_required");
+    }
+    bench.policy("acme", Policy::default()).await;
+    let path = format!("/v1/tenants/acme/{}", paths[0]);
+    bench.json("POST", &path, &admin, &bodies[0]).await.problem(404, "not_found");
+    bench.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn personal_data_is_shown_to_whoever_has_the_right_and_asks_and_each_look_is_noted() {
     let bench = Bench::start().await;
     let (plain, may) = (bench.admin().await, bench.token(Some("acme"), Role::TenantAdmin, true).await);

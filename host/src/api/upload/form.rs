@@ -4,6 +4,7 @@ use bytes::Bytes;
 use memchr::memmem;
 
 use crate::api::problem::{Answer, Problem};
+use crate::model::is_unseen;
 
 /// A component, a signature, parameters, and some dozen samples and tables.
 const PARTS_LIMIT: usize = 64;
@@ -92,8 +93,10 @@ fn part(head: &[u8], bytes: Bytes) -> Answer<Part> {
     let name = parameter(disposition, "name").ok_or_else(|| Problem::invalid("a part has no name"))?;
     let file_name = parameter(disposition, "filename");
     for text in [Some(&name), file_name.as_ref()].into_iter().flatten() {
-        if text.len() > NAME_LIMIT_BYTES || text.chars().any(char::is_control) {
-            let problem = format!("a part's name has control characters or more than {NAME_LIMIT_BYTES} bytes");
+        if text.len() > NAME_LIMIT_BYTES || text.chars().any(is_unseen) {
+            let problem = format!(
+                "a part's name has control characters, others that are not seen, or more than {NAME_LIMIT_BYTES} bytes"
+            );
             return Err(Problem::invalid(problem));
         }
     }

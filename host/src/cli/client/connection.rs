@@ -178,7 +178,7 @@ async fn connections(arguments: &Connections) -> Result<(), Error> {
         Command::Resume { name } => {
             let path = server.of_tenant(&["connections", name, "resume"])?;
             let answer = server.ask(Method::POST, &path, Ask::default()).await?.body;
-            output::done(output, &answer, &format!("connection {name} resumed"))
+            output::done(output, &answer, &format!("connection {name} {}", super::resumed(&answer)))
         }
         Command::Delete { name } => {
             let path = server.of_tenant(&["connections", name])?;
@@ -279,6 +279,7 @@ fn written(found: &Value) -> String {
         row("schemes", field(found, "/status/schemes")),
         row("breaker", field(found, "/status/breaker")),
         row("paused", field(found, "/status/paused")),
+        row("paused by", field(found, "/status/paused_by")),
     ];
     let settings = found.pointer("/connection/settings").and_then(Value::as_object).into_iter().flatten();
     rows.extend(

@@ -160,6 +160,20 @@ fn note_more(shown: usize, limit: usize) {
     }
 }
 
+/// What a resume came to. What is still paused is so by another scope's pause.
+fn resumed(answer: &Value) -> String {
+    let mut text = match answer.get("resumed") {
+        Some(Value::Bool(false)) => "was not paused".to_owned(),
+        _ => "resumed".to_owned(),
+    };
+    let still = ["/status/paused", "/status/reason"].map(|at| output::field(answer, at));
+    let is_paused = output::field(answer, "/status/state") == "paused" || still[0] != "-";
+    if let Some(why) = still.iter().find(|why| is_paused && *why != "-") {
+        text.push_str(&format!(", and still stands: {}", output::plain(why)));
+    }
+    text
+}
+
 /// What can be used and most likely was not meant, as the server said.
 fn warnings(answer: &Value) -> String {
     let mut text = String::new();

@@ -6,6 +6,7 @@ use clap::ValueEnum;
 use serde_json::Value;
 
 use super::Error;
+use crate::model::is_unseen;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Output {
@@ -122,7 +123,7 @@ pub fn number(number: u64) -> String {
 
 /// What others wrote must not move a terminal's cursor.
 pub fn plain(text: &str) -> String {
-    text.chars().map(|character| if character.is_control() { '\u{fffd}' } else { character }).collect()
+    text.chars().map(|character| if is_unseen(character) { '\u{fffd}' } else { character }).collect()
 }
 
 /// To standard output. A reader that has seen enough, such as `head`, is no mistake.

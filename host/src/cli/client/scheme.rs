@@ -194,7 +194,9 @@ async fn schemes(arguments: &Schemes, differs: &mut bool) -> Result<(), Error> {
             act(&server, output, name, "pause", &none, Some(json!({ "reason": reason })), "paused").await
         }
         Command::Resume { name } => {
-            act(&server, output, name, "resume", &Expected { if_revision: None }, None, "resumed").await
+            let path = server.of_tenant(&["schemes", name, "resume"])?;
+            let answer = server.ask(Method::POST, &path, Ask::default()).await?.body;
+            output::done(output, &answer, &format!("scheme {name} {}", super::resumed(&answer)))
         }
         Command::Compare { name, module, last } => {
             let body = Body::Json(json!({ "module": module, "last": last }));
@@ -269,6 +271,7 @@ fn written(found: &Value) -> String {
         row("scheme", field(found, "/status/name")),
         row("state", field(found, "/status/state")),
         row("reason", field(found, "/status/reason")),
+        row("paused by", field(found, "/status/paused_by")),
         row("managed by", field(found, "/status/managed_by")),
         row("module", format!("{} {}", field(found, "/status/module_ref"), digest(found, "/status/module"))),
         row("before", digest(found, "/scheme/previous_module")),
@@ -304,6 +307,7 @@ fn compared(report: &Value) -> String {
         row("differing", count("/differing")),
         row("outcomes changed", count("/changed_outcomes")),
         row("undecided", count("/undecided")),
+        row("there are", count("/available")),
         row("fuel now", fuel("present")),
         row("fuel then", fuel("candidate")),
     ]);

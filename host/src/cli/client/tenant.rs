@@ -65,9 +65,10 @@ struct What {
     /// A quota, such as modules=10 or ledger_bytes=1000000000; may be repeated
     #[arg(long, value_name = "QUOTA=NUMBER", value_parser = quota)]
     quota: Vec<(String, u64)>,
-    /// A rule: interpreter_modules, require_signature or require_clean_compare; may be repeated
-    #[arg(long, value_name = "RULE=true|false", value_parser = policy)]
-    policy: Vec<(String, bool)>,
+    /// A rule: interpreter_modules, require_signature or require_clean_compare with true or false, compare_documents with a
+    /// number; may be repeated
+    #[arg(long, value_name = "RULE=VALUE", value_parser = policy)]
+    policy: Vec<(String, Value)>,
 }
 
 /// What the tenant uses, beside what it may use.
@@ -159,8 +160,7 @@ impl What {
             body.insert("quotas".into(), merged("quotas", named));
         }
         if !self.policy.is_empty() {
-            let named = self.policy.iter().map(|(name, on)| (name.clone(), json!(on))).collect();
-            body.insert("policy".into(), merged("policy", named));
+            body.insert("policy".into(), merged("policy", self.policy.clone()));
         }
         body
     }
@@ -171,9 +171,11 @@ fn quota(text: &str) -> Result<(String, u64), String> {
     Ok((name.to_owned(), limit.parse().map_err(|_| format!("{limit:?} is not a whole number"))?))
 }
 
-fn policy(text: &str) -> Result<(String, bool), String> {
-    let (name, on) = text.split_once('=').ok_or("write it as RULE=true or RULE=false")?;
-    Ok((name.to_owned(), on.parse().map_err(|_| format!("{on:?} is neither true nor false"))?))
+fn policy(text: &str) -> Result<(String, Value), String> {
+    let (name, value) = text.split_once('=').ok_or("write it as RULE=true, RULE=false or RULE=NUMBER")?;
+    let number = value.parse().ok().map(|number: u64| json!(number));
+    let value = value.parse().ok().map(|on: bool| json!(on)).or(number);
+    Ok((name.to_owned(), value.ok_or("the value is neither true nor false nor a number")?))
 }
 
 fn written(tenant: &Value) -> String {

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 
-use crate::daemon::{BulkAnswer, BulkRequest, Filter, Named, Wish};
+use crate::daemon::{BulkAnswer, BulkRequest, Named, Wish};
 use crate::model::Digest;
 
 use super::list::Which;
@@ -75,10 +75,6 @@ pub async fn run(command: &Command) -> Result<(), ExitCode> {
         Command::Erase(arguments) => (&arguments.common, Wish::Erase { reason: arguments.reason.clone() }),
     };
     let filter = common.which.filter();
-    // Whoever forgot to say which would mean every document there is.
-    if filter == Filter::default() {
-        return Err(fail(&"say which documents are meant, with --state, --code, --scheme, --key-prefix or a time"));
-    }
     let is_erasure = matches!(wish, Wish::Erase { .. });
     let mut request = BulkRequest { filter, wish, dry_run: common.dry_run, by: common.by.name() };
     let door = Desk::open(&common.place).await?;

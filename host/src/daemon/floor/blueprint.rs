@@ -17,6 +17,7 @@ use crate::telemetry::SchemeRef;
 
 use super::super::judgement::with_judgement;
 use super::super::modules::{Modules, StoredModules};
+use super::super::schema::{Misfit, misfits};
 use super::{At, Floor, FloorError, ManagedBy, Print, Shown};
 
 /// Rows that one look brings. A tenant has some dozen schemes.
@@ -25,6 +26,8 @@ const PAGE: usize = 1_000;
 pub(super) enum Wanted {
     /// There is no such scheme.
     Nothing,
+    /// There was one, and its documents are there still.
+    Deleted,
     /// It is there and is not to run.
     Off(Shown),
     /// It is to run and cannot.
@@ -90,9 +93,12 @@ impl Floor {
             registry: registry.clone(),
             tenant: tenant.clone(),
         };
-        let fits = stored.module(&row.module).and_then(|module| match &scheme {
-            Some(scheme) => fits(scheme, &around.connections, &module),
-            None => Ok(()),
+        let fits = stored.module(&row.module).and_then(|module| {
+            objections.extend(on_parameters(row, &module));
+            match &scheme {
+                Some(scheme) => fits(scheme, &around.connections, &module),
+                None => Ok(()),
+            }
         });
         if let Err(fault) = fits {
             objections.push(Objection::new("module", fault.to_string(), "name a module that was made for both ends"));
@@ -111,7 +117,10 @@ impl Floor {
             return Ok(self.wanted_of_file(name, config, suspended));
         }
         let Some(registry) = &self.registry else { return Ok(Wanted::Nothing) };
-        let Some(row) = registry.scheme(&name.tenant, &name.scheme)? else { return Ok(Wanted::Nothing) };
+        let Some(row) = registry.scheme(&name.tenant, &name.scheme)? else {
+            let was_there = registry.deleted_schemes(&name.tenant)?.contains(&name.scheme);
+            return Ok(if was_there { Wanted::Deleted } else { Wanted::Nothing });
+        };
         let connections: Vec<ConnectionName> =
             row.connections().into_iter().filter_map(|name| ConnectionName::new(name).ok()).collect();
         let shown = Shown {
@@ -319,6 +328,18 @@ fn fits(scheme: &config::Scheme, connections: &[config::Connection], module: &Mo
     let problem =
         format!("the module goes from {} to {}, the scheme from {source} to {target}", said.source, said.target);
     Err(Fault::park(Code::ModuleRefused, problem))
+}
+
+/// What the module's own schema has against the scheme's parameters.
+fn on_parameters(row: &SchemeRow, module: &Module) -> Vec<Objection> {
+    let none = serde_json::json!({});
+    let parameters = row.settings.get("parameters").unwrap_or(&none);
+    let found = misfits(&module.description().parameters_schema, parameters);
+    let objection = |one: Misfit| Objection {
+        path: std::iter::once("parameters".to_owned()).chain(one.path).collect(),
+        ..Objection::new("", one.problem, "write it as the module's parameters-schema says: `crossdock module show`")
+    };
+    found.into_iter().map(objection).collect()
 }
 
 fn unreadable(error: &FloorError) -> Objection {

@@ -73,6 +73,8 @@ pub struct CompareReport {
     pub changed_outcomes: usize,
     /// Documents that ended at a look-up whose answer is not known now, in one of the two: nothing is known of them.
     pub undecided: usize,
+    /// Documents that could have been compared.
+    pub available: usize,
     /// Nothing differed, and nothing was undecided.
     pub clean: bool,
     pub present_fuel: FuelUse,
@@ -173,13 +175,18 @@ impl Bench {
     fn compare(&self, candidate: &Module, last: usize) -> Result<CompareReport, CompareError> {
         let present = self.transformer.current();
         let mut tally = Tally::default();
-        for key in self.newest(last)? {
+        let (newest, available) = self.newest(last)?;
+        tally.available = available;
+        for key in newest {
             if self.cancel.is_cancelled() {
                 return Err(CompareError::Stopping);
             }
             let Some(subject) = self.ledger.subject(&key)? else { continue };
             let Some(version) = runnable(&subject) else { continue };
-            let Some(body) = self.ledger.body(version.body)? else { continue };
+            let Some(body) = self.ledger.body(version.body)? else {
+                tally.available = tally.available.saturating_sub(1);
+                continue;
+            };
             let number = version.number;
             let document = Document { key, body };
             let one = self.run(&present, version, &document)?;
@@ -211,8 +218,10 @@ impl Bench {
         Ok(Ran { outcome, fuel: run.fuel, is_decided })
     }
 
-    /// The documents that were received last, the newest first. Walks over all of them, and holds so many.
-    fn newest(&self, last: usize) -> Result<Vec<DocumentKey>, CompareError> {
+    /// The documents that were received last, the newest first, and how many there are in all. Walks over all of them, and
+    /// holds so many.
+    fn newest(&self, last: usize) -> Result<(Vec<DocumentKey>, usize), CompareError> {
+        let mut available = 0;
         let mut newest = BinaryHeap::<Reverse<(Timestamp, DocumentKey)>>::new();
         let mut after: Option<DocumentKey> = None;
         loop {
@@ -224,6 +233,7 @@ impl Bench {
             after = Some(seen.clone());
             for (key, subject) in subjects {
                 let Some(version) = runnable(&subject) else { continue };
+                available += 1;
                 newest.push(Reverse((version.received_at, key)));
                 if newest.len() > last {
                     newest.pop();
@@ -231,7 +241,7 @@ impl Bench {
             }
         }
         let sorted = newest.into_sorted_vec();
-        Ok(sorted.into_iter().map(|Reverse((_, key))| key).collect())
+        Ok((sorted.into_iter().map(|Reverse((_, key))| key).collect(), available))
     }
 }
 
@@ -246,6 +256,7 @@ struct Tally {
     differing: usize,
     changed_outcomes: usize,
     undecided: usize,
+    available: usize,
     present: Vec<u64>,
     candidate: Vec<u64>,
     differences: Vec<DocumentDifference>,
@@ -284,6 +295,7 @@ impl Tally {
             differing: self.differing,
             changed_outcomes: self.changed_outcomes,
             undecided: self.undecided,
+            available: self.available,
             clean: self.differing == 0 && self.undecided == 0,
             present_fuel: fuel(self.present, present.1),
             candidate_fuel: fuel(self.candidate, candidate.1),

@@ -19,6 +19,10 @@ use super::super::scheme::Scheme;
 use super::blueprint::{Blueprint, Wanted};
 use super::{At, Floor, FloorError, GRACE, Place, Places, Print, Shown, Working, said};
 
+/// Why nothing but looking and erasing is done with the documents of a scheme that is no more.
+const DELETED: &str = "it was deleted. Its documents can be looked at and erased; a scheme made under its name again goes on \
+                       with them";
+
 impl Floor {
     /// Makes the scheme what the registry says: starts it, stops it, starts it anew, or exchanges its module.
     pub async fn settle_scheme(self: &Arc<Self>, tenant: &TenantId, name: &SchemeId) -> Result<(), FloorError> {
@@ -87,6 +91,14 @@ impl Floor {
                     self.put_to_rest(&mut place, name).await;
                 }
                 self.registers.office.desks.remove(name);
+                self.shown.remove(name);
+                return Ok(());
+            }
+            Wanted::Deleted => {
+                let place = places.entry(name.scheme.clone()).or_default();
+                self.put_to_rest(place, name).await;
+                self.registers.office.desks.remove(name);
+                self.leave_a_desk(place, name, DELETED.into());
                 self.shown.remove(name);
                 return Ok(());
             }

@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 
 use crate::connectors::{Position, Traffic};
 use crate::model::{ConnectionName, Digest, ModuleRef, SchemeId, System, TenantId};
-use crate::pipeline::gate::{Gates, Scope};
+use crate::pipeline::gate::{Gates, Pause, Person, Scope};
 use crate::pipeline::quota::{Exceeded, Quota, Use};
 use crate::telemetry::{SchemeRef, mask_text};
 
@@ -47,6 +47,8 @@ pub struct SchemeStatus {
     pub enabled: bool,
     pub state: SchemeState,
     pub reason: Option<String>,
+    /// On whose word it is paused, where it is and no fault did it. What the operator paused, the operator resumes.
+    pub paused_by: Option<Person>,
     /// Of the registry's row that runs.
     pub revision: Option<u64>,
     /// The module that the next document runs with.
@@ -94,6 +96,8 @@ pub struct ConnectionStatus {
     pub schemes: Vec<SchemeId>,
     /// Why nothing is exchanged.
     pub paused: Option<String>,
+    /// On whose word, where no fault did it. What the operator paused, the operator resumes.
+    pub paused_by: Option<Person>,
     /// `closed`, `open` or `half_open`; absent where nobody uses it.
     pub breaker: Option<String>,
     pub down_for_seconds: Option<u64>,
@@ -127,6 +131,13 @@ impl Floor {
     /// Of all tenants.
     pub fn all_schemes(&self) -> Vec<SchemeStatus> {
         self.shown.look().iter().map(|(name, one)| self.status(name, one)).collect()
+    }
+
+    /// Those that are to run and cannot be put together.
+    pub(in super::super) fn standing_still(&self) -> Vec<SchemeRef> {
+        let shown = self.shown.look();
+        let stands = |shown: &Shown| shown.at == At::Standstill && shown.reason.is_some();
+        shown.iter().filter(|(_, one)| stands(one)).map(|(name, _)| name.clone()).collect()
     }
 
     pub fn scheme(&self, tenant: &TenantId, name: &SchemeId) -> Option<SchemeStatus> {
@@ -168,6 +179,7 @@ impl Floor {
         let seen = self.registers.watchers.get(name).map(|watcher| watcher.seen()).unwrap_or_default();
         let gates = &self.registers.gates;
         let blocked = shown.connections.iter().find_map(|one| gates.blocked_by(&name.tenant, one, &name.scheme));
+        let paused_by = blocked.as_ref().and_then(Pause::person);
         let paused = blocked.map(|pause| format!("{} is paused: {}", pause.scope, pause.reason));
         let (state, reason) = stands(shown, &seen, paused);
         let (module, module_ref) = shown.module.clone().unzip();
@@ -179,6 +191,7 @@ impl Floor {
             enabled: shown.enabled,
             state,
             reason: reason.map(|reason| mask_text(&reason)),
+            paused_by,
             revision: shown.revision,
             module,
             module_ref: module_ref.flatten(),
@@ -221,6 +234,7 @@ impl Floor {
             managed_by,
             revision,
             schemes: users.map(|(of, _)| of.scheme.clone()).collect(),
+            paused_by: pause.as_ref().and_then(Pause::person),
             paused: pause.map(|pause| mask_text(&format!("{}: {}", pause.scope, pause.reason))),
             breaker: traffic.as_ref().map(|traffic| breaker(traffic.position).to_owned()),
             down_for_seconds: seconds(|traffic| traffic.down_for),

@@ -121,12 +121,12 @@ impl Floor {
     }
 }
 
-/// The tenant's row, and the names of its schemes.
+/// The tenant's row, and the names of its schemes, of those too that are no more: what they moved is there still.
 fn found(registry: &Registry, tenant: &TenantId) -> Result<(Option<Tenant>, Vec<SchemeRef>), registry::Error> {
     let row = registry.tenant(tenant)?;
     let rows = registry.schemes(tenant, None, usize::MAX)?;
-    let names = rows.into_iter().map(|row| SchemeRef { tenant: tenant.clone(), scheme: row.name });
-    Ok((row, names.collect()))
+    let names = rows.into_iter().map(|row| row.name).chain(registry.deleted_schemes(tenant)?);
+    Ok((row, names.map(|scheme| SchemeRef { tenant: tenant.clone(), scheme }).collect()))
 }
 
 pub(in super::super) fn all_tenants(registry: &Registry) -> Result<Vec<Tenant>, registry::Error> {

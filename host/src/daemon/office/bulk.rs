@@ -60,11 +60,33 @@ pub struct Refused {
     pub first: Vec<Named>,
 }
 
+/// Documents that are meant, and where to go on after them.
+pub(in super::super) struct Meant {
+    hits: Vec<Hit>,
+    next: Option<String>,
+}
+
+impl Meant {
+    /// Whose they are, and how many.
+    pub fn tenants(&self) -> BTreeMap<TenantId, u64> {
+        let mut tenants = BTreeMap::new();
+        for hit in &self.hits {
+            *tenants.entry(hit.desk.tenant.clone()).or_default() += 1;
+        }
+        tenants
+    }
+}
+
 /// Documents that are named of each kind.
 const NAMED: usize = 10;
 
 impl Office {
-    pub async fn bulk(&self, tenant: Option<&TenantId>, request: &BulkRequest) -> Result<BulkAnswer, OfficeError> {
+    /// The documents that a call would take.
+    pub(in super::super) fn meant(
+        &self,
+        tenant: Option<&TenantId>,
+        request: &BulkRequest,
+    ) -> Result<Meant, OfficeError> {
         if matches!(request.wish, Wish::Edit { .. }) {
             return Err(OfficeError::NotUsable(
                 "one body cannot stand for many documents: edit them one by one".into(),
@@ -86,6 +108,14 @@ impl Office {
         }
         let (hits, next) = self.hits(tenant, &request.filter, after.as_ref(), limit)?;
         let next = next.map(|place| Place { began: Some(began), ..place }.token());
+        Ok(Meant { hits, next })
+    }
+
+    pub(in super::super) async fn carry_out(
+        &self,
+        Meant { hits, next }: Meant,
+        request: &BulkRequest,
+    ) -> Result<BulkAnswer, OfficeError> {
         let mut answer = BulkAnswer { matched: hits.len() as u64, next, ..BulkAnswer::default() };
         let mut erasures = self.erasures(&hits, request).await?;
         for hit in &hits {

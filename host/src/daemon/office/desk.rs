@@ -1,16 +1,18 @@
 //! One scheme, as the office sees it: its ledger, whoever is at work on it, and what it works with.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::Mutex;
 
 use crate::config;
-use crate::model::{ConnectionName, SchemeId, TenantId};
+use crate::connectors::Resend;
+use crate::model::{ConnectionName, OperationName, SchemeId, TenantId};
 use crate::pipeline::driver::Handle;
 use crate::pipeline::ledger::Ledger;
 use crate::pipeline::reference::Catalogue;
 use crate::pipeline::round::Destination;
-use crate::pipeline::step::Rules;
+use crate::pipeline::step::{OnChange, Rules, Sabotage};
 use crate::pipeline::transformer::Transformer as _;
 
 use super::super::reference_desk;
@@ -71,6 +73,16 @@ impl Desk {
         self.works.as_ref().map_err(|why| OfficeError::StandsStill(self.scheme.to_string(), why.clone()))
     }
 
+    /// What the event is judged and committed by. An erasure goes by no rule and claims no bill, so it needs no scheme at
+    /// work: whoever may ask for it may also where the scheme was switched off or deleted.
+    pub(super) fn terms(&self, is_erasure: bool) -> Result<(Rules, Destination), OfficeError> {
+        match self.at_work() {
+            Ok(works) => Ok((works.rules.clone(), works.destination.clone())),
+            Err(_) if is_erasure => Ok(terms_of_nothing()),
+            Err(error) => Err(error),
+        }
+    }
+
     pub fn catalogue(&self) -> Option<&Catalogue> {
         self.works().and_then(|works| works.transformer.catalogue())
     }
@@ -79,4 +91,23 @@ impl Desk {
     pub fn connections(&self) -> &[ConnectionName] {
         self.works().map_or(&[], |works| works.connections.as_slice())
     }
+}
+
+/// Under which nothing could be written, asked for or tried.
+fn terms_of_nothing() -> (Rules, Destination) {
+    let rules = Rules {
+        on_change: OnChange::Park,
+        settle: Duration::ZERO,
+        retry_base: Duration::ZERO,
+        retry_cap: Duration::ZERO,
+        give_up_after: Duration::ZERO,
+        deadline_tries: 0,
+        target_askable: false,
+        target_resend: Resend::Never,
+        target_updatable: false,
+        sabotage: Sabotage::None,
+    };
+    let connection = ConnectionName::new("none").expect("a plain word is an identifier");
+    let operation = OperationName::new("none").expect("a plain word is an identifier");
+    (rules, Destination { connection, operation, number_space: None })
 }

@@ -60,6 +60,7 @@ impl Office {
     ) -> Result<Result<(), Refusal>, OfficeError> {
         let now = (self.now)();
         let moment = Moment { now, dice: 0, at_work_since: now };
-        Ok(step(subject, event, moment, &desk.at_work()?.rules).map(drop))
+        let (rules, _) = desk.terms(matches!(event, Event::Erased { .. }))?;
+        Ok(step(subject, event, moment, &rules).map(drop))
     }
 }

@@ -95,12 +95,12 @@ impl Desk {
             drop(seat);
             return Ok(handle.command(order).await?);
         }
-        let Works { destination, rules, .. } = self.at_work()?;
+        let (rules, destination) = self.terms(matches!(order.command, Command::Erase { .. }))?;
         // The state changes now, and what follows from it is taken up at the next start.
         let key = order.key.clone();
         let (version, work) = order.work(self.ledger.subject(&key)?.as_ref())?;
         let moment = Moment { now, dice: 0, at_work_since: now };
-        let settled = commit_round(&self.ledger, destination, rules, moment, &[work], None).await;
+        let settled = commit_round(&self.ledger, &destination, &rules, moment, &[work], None).await;
         let mut settled = match settled {
             Err(LedgerError::Conflict(Table::Bodies)) => return Err(CommandError::Changed(key).into()),
             settled => settled?,

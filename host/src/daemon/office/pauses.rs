@@ -3,12 +3,12 @@
 use serde::{Deserialize, Serialize};
 
 use crate::model::{ConnectionName, TenantId};
-use crate::pipeline::gate::{Pause, Scope};
+use crate::pipeline::gate::{Pause, Person, Resumed, Scope};
 
 use super::{Office, OfficeError};
 
 /// What a person wants paused or resumed.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PauseRequest {
     All,
@@ -17,26 +17,32 @@ pub enum PauseRequest {
 }
 
 impl Office {
-    /// Returns once no request of the scope is under way and none can begin.
+    /// Returns once no request of the scope is under way and none can begin, with the pauses that stand: where the operator
+    /// has paused it, that is the operator's.
     pub async fn pause(
         &self,
         tenant: Option<&TenantId>,
         request: &PauseRequest,
         reason: &str,
+        by: Person,
     ) -> Result<Vec<Pause>, OfficeError> {
         let since = (self.now)();
         let mut paused = Vec::new();
         for scope in self.scopes(tenant, request)? {
-            let pause = Pause { scope, since, reason: reason.into(), code: None };
-            self.gates.pause(pause.clone(), true).await?;
-            paused.push(pause);
+            let pause = Pause { scope, since, reason: reason.into(), code: None, by: Some(by) };
+            paused.push(self.gates.pause(pause, true).await?);
         }
         Ok(paused)
     }
 
     /// Returns the scopes that were paused before, and the connections that were held back for their vendor's sake.
-    /// Resuming everything takes every pause away.
-    pub async fn resume(&self, tenant: Option<&TenantId>, request: &PauseRequest) -> Result<Vec<Scope>, OfficeError> {
+    /// Resuming everything takes every pause away that this person may.
+    pub async fn resume(
+        &self,
+        tenant: Option<&TenantId>,
+        request: &PauseRequest,
+        by: Person,
+    ) -> Result<Vec<Scope>, OfficeError> {
         // What an operator paused for everybody, no tenant resumes.
         let is_own = |scope: &Scope| tenant.is_none() || *scope != Scope::All;
         let scopes = match request {
@@ -45,8 +51,12 @@ impl Office {
         };
         let mut resumed = Vec::new();
         for scope in scopes {
-            if self.gates.resume(&scope).await? {
-                resumed.push(scope);
+            match self.gates.resume_for(&scope, by).await? {
+                Resumed::Gone => resumed.push(scope),
+                Resumed::Operators if *request != PauseRequest::All => {
+                    return Err(OfficeError::OperatorsPause(scope.to_string()));
+                }
+                Resumed::Operators | Resumed::Nothing => {}
             }
         }
         let wanted = |of: &TenantId, connection: &ConnectionName| match request {
@@ -75,7 +85,11 @@ impl Office {
         self.gates.pauses().into_iter().filter(concerns).collect()
     }
 
-    fn scopes(&self, tenant: Option<&TenantId>, request: &PauseRequest) -> Result<Vec<Scope>, OfficeError> {
+    pub(in super::super) fn scopes(
+        &self,
+        tenant: Option<&TenantId>,
+        request: &PauseRequest,
+    ) -> Result<Vec<Scope>, OfficeError> {
         let list = |names: Vec<String>| names.join(", ");
         match request {
             PauseRequest::All if tenant.is_none() => Ok(vec![Scope::All]),

@@ -229,9 +229,9 @@ impl Life {
         let scope = scopes[world.air.chance.below(4) as usize].clone();
         world.air.story.say(format!("pausing {scope}"));
         let since = beginning();
-        let pause = Pause { scope: scope.clone(), since, reason: "a person".into(), code: None };
+        let pause = Pause { scope: scope.clone(), since, reason: "a person".into(), code: None, by: None };
         match timeout(Duration::from_secs(300), self.engine().gates.pause(pause, true)).await {
-            Ok(Ok(())) => {
+            Ok(Ok(_)) => {
                 world.air.close(&scope);
                 world.air.story.say(format!("{scope} is paused"));
             }

@@ -45,8 +45,13 @@ impl Driver {
         debug_assert!(sabotage == Sabotage::NoIntent || settled.actions.is_empty(), "only a dispatch sends");
         for (scope, fault) in pauses {
             let now = (self.parts.now)();
-            let pause =
-                Pause { scope: scope.clone(), since: now, reason: fault.message.clone(), code: Some(fault.code) };
+            let pause = Pause {
+                scope: scope.clone(),
+                since: now,
+                reason: fault.message.clone(),
+                code: Some(fault.code),
+                by: None,
+            };
             let reason = mask_text(&fault.message);
             tracing::error!(scheme = %self.parts.scheme, %scope, code = %fault.code, reason, "paused");
             self.parts.gates.pause(pause, false).await?;

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Mutex;
 
 use bytes::Bytes;
+use tokio::sync::Notify;
 
 use super::super::rig::*;
 use super::*;
@@ -16,6 +17,8 @@ enum Read {
     Pages(Vec<Vec<SourceDocument>>, Result<Option<i64>, connectors::Error>),
     /// The same, by a connector that does not care whether its sink is closed.
     Heedless(Vec<Vec<SourceDocument>>),
+    /// Nothing, ever; who waits is told that it was asked for.
+    Silence(Arc<Notify>),
 }
 
 #[derive(Default)]
@@ -41,6 +44,10 @@ impl Source for FakeSource {
                     sink.page(page(documents)).await?;
                 }
                 Ok(ReadSummary { row_version: result?, ..ReadSummary::default() })
+            }
+            Read::Silence(asked) => {
+                asked.notify_one();
+                std::future::pending().await
             }
             Read::Heedless(pages) => {
                 for documents in pages {
@@ -313,4 +320,21 @@ async fn row_versions_go_on_where_the_last_read_ended() {
     let after = |row_version| Span::After { row_version, since };
     assert_eq!(spans, [after(1), after(77), after(77)]);
     assert_eq!(desk.rig.ledger.cursor().unwrap().row_version, Some(77));
+}
+
+/// Once, a stop waited for the next page: a source that fetched a day's bills one by one kept an engine for half a minute.
+#[tokio::test]
+async fn a_stop_ends_a_read_in_the_middle_of_a_page() {
+    let asked = Arc::new(Notify::new());
+    let desk = Desk::new(Plan::new(), FakeSource::default(), HOUR);
+    desk.expect(Read::Silence(asked.clone()));
+    let stopped = async {
+        asked.notified().await;
+        desk.stop.cancel();
+    };
+    let (result, ()) = tokio::join!(desk.pass(), stopped);
+    assert!(matches!(result, Err(Error::Stopped)), "{result:?}");
+    assert_eq!(desk.read_to(), None);
+    // It left no permit behind.
+    desk.rig.gates.drained(&Scope::All).await;
 }

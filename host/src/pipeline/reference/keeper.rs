@@ -84,7 +84,8 @@ async fn fetch(library: &Inner, table: &FetchedTable) {
     };
     if pauses {
         let scope = Scope::Connection(table.id.tenant.clone(), table.id.connection.clone());
-        let pause = Pause { scope: scope.clone(), since: now, reason: fault.message.clone(), code: Some(fault.code) };
+        let pause =
+            Pause { scope: scope.clone(), since: now, reason: fault.message.clone(), code: Some(fault.code), by: None };
         tracing::error!(%scope, code = %fault.code, reason = words, "paused");
         // A store that fails stops the schemes loudly; the gate is shut in memory all the same.
         if library.gates.pause(pause, false).await.is_ok() {

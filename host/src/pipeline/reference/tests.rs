@@ -293,7 +293,7 @@ async fn a_list_that_is_suddenly_empty_does_not_make_every_key_missing() {
 async fn a_paused_connection_is_not_asked_and_refused_credentials_pause_it() {
     let house = House::fetched().await;
     let scope = Scope::Connection(tenant(), target_connection());
-    let pause = Pause { scope: scope.clone(), since: (house.now)(), reason: "month end".into(), code: None };
+    let pause = Pause { scope: scope.clone(), since: (house.now)(), reason: "month end".into(), code: None, by: None };
     house.gates.pause(pause, true).await.unwrap();
     house.ask("M-2", None);
     tokio::time::sleep(HOUR * 12).await;

@@ -59,7 +59,8 @@ async fn each_change_leaves_one_line_and_each_function_is_among_them() {
     let row = leaves!(put_scheme(&admin, &acme, &saleout, put(""), None), of, "scheme.create", "saleout");
     leaves!(put_scheme(&admin, &acme, &saleout, put("x"), None), of, "scheme.change", "saleout");
     leaves!(set_enabled(&admin, &acme, &saleout, true, None), of, "scheme.enable", "saleout");
-    leaves!(note_compare(&admin, &acme, &row, &two, 3, true), of, "scheme.compare", "saleout");
+    let looked = Looked { documents: 3, undecided: 0, available: 3, clean: true };
+    leaves!(note_compare(&admin, &acme, &row, &two, looked), of, "scheme.compare", "saleout");
     leaves!(activate(&admin, &acme, &saleout, &two, None, ""), of, "scheme.activate", "saleout");
     leaves!(rollback(&admin, &acme, &saleout, None, ""), of, "scheme.rollback", "saleout");
     leaves!(set_enabled(&admin, &acme, &saleout, false, None), of, "scheme.disable", "saleout");

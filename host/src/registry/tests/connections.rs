@@ -58,7 +58,7 @@ async fn no_file_of_the_store_holds_a_secret() {
     let temp = tempfile::tempdir().unwrap();
     let dir = cap_std::fs::Dir::open_ambient_dir(temp.path(), cap_std::ambient_authority()).unwrap();
     let store = Arc::new(crate::state::SledStore::open(&dir, temp.path(), &crate::state::Settings::default()).unwrap());
-    let keyring = KeyFiles::new(dir.try_clone().unwrap()).keyring().unwrap();
+    let keyring = KeyFiles::new(dir.try_clone().unwrap()).keyring(true).unwrap();
     let registry = Registry::open(store.clone(), keyring, Arc::new(Timestamp::now)).unwrap();
     let new = serde_json::from_value(json!({ "id": "acme" })).unwrap();
     registry.create_tenant(&Actor::console(), new).await.unwrap();
@@ -140,7 +140,7 @@ async fn what_is_sealed_opens_only_where_it_was_sealed() {
         batch.put(Table::Connections, super::super::connection::key(tenant, name), bytes);
         desk.store.commit(batch).await.unwrap();
         let opened = desk.registry.opened_connection(tenant, &connection(name));
-        assert!(matches!(opened, Err(Error::Sealed(SealError::Broken))), "{what}: {opened:?}");
+        assert!(matches!(opened, Err(Error::Unopened { why: SealError::Broken, .. })), "{what}: {opened:?}");
     }
     // With another key it says which one is missing.
     let store = Arc::new(desk.store.reopen());
@@ -151,7 +151,7 @@ async fn what_is_sealed_opens_only_where_it_was_sealed() {
     batch.put(Table::Connections, super::super::connection::key(&acme(), "jst"), kept);
     elsewhere.store.commit(batch).await.unwrap();
     match elsewhere.registry.opened_connection(&acme(), &connection("jst")) {
-        Err(Error::Sealed(SealError::UnknownKey { key })) => assert_eq!(key, SealKey::new([1; 32]).id()),
+        Err(Error::Unopened { why: SealError::UnknownKey { key }, .. }) => assert_eq!(key, SealKey::new([1; 32]).id()),
         other => panic!("{other:?}"),
     }
 }

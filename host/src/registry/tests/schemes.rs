@@ -66,7 +66,8 @@ async fn a_policy_asks_for_a_clean_comparison_of_just_this() {
     };
     let note = |row: SchemeRow, candidate: Digest, clean| {
         let registry = desk.registry.clone();
-        async move { registry.note_compare(&admin(), &acme(), &row, &candidate, 20, clean).await.unwrap() }
+        let looked = Looked { documents: 20, undecided: 0, available: 20, clean };
+        async move { registry.note_compare(&admin(), &acme(), &row, &candidate, looked).await.unwrap() }
     };
     refused(activate().await);
     note(first.clone(), two(), false).await;
@@ -82,6 +83,87 @@ async fn a_policy_asks_for_a_clean_comparison_of_just_this() {
     desk.registry.put_scheme(&admin(), &acme(), &name, by_put, None).await.unwrap();
     let back = desk.registry.rollback(&admin(), &acme(), &name, None, "").await.unwrap();
     assert_eq!(back.module, first.module, "the way back is never barred");
+}
+
+#[tokio::test]
+async fn a_comparison_of_too_few_documents_clears_nothing_and_one_that_differed_is_not_forgotten() {
+    let desk = Desk::new().await;
+    let first = desk.scheme().await;
+    desk.upload("m", "2", b"two").await.unwrap();
+    desk.policy(Policy { require_clean_compare: true, compare_documents: 30, ..Policy::default() }).await;
+    let looked = |documents, available, clean| Looked { documents, undecided: 0, available, clean };
+    // What is compared, one after the other, and whether the last lets the module be activated.
+    let check = async |compared: &[Looked], clears: bool| {
+        let row = desk.registry.scheme(&acme(), &NAME).unwrap().unwrap();
+        for one in compared {
+            desk.registry.note_compare(&ADMIN, &ACME, &row, &TWO, *one).await.unwrap();
+        }
+        match desk.registry.activate(&ADMIN, &ACME, &NAME, &TWO, None, "").await {
+            Ok(_) => {
+                assert!(clears, "{compared:?}");
+                desk.registry.rollback(&ADMIN, &ACME, &NAME, None, "").await.unwrap();
+            }
+            Err(Error::Policy { policy: "require_clean_compare", remedy }) => {
+                assert!(!clears, "{compared:?}: {remedy}")
+            }
+            Err(error) => panic!("{error:?}"),
+        }
+    };
+    check(&[looked(0, 0, true)], false).await;
+    check(&[looked(1, 500, true)], false).await;
+    check(&[looked(29, 500, true)], false).await;
+    check(&[looked(30, 500, true)], true).await;
+    check(&[looked(3, 3, true)], true).await;
+    check(&[looked(200, 500, false), looked(30, 500, true)], false).await;
+    check(&[looked(199, 500, true)], false).await;
+    // Neither another candidate's comparison in between nor another revision of the scheme makes it forgotten.
+    desk.upload("m", "3", b"three").await.unwrap();
+    desk.registry.note_compare(&ADMIN, &ACME, &first, &Digest::of(b"three"), looked(1, 500, true)).await.unwrap();
+    put(&desk, "saleout", settings()).await.unwrap();
+    check(&[looked(30, 500, true)], false).await;
+    check(&[looked(200, 500, true)], true).await;
+    // All there are will do, where retention has taken some.
+    check(&[looked(200, 500, false), looked(40, 40, true)], true).await;
+    for documents in [0, 1_001] {
+        let policy = Policy { compare_documents: documents, ..Policy::default() };
+        let change = TenantChange { policy: Some(policy), ..TenantChange::default() };
+        let refused = desk.registry.change_tenant(&CONSOLE, &ACME, change, None).await;
+        assert!(matches!(refused, Err(Error::Invalid { .. })), "{refused:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_unsigned_module_runs_again_only_by_an_admins_rollback_to_the_one_before() {
+    let desk = Desk::new().await;
+    let first = desk.scheme().await;
+    let registry = &desk.registry;
+    let signed = ModuleRow { signed_by: Some("k1".into()), ..module("m", "2", b"two") };
+    registry.put_module(&admin(), &acme(), signed, b"two".as_slice().into()).await.unwrap();
+    let name = scheme("saleout");
+    registry.activate(&admin(), &acme(), &name, &two(), None, "").await.unwrap();
+    desk.policy(Policy { require_signature: true, ..Policy::default() }).await;
+    let refused = |result: Result<SchemeRow, Error>| match result {
+        Err(Error::Policy { policy: "require_signature", remedy }) => remedy,
+        other => panic!("{other:?}"),
+    };
+    refused(registry.activate(&admin(), &acme(), &name, &first.module, None, "").await);
+    let developer = Actor { role: Role::TenantDeveloper, ..admin() };
+    let remedy = refused(registry.rollback(&developer, &acme(), &name, None, "").await);
+    assert!(remedy.contains("tenant-admin"), "{remedy}");
+    let back = registry.rollback(&admin(), &acme(), &name, None, "").await.unwrap();
+    assert_eq!(back.module, first.module, "the fastest plug to pull");
+    let line = desk.lines(Some(&acme())).pop().unwrap();
+    assert_eq!((line.action.as_str(), &line.detail["signed"]), ("scheme.rollback", &json!(false)));
+
+    // What the operator no longer grants is no plug of the tenant's.
+    let interpreter = ModuleRow { class: "interpreter".into(), ..module("m", "3", b"three") };
+    desk.policy(Policy { interpreter_modules: true, ..Policy::default() }).await;
+    registry.put_module(&admin(), &acme(), interpreter, b"three".as_slice().into()).await.unwrap();
+    registry.activate(&admin(), &acme(), &name, &Digest::of(b"three"), None, "").await.unwrap();
+    registry.activate(&admin(), &acme(), &name, &two(), None, "").await.unwrap();
+    desk.policy(Policy { require_signature: true, ..Policy::default() }).await;
+    let barred = registry.rollback(&admin(), &acme(), &name, None, "").await;
+    assert!(matches!(barred, Err(Error::Policy { policy: "interpreter_modules", .. })), "{barred:?}");
 }
 
 #[tokio::test]

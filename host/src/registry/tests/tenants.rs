@@ -119,3 +119,22 @@ async fn tenants_are_listed_in_pages() {
 }
 
 static ACME: std::sync::LazyLock<TenantId> = std::sync::LazyLock::new(acme);
+
+#[tokio::test]
+async fn names_hold_nothing_that_a_reader_does_not_see() {
+    let desk = Desk::new().await;
+    desk.scheme().await;
+    for unseen in ["shops\u{202e}spohs", "sho\u{200b}ps", "\u{feff}shops", "sh\u{2066}ops", "shops\u{7f}"] {
+        let entries = Entries::from([("a".to_owned(), "1".to_owned())]);
+        let table = desk.registry.put_table(&admin(), &acme(), unseen, entries, None).await.map(drop);
+        let change = TenantChange { display_name: Some(unseen.into()), ..TenantChange::default() };
+        let tenant = desk.registry.change_tenant(&CONSOLE, &ACME, change, None).await.map(drop);
+        let note = desk.registry.rollback(&admin(), &acme(), &scheme("saleout"), None, unseen).await.map(drop);
+        for result in [table, tenant, note] {
+            assert!(
+                matches!(&result, Err(Error::Invalid { problem, .. }) if problem.contains("not seen")),
+                "{result:?}"
+            );
+        }
+    }
+}

@@ -157,10 +157,16 @@ async fn signing_keys_tell_whose_signature_it_is() {
 #[tokio::test]
 async fn tokens_that_open_nothing_take_nobodys_place() {
     let desk = Desk::new().await;
+    let mut first = None;
     for _ in 0..501 {
         let (made, _) = token(&desk).await;
         desk.registry.revoke_token(&admin(), Some(&acme()), &made.id).await.unwrap();
+        first.get_or_insert(made);
+        desk.pass(SignedDuration::from_millis(1));
     }
     let (made, text) = token(&desk).await;
     assert_eq!(desk.registry.authenticate(text.expose()).unwrap(), made);
+    // Nor do they fill the store: the oldest is forgotten.
+    assert_eq!(desk.registry.tokens(Some(&acme()), None, usize::MAX).unwrap().len(), 501);
+    assert_eq!(desk.registry.token(Some(&acme()), &first.unwrap().id).unwrap(), None);
 }

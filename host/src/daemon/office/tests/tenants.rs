@@ -1,5 +1,8 @@
 use super::*;
-use crate::pipeline::gate::Scope;
+use crate::pipeline::gate::{Pause, Person, Scope};
+
+const OPERATOR: Person = Person::Operator;
+const TENANT: Person = Person::Tenant;
 
 /// What is said of another tenant's document and of one that does not exist, with what was asked for taken out.
 fn same(theirs: Result<(), OfficeError>, nobodys: Result<(), OfficeError>, names: (&str, &str)) {
@@ -58,30 +61,69 @@ async fn a_tenant_without_schemes_knows_of_none() {
 async fn a_tenant_pauses_and_resumes_what_is_its_own() {
     let rig = Rig::new();
     let (acme, beta) = (tenant(ACME), tenant(BETA));
-    rig.office.pause(Some(&acme), &PauseRequest::All, "stocktaking").await.unwrap();
+    rig.office.pause(Some(&acme), &PauseRequest::All, "stocktaking", TENANT).await.unwrap();
     assert_eq!((rig.office.pauses(Some(&acme)).len(), rig.office.pauses(Some(&beta)).len()), (1, 0));
-    rig.office.pause(None, &PauseRequest::All, "maintenance").await.unwrap();
+    rig.office.pause(None, &PauseRequest::All, "maintenance", OPERATOR).await.unwrap();
     assert_eq!(rig.office.pauses(Some(&beta)).len(), 1, "what holds it back it may see");
-    assert_eq!(rig.office.resume(Some(&beta), &PauseRequest::All).await.unwrap(), []);
-    assert_eq!(rig.office.resume(Some(&acme), &PauseRequest::All).await.unwrap().len(), 1);
+    assert_eq!(rig.office.resume(Some(&beta), &PauseRequest::All, TENANT).await.unwrap(), []);
+    assert_eq!(rig.office.resume(Some(&acme), &PauseRequest::All, TENANT).await.unwrap().len(), 1);
     assert_eq!(rig.office.pauses(None).len(), 1, "the operator's stands");
     let connection = PauseRequest::Connection("k3".into());
-    rig.office.pause(Some(&acme), &connection, "their maintenance").await.unwrap();
+    rig.office.pause(Some(&acme), &connection, "their maintenance", TENANT).await.unwrap();
     assert_eq!(rig.office.pauses(Some(&beta)).len(), 1);
-    assert_eq!(rig.office.resume(Some(&beta), &connection).await.unwrap(), []);
+    assert_eq!(rig.office.resume(Some(&beta), &connection, TENANT).await.unwrap(), []);
 }
 
 #[tokio::test]
 async fn of_two_schemes_of_one_name_the_operator_says_whose() {
     let rig = Rig::new();
     let pause = |name: &str| PauseRequest::Scheme(name.into());
-    let both = rig.office.pause(None, &pause(SCHEME), "month end").await;
+    let both = rig.office.pause(None, &pause(SCHEME), "month end", OPERATOR).await;
     assert!(matches!(&both, Err(OfficeError::NotUsable(why)) if why.contains("TENANT/saleout")), "{both:?}");
-    let one = rig.office.pause(None, &pause("acme/saleout"), "month end").await.unwrap();
+    let one = rig.office.pause(None, &pause("acme/saleout"), "month end", OPERATOR).await.unwrap();
     let scope = |of| Scope::Scheme(tenant(of), SchemeId::new(SCHEME).unwrap());
     assert_eq!(one.iter().map(|pause| pause.scope.clone()).collect::<Vec<_>>(), [scope(ACME)]);
-    rig.office.pause(Some(&tenant(BETA)), &pause(SCHEME), "theirs").await.unwrap();
-    assert!(rig.office.resume(None, &pause(SCHEME)).await.is_err());
-    assert_eq!(rig.office.resume(None, &pause("acme/saleout")).await.unwrap(), [scope(ACME)]);
+    rig.office.pause(Some(&tenant(BETA)), &pause(SCHEME), "theirs", TENANT).await.unwrap();
+    assert!(rig.office.resume(None, &pause(SCHEME), OPERATOR).await.is_err());
+    assert_eq!(rig.office.resume(None, &pause("acme/saleout"), OPERATOR).await.unwrap(), [scope(ACME)]);
     assert_eq!(rig.office.pauses(None).len(), 1, "the other tenant's stays");
+}
+
+#[tokio::test]
+async fn what_the_operator_paused_no_tenant_resumes_and_no_tenants_pause_hides() {
+    let rig = Rig::new();
+    let acme = tenant(ACME);
+    for what in [PauseRequest::Scheme(SCHEME.into()), PauseRequest::Connection("k3".into())] {
+        // The tenant's own comes and goes.
+        rig.office.pause(Some(&acme), &what, "stocktaking", TENANT).await.unwrap();
+        assert_eq!(rig.office.resume(Some(&acme), &what, TENANT).await.unwrap().len(), 1);
+        // The operator's, given for this tenant, stays, whatever the tenant says.
+        let made = rig.office.pause(Some(&acme), &what, "an incident", OPERATOR).await.unwrap();
+        assert_eq!(made[0].person(), Some(OPERATOR));
+        let over = rig.office.pause(Some(&acme), &what, "ours now", TENANT).await.unwrap();
+        assert_eq!((over[0].person(), over[0].reason.as_str()), (Some(OPERATOR), "an incident"));
+        let refused = rig.office.resume(Some(&acme), &what, TENANT).await;
+        assert!(matches!(refused, Err(OfficeError::OperatorsPause(_))), "{refused:?}");
+        assert_eq!(rig.office.resume(Some(&acme), &PauseRequest::All, TENANT).await.unwrap(), []);
+        let again = Gates::open(rig.store.clone()).unwrap();
+        assert!(
+            again.pause_of(&made[0].scope).is_some_and(|pause| pause.is_operators()),
+            "a restart forgets whose it was"
+        );
+        assert_eq!(rig.office.resume(Some(&acme), &what, OPERATOR).await.unwrap().len(), 1);
+    }
+    // What a fault paused, the tenant takes back; rows of before are the operator's.
+    let scope = Scope::Scheme(acme.clone(), SchemeId::new(SCHEME).unwrap());
+    let row = |code: &str| {
+        format!(
+            r#"{{"scope":{{"scheme":["{ACME}","{SCHEME}"]}},"since":"2026-11-22T08:00:00Z","reason":"r","code":{code}}}"#
+        )
+    };
+    for (code, may) in [("\"credentials_refused\"", true), ("null", false)] {
+        let pause: Pause = serde_json::from_str(&row(code)).unwrap();
+        rig.office.gates.pause(pause, false).await.unwrap();
+        let resumed = rig.office.resume(Some(&acme), &PauseRequest::Scheme(SCHEME.into()), TENANT).await;
+        assert_eq!(resumed.is_ok(), may, "{code}: {resumed:?}");
+        rig.office.gates.resume(&scope).await.unwrap();
+    }
 }
