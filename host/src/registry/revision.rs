@@ -13,6 +13,11 @@ use super::{Error, Registry};
 /// Revisions that are kept of one thing. The audit log keeps that there were others.
 const REVISIONS_LIMIT: usize = 500;
 
+/// Bytes after which a list ends. A revision of a scheme may be a mebibyte, which takes many times as much in memory.
+const LIST_BYTES: usize = 4 << 20;
+/// Rows that one look brings: so many may be over it.
+const LIST_STEP: usize = 4;
+
 /// Whose revisions.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct History {
@@ -58,6 +63,8 @@ impl History {
     }
 }
 
+/// Revisions after `after`, oldest first: at most `limit`, and fewer where they are large. Whoever wants to know whether
+/// there are more asks for what follows the last one.
 pub(super) fn list<T: DeserializeOwned>(
     registry: &Registry,
     history: History,
@@ -67,7 +74,20 @@ pub(super) fn list<T: DeserializeOwned>(
     limit: usize,
 ) -> Result<Vec<T>, Error> {
     let prefix = History::prefix(tenant, name);
-    let after = prefix.clone().number(after).build();
-    let rows = registry.store().scan(history.table, &prefix.build(), Some(&after), limit)?;
-    rows.iter().map(|(_, row)| decode(history.table, &row.value)).collect()
+    let mut last = prefix.clone().number(after).build();
+    let (prefix, mut found, mut bytes) = (prefix.build(), Vec::new(), 0);
+    while found.len() < limit && bytes < LIST_BYTES {
+        let step = LIST_STEP.min(limit - found.len());
+        let rows = registry.store().scan(history.table, &prefix, Some(&last), step)?;
+        let is_end = rows.len() < step;
+        for (key, row) in rows {
+            bytes += row.value.len();
+            found.push(decode(history.table, &row.value)?);
+            last = key;
+        }
+        if is_end {
+            break;
+        }
+    }
+    Ok(found)
 }
