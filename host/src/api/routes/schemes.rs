@@ -19,7 +19,8 @@ use super::super::convert::{
 use super::super::extract::{Body, Expected, Names, PageQuery, Query};
 use super::super::gate::Caller;
 use super::super::page::{Page, Tagged, after_id, after_number, made};
-use super::super::problem::{Answer, Entry, Problem};
+use super::super::problem::{Answer, Code, Entry, Problem};
+use super::super::shell::Gone;
 use super::super::upload::Report;
 use super::engine::{NewPause, pause, resume};
 use super::modules::chosen;
@@ -263,6 +264,7 @@ async fn compare_modules(
     State(api): State<Arc<Api>>,
     caller: Caller,
     Names(Named { scheme }): Names<Named>,
+    Gone(gone): Gone,
     Body(Candidate { module, last }): Body<Candidate>,
 ) -> Answer<Json<CompareReport>> {
     let tenant = caller.tenant()?;
@@ -274,7 +276,11 @@ async fn compare_modules(
     let candidate = load(&api, tenant, chosen(&api, tenant, &module)?).await?;
     let digest = candidate.digest();
     let last = usize::try_from(last).map_err(Problem::internal)?;
-    let report = api.floor.compare(tenant, &scheme, candidate, last).await.map_err(compare_problem)?;
+    let report = tokio::select! {
+        report = api.floor.compare(tenant, &scheme, candidate, last) => report.map_err(compare_problem)?,
+        // Nobody reads what this says.
+        () = gone.cancelled() => return Err(Problem::new(Code::Unavailable, "whoever asked has hung up")),
+    };
     if let Some(row) = row.filter(|row| row.module == report.present) {
         let noted =
             api.registry.note_compare(&caller.actor, tenant, &row, &digest, report.documents as u64, report.clean);

@@ -30,6 +30,7 @@ use crate::sandbox::{Compiler, Sandbox, Settings};
 /// An engine's API with two tenants, acme and globex.
 struct Bench {
     address: SocketAddr,
+    api: Arc<Api>,
     registry: Registry,
     /// Seconds that its clock is ahead.
     ahead: Arc<AtomicI64>,
@@ -73,6 +74,8 @@ struct Reply {
 fn limits() -> Limits {
     Limits {
         connections: 64,
+        connections_of_peer: 0,
+        first_byte_timeout: Duration::from_secs(30),
         request_timeout: Duration::from_secs(30),
         header_timeout: Duration::from_secs(30),
         uploads: 4,
@@ -117,7 +120,7 @@ impl Bench {
                 let api = Api::new(parts);
                 let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
                 let address = listener.local_addr().unwrap();
-                assert!(handed.send((address, registry_of)).is_ok());
+                assert!(handed.send((address, registry_of, api.clone())).is_ok());
                 Ok(daemon::Surfaced { address, serving: Box::pin(api.serve(listener, limits, stop)) })
             })
         });
@@ -128,14 +131,14 @@ impl Bench {
             let announce = |_, _| ready.send(()).unwrap();
             daemon::serve(config, program, Sabotage::None, ended, Some(surface), announce).await.unwrap();
         });
-        let (address, registry) = opened.await.unwrap();
+        let (address, registry, api) = opened.await.unwrap();
         is_ready.await.unwrap();
         let console = Actor::console();
         for id in ["acme", "globex"] {
             let new = serde_json::from_value(json!({ "id": id })).unwrap();
             registry.create_tenant(&console, new).await.unwrap();
         }
-        Self { address, registry, ahead, stop, served, _data: data }
+        Self { address, api, registry, ahead, stop, served, _data: data }
     }
 
     /// A new token's text, valid for an hour.
