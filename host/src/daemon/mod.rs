@@ -33,6 +33,7 @@ mod simulation;
 mod tls;
 mod traffic;
 mod transformer;
+mod uploaded;
 mod watcher;
 mod workshop;
 

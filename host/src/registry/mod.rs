@@ -21,6 +21,7 @@ mod connection;
 mod error;
 mod key_files;
 mod module;
+mod pace;
 mod refusal;
 mod revision;
 mod rotation;
@@ -54,7 +55,7 @@ pub use rotation::Rotated;
 pub use scheme::{SchemePut, SchemeRow};
 pub use seal::{Keyring, SealError, SealKey};
 pub use signing_key::{SigningKey, signed_message};
-pub use table::{Entries, TABLE_LIMIT_BYTES, TableRow};
+pub use table::{Entries, TABLE_LIMIT_BYTES, TABLE_LIMIT_ENTRIES, TableContent, TableRow};
 pub use tenant::{NewTenant, Policy, Quotas, Tenant, TenantChange, Used};
 pub use token::{NewToken, Rights, Token, TokenText, Unauthenticated};
 

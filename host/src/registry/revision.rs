@@ -13,6 +13,8 @@ use super::{Error, Registry};
 /// Revisions that are kept of one thing. The audit log keeps that there were others.
 const REVISIONS_LIMIT: usize = 500;
 
+/// The same, once it is deleted: enough to see what it was, for no quota counts what is gone.
+const DELETED_REVISIONS_LIMIT: usize = 20;
 /// Bytes after which a list ends. A revision of a scheme may be a mebibyte, which takes many times as much in memory.
 const LIST_BYTES: usize = 4 << 20;
 /// Rows that one look brings: so many may be over it.
@@ -57,9 +59,16 @@ impl History {
         Ok(())
     }
 
-    /// The thing goes; its revisions stay, and the next of this name goes on counting.
-    pub fn end(self, draft: &mut Draft<'_>, tenant: &TenantId, name: &str, revision: u64) {
+    /// The thing goes; its newest revisions stay, and the next of this name goes on counting.
+    pub fn end(self, draft: &mut Draft<'_>, tenant: &TenantId, name: &str, revision: u64) -> Result<(), Error> {
+        let prefix = Self::prefix(tenant, name).build();
+        let kept = draft.registry.store().keys(self.table, &prefix, None, usize::MAX)?;
+        let over = kept.len().saturating_sub(DELETED_REVISIONS_LIMIT);
+        for (old, _) in kept.into_iter().take(over) {
+            draft.remove(self.table, old);
+        }
         draft.put(self.table, Self::end_key(tenant, name), &revision);
+        Ok(())
     }
 }
 

@@ -22,6 +22,8 @@ const PLENTY: Quotas = Quotas {
     schemes: 10,
     connections: 10,
     tables: 10,
+    table_bytes: 64 << 20,
+    changes_per_minute: 1_000,
     concurrent_calls: 4,
     fuel_per_minute: u64::MAX,
     documents_per_minute: 1_000_000,

@@ -157,8 +157,13 @@ pub(super) async fn pause(api: &Api, caller: &Caller, what: &PauseRequest, new: 
         return Err(Problem::at("/reason", "is too long or holds control characters", remedy));
     }
     let tenant = caller.tenant.as_ref().map(|tenant| &tenant.id);
+    let before = api.office.pauses(None);
     let paused = api.office.pause(tenant, what, &new.reason).await.map_err(office_problem)?;
-    noted(api, caller, "pause", what, json!({ "reason": new.reason })).await?;
+    let is_new =
+        |pause: &Pause| before.iter().all(|before| (&before.scope, &before.reason) != (&pause.scope, &pause.reason));
+    if paused.iter().any(is_new) {
+        noted(api, caller, "pause", what, json!({ "reason": new.reason })).await?;
+    }
     Ok(paused.into_iter().map(PauseView::from).collect())
 }
 
@@ -166,7 +171,9 @@ pub(super) async fn resume(api: &Api, caller: &Caller, what: &PauseRequest) -> A
     let tenant = caller.tenant.as_ref().map(|tenant| &tenant.id);
     let resumed = api.office.resume(tenant, what).await.map_err(office_problem)?;
     let resumed: Vec<String> = resumed.iter().map(ToString::to_string).collect();
-    noted(api, caller, "resume", what, json!({ "resumed": resumed })).await?;
+    if !resumed.is_empty() {
+        noted(api, caller, "resume", what, json!({ "resumed": resumed })).await?;
+    }
     Ok(resumed)
 }
 
