@@ -2,6 +2,7 @@
 
 mod connections;
 mod hostile;
+mod quotas;
 mod schemes;
 mod uploads;
 mod walk;
@@ -113,7 +114,8 @@ impl Bench {
                 let data_dir = config.engine.data_dir.as_path();
                 // What it compiles, the engine's own finds compiled: a test has no program to compile in.
                 let artefacts = Dir::open_ambient_dir(data_dir.join("artefacts"), ambient_authority()).unwrap();
-                let settings = Settings { concurrency: 2, interpreter_concurrency: 1, ..Settings::default() };
+                let settings =
+                    Settings { concurrency: 2, interpreter_concurrency: 1, computing: 2, ..Settings::default() };
                 let sandbox = Sandbox::new(settings, artefacts, Compiler::InProcess).unwrap();
                 let registry_of = registry.clone();
                 let parts = Parts { registry, floor, office, sandbox, now, data_dir, limits: &limits };
