@@ -78,6 +78,29 @@ async fn a_module_is_exchanged_between_two_documents_and_the_scheme_goes_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_restart_gives_no_tenant_a_fresh_minute() {
+    let mut rig = Rig::new(&["--documents", "30"]);
+    let engine = rig.start().await;
+    engine.tenant("acme", Quotas { documents_per_minute: 10, ..PLENTY }).await;
+    let module = engine.module("acme", "1.0.0", &rig.component()).await;
+    engine.scheme("acme", "flow", module, json!({})).await.unwrap();
+    engine.wait("its share to be used up", |engine| engine.status("acme", "flow")?.throttled).await;
+    engine.end().await;
+    let engine = rig.start().await;
+    let acme = tenant("acme");
+    let kept = engine.parts.registry.metered(&acme).unwrap();
+    let (documents, fuel) =
+        kept.iter().fold((0, 0), |(documents, fuel), one| (documents + one.documents, fuel + one.fuel));
+    assert!((10..=13).contains(&documents) && fuel > 0, "{kept:?}");
+    let exceeded = engine.parts.floor.usage(&acme).exceeded;
+    assert_eq!(exceeded.first().map(|exceeded| exceeded.quota.as_str()), Some("documents_per_minute"), "{kept:?}");
+    engine.quotas("acme", PLENTY).await;
+    engine.done(&rig, "flow").await;
+    rig.check_books("flow");
+    engine.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_scheme_that_is_stopped_and_started_loses_nothing_and_writes_nothing_twice() {
     let faults = [
         "late_answer=300,operation=batchsave,probability=0.6",
