@@ -114,8 +114,15 @@ async fn judge(api: &Api, rule: &Rule, named: Option<&str>, asked: Asked) -> Ans
             "the tenant is suspended: nothing of it changes until it is resumed",
         ));
     }
-    let actor = Actor { token: token.id.clone(), name: token.name.clone(), role: token.role, from: asked.from };
     let unmask = rule.right == Some(Right::Unmask) && wants_unmasked(&asked.query)?;
+    if let Some(tenant) = &tenant
+        && (rule.method != Verb::Get || unmask)
+        && token.role < Role::Operator
+    {
+        // Before it is done: what is done has its line in the audit log.
+        api.registry.may_change(&tenant.id).map_err(registry_problem)?;
+    }
+    let actor = Actor { token: token.id.clone(), name: token.name.clone(), role: token.role, from: asked.from };
     if unmask {
         if !token.rights.unmask {
             return Err(Problem::new(Code::Forbidden, "personal data is shown to tokens with the right unmask"));

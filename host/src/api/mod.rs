@@ -11,6 +11,7 @@ mod extract;
 mod gate;
 mod openapi;
 mod page;
+mod peers;
 mod problem;
 mod routes;
 mod server;
@@ -44,6 +45,8 @@ use upload::Uploads;
 #[derive(Debug, Clone)]
 pub struct Limits {
     pub connections: usize,
+    pub connections_of_peer: usize,
+    pub first_byte_timeout: Duration,
     pub request_timeout: Duration,
     pub header_timeout: Duration,
     /// Uploads at once.
@@ -59,6 +62,8 @@ impl Limits {
         let long = |duration: jiff::SignedDuration| Duration::try_from(duration).unwrap_or(Duration::MAX);
         Self {
             connections: settings.connections_limit,
+            connections_of_peer: settings.connections_of_peer_limit,
+            first_byte_timeout: long(settings.first_byte_timeout),
             request_timeout: long(settings.request_timeout),
             header_timeout: long(settings.header_timeout),
             uploads: settings.uploads_limit,
@@ -116,6 +121,8 @@ impl Api {
             .layer(middleware::from_fn_with_state(shell.clone(), shell::around))
             .with_state(self);
         let of_connections = server::Limits {
+            connections_of_peer: limits.connections_of_peer,
+            first_byte_timeout: limits.first_byte_timeout,
             connections: limits.connections,
             header_timeout: limits.header_timeout,
             write_timeout: limits.request_timeout,

@@ -29,6 +29,19 @@ impl<T> Page<T> {
         Json(Self { items, next })
     }
 
+    /// Of a list that ends early where its rows are large: what follows the last one is asked for as well.
+    pub fn read(
+        after: u64,
+        limit: usize,
+        number: impl Fn(&T) -> u64,
+        rows: impl Fn(u64, usize) -> Answer<Vec<T>>,
+    ) -> Answer<Self> {
+        let items = rows(after, limit)?;
+        let Some(last) = items.last().map(number) else { return Ok(Self { items, next: None }) };
+        let next = (!rows(last, 1)?.is_empty()).then(|| mark(&last.to_string()));
+        Ok(Self { items, next })
+    }
+
     pub fn map<U>(self, make: impl Fn(T) -> U) -> Page<U> {
         Page { items: self.items.into_iter().map(make).collect(), next: self.next }
     }

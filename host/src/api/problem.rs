@@ -242,6 +242,12 @@ impl Problem {
         &self.0.detail
     }
 
+    /// What `Retry-After` says.
+    #[cfg(test)]
+    pub fn waits(&self) -> Option<Duration> {
+        self.0.retry_after
+    }
+
     pub fn status(&self) -> StatusCode {
         self.0.code.status()
     }

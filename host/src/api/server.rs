@@ -24,6 +24,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
+use super::peers::Peers;
+
 /// Head of a request, its path and all its headers. The longest that makes sense has a document key of 512 bytes,
 /// percent-encoded, and a token.
 const HEAD_LIMIT_BYTES: usize = 32 << 10;
@@ -39,6 +41,10 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 #[derive(Debug, Clone)]
 pub struct Limits {
     pub connections: usize,
+    /// Of one peer; as many as there are where it is zero.
+    pub connections_of_peer: usize,
+    /// For the first byte on a new connection.
+    pub first_byte_timeout: Duration,
     /// For a head to come, and for the next one on a connection that is kept.
     pub header_timeout: Duration,
     /// For a piece of an answer to be taken.
@@ -52,7 +58,7 @@ pub struct Peer(pub SocketAddr);
 /// Serves until `stop`, then lets requests under way end.
 pub async fn serve(listener: TcpListener, router: axum::Router, limits: Limits, stop: CancellationToken) {
     let places = Arc::new(Semaphore::new(limits.connections));
-    let connections = TaskTracker::new();
+    let (connections, peers) = (TaskTracker::new(), Peers::default());
     loop {
         // Who finds no place waits in the kernel's queue.
         let place = tokio::select! {
@@ -71,10 +77,14 @@ pub async fn serve(listener: TcpListener, router: axum::Router, limits: Limits, 
                 continue;
             }
         };
+        let Some(among) = peers.enter(peer.ip(), limits.connections_of_peer) else {
+            tracing::debug!(%peer, "has as many connections as one peer may");
+            continue;
+        };
         let (router, limits, stop) = (router.clone(), limits.clone(), stop.clone());
         connections.spawn(async move {
             attend(stream, peer, router, &limits, stop).await;
-            drop(place);
+            drop((among, place));
         });
     }
     connections.close();
@@ -85,6 +95,15 @@ pub async fn serve(listener: TcpListener, router: axum::Router, limits: Limits, 
 async fn attend(stream: TcpStream, peer: SocketAddr, router: axum::Router, limits: &Limits, stop: CancellationToken) {
     // Answers are small and whole; waiting to fill a packet would only delay them.
     let _ = stream.set_nodelay(true);
+    // Whoever says nothing at all is let go sooner than who is slow.
+    let mut first = [0];
+    let spoke = tokio::select! {
+        spoke = tokio::time::timeout(limits.first_byte_timeout, stream.peek(&mut first)) => spoke.is_ok(),
+        () = stop.cancelled() => false,
+    };
+    if !spoke {
+        return;
+    }
     let service = service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(Peer(peer));
         let answered = router.clone().oneshot(request.map(Body::new));

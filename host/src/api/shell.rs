@@ -2,22 +2,24 @@
 //! place where answers that refuse become problem documents.
 //!
 //! A handler runs in a task of its own. So a caller that hangs up, or that waits no longer, does not leave a change half
-//! done; and a panic ends that request and nothing else.
+//! done; and a panic ends that request and nothing else. Work that changes nothing can ask whether anybody still waits.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{MatchedPath, Request, State};
+use axum::extract::{FromRequestParts, MatchedPath, Request, State};
 use axum::http::header::{ALLOW, CACHE_CONTROL, HeaderName, HeaderValue};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
 use super::access;
-use super::problem::{Code, Problem};
+use super::problem::{Answer, Code, Problem};
 use super::server::Peer;
 
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -39,6 +41,19 @@ impl Shell {
     }
 }
 
+/// Cancelled where the caller hung up, or has its answer: for work that is for the caller alone and changes nothing.
+#[derive(Debug, Clone, Default)]
+pub struct Gone(pub CancellationToken);
+
+impl<S: Sync> FromRequestParts<S> for Gone {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Answer<Self> {
+        let gone = parts.extensions.get::<Gone>().cloned();
+        gone.ok_or_else(|| Problem::internal("a handler asks who waits where nobody was let in"))
+    }
+}
+
 /// The outermost layer.
 pub async fn around(State(shell): State<Shell>, request: Request, next: Next) -> Response {
     let id = format!("{:032x}", rand::random::<u128>());
@@ -51,7 +66,10 @@ pub async fn around(State(shell): State<Shell>, request: Request, next: Next) ->
     response
 }
 
-async fn admitted(shell: &Shell, request: Request, next: Next) -> Response {
+async fn admitted(shell: &Shell, mut request: Request, next: Next) -> Response {
+    let gone = Gone::default();
+    let _guard = gone.0.clone().drop_guard();
+    request.extensions_mut().insert(gone);
     if request.uri().to_string().len() > URI_LIMIT_BYTES {
         return Problem::invalid(format!("the address is longer than {URI_LIMIT_BYTES} bytes"))
             .closing()

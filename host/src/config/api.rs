@@ -21,6 +21,11 @@ const UPLOAD_LIMIT_BYTES: u64 = 64 << 20;
 /// Uploads at once. Each takes its limit of the disk while it lasts.
 const UPLOADS_LIMIT: u64 = 4;
 const CONNECTIONS_LIMIT: u64 = 256;
+/// A reverse proxy on this machine is one peer, and keeps some dozen connections. A quarter of all: who holds so many and
+/// says nothing leaves room for others.
+const CONNECTIONS_OF_PEER_LIMIT: u64 = 64;
+/// Whoever connects has something to say. A proxy that opens connections ahead of their use opens them again.
+const FIRST_BYTE_TIMEOUT: SignedDuration = SignedDuration::from_secs(3);
 /// Longer than any answer takes; a comparison over many documents is the longest.
 const REQUEST_TIMEOUT: SignedDuration = SignedDuration::from_secs(60);
 /// A head is a few hundred bytes; whoever takes longer holds a connection for nothing.
@@ -41,6 +46,9 @@ pub struct Api {
     pub upload_limit_bytes: u64,
     pub uploads_limit: usize,
     pub connections_limit: usize,
+    /// Zero: as many as there are.
+    pub connections_of_peer_limit: usize,
+    pub first_byte_timeout: SignedDuration,
     pub request_timeout: SignedDuration,
     pub header_timeout: SignedDuration,
     pub upload_timeout: SignedDuration,
@@ -98,6 +106,10 @@ pub(super) fn read(section: Section<'_>, directory: &Path, options: &LoadOptions
         upload_limit_bytes: section.number("upload_limit_bytes", 1 << 10..=1 << 30).unwrap_or(UPLOAD_LIMIT_BYTES),
         uploads_limit: count(&section, "uploads_limit", 1..=64, UPLOADS_LIMIT),
         connections_limit: count(&section, "connections_limit", 1..=10_000, CONNECTIONS_LIMIT),
+        connections_of_peer_limit: count(&section, "connections_of_peer_limit", 0..=10_000, CONNECTIONS_OF_PEER_LIMIT),
+        first_byte_timeout: section
+            .duration("first_byte_timeout", second..=SignedDuration::from_mins(5))
+            .unwrap_or(FIRST_BYTE_TIMEOUT),
         request_timeout: section
             .duration("request_timeout", second..=SignedDuration::from_mins(60))
             .unwrap_or(REQUEST_TIMEOUT),

@@ -46,8 +46,8 @@ pub struct Reference {
 pub enum ReferenceFrom {
     /// As the file was when the configuration was loaded: key → JSON text.
     File { file: PathBuf, entries: Arc<BTreeMap<String, String>> },
-    /// A table that the tenant uploaded, as it was then.
-    Uploaded { table: String, entries: Arc<BTreeMap<String, String>> },
+    /// A table that the tenant uploaded. Its entries are where all schemes share them.
+    Uploaded { table: String },
     Connection {
         connection: ConnectionName,
         /// The age at which the table is fetched anew.

@@ -4,11 +4,10 @@
 //! what that code has against a place of the TOML is said of the place in the JSON. What a file may take from the
 //! machine it lies on is refused: modules, parameters and tables in files are the operator's.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::ops::Range;
 use std::path::Path;
-use std::sync::Arc;
 
 use serde_json::{Map, Value};
 use toml::Spanned;
@@ -28,8 +27,8 @@ const DEPTH_LIMIT: usize = 32;
 /// Parameters go into every call of the module, so they are small.
 const PARAMETERS_LIMIT_BYTES: usize = 1 << 20;
 
-/// Entries of the tables that a tenant uploaded, by the tables' names.
-pub type UploadedTables = BTreeMap<String, Arc<BTreeMap<String, String>>>;
+/// The names of the tables that a tenant uploaded.
+pub type UploadedTables = BTreeSet<String>;
 
 /// A scheme to be, and what there is beside it.
 #[derive(Clone, Copy)]
@@ -174,9 +173,9 @@ fn take_tables(
             return false;
         }
         let Some(table) = from.get("table") else { return true };
-        match table.as_str().filter(|_| from.len() == 1).and_then(|table| Some((table, tables.get(table)?))) {
-            Some((table, entries)) => {
-                let from = ReferenceFrom::Uploaded { table: table.to_owned(), entries: entries.clone() };
+        match table.as_str().filter(|table| from.len() == 1 && tables.contains(*table)) {
+            Some(table) => {
+                let from = ReferenceFrom::Uploaded { table: table.to_owned() };
                 found.push(Reference { table: name.clone(), from });
             }
             None if from.len() > 1 => {

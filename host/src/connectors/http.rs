@@ -35,14 +35,16 @@ const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(20);
 #[derive(Clone)]
 pub struct Http {
     client: reqwest::Client,
-    /// For connections that go to the public internet and to these networks alone.
-    guarded: (reqwest::Client, Networks),
+    /// For connections that go to the public internet and to these networks alone. Without it, they go nowhere.
+    guarded: Option<(reqwest::Client, Networks)>,
     clock: Arc<dyn Clock>,
     caller: Caller,
 }
 
 /// As a scheme's where it says nothing.
 const PRIORITY: u8 = 5;
+/// A defect of Crossdock's, and no request.
+const NO_GUARD: &str = "tenants' connections are not used here";
 /// The caller of what is no scheme's own, such as a reference table. No scheme has this name.
 const ENGINE: &str = "!engine";
 
@@ -68,17 +70,15 @@ impl Http {
         let http = Self::new(proxy)?;
         // No proxy: it would resolve the names, and reach what it reaches.
         let client = client(None, Some(Guard(networks.clone())))?;
-        Ok(Self { guarded: (client, networks), ..http })
+        Ok(Self { guarded: Some((client, networks)), ..http })
     }
 
     pub fn with_clock(proxy: Option<&str>, clock: Arc<dyn Clock>) -> Result<Self, SetupError> {
         // Fails only where a provider is installed already, which is as good.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let networks = Networks::from([]);
-        let guarded = (client(None, Some(Guard(networks.clone())))?, networks);
         let client = client(proxy, None)?;
         let caller = Caller { name: ENGINE.into(), priority: PRIORITY };
-        Ok(Self { client, guarded, clock, caller })
+        Ok(Self { client, guarded: None, clock, caller })
     }
 
     /// The same, for a caller with its own share of each connection that it uses.
@@ -246,7 +246,10 @@ impl Line {
         let client = match self.road.is_guarded() {
             false => &self.http.client,
             true => {
-                let (client, networks) = &self.http.guarded;
+                // Never by the other client instead: it goes wherever it is told.
+                let Some((client, networks)) = &self.http.guarded else {
+                    return Err(Error::Unreachable { host, detail: NO_GUARD.into() });
+                };
                 // A name is judged where it is resolved; an address is never resolved.
                 if address_of(&request.url).is_some_and(|address| !reach::is_allowed(address, networks)) {
                     return Err(Error::Unreachable { host, detail: reach::NOT_ALLOWED.into() });

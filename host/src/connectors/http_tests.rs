@@ -220,26 +220,51 @@ async fn a_guarded_connection_reaches_no_address_of_this_machine_by_whatever_nam
         let networks: Vec<ipnet::IpNet> = networks.iter().map(|network| network.parse().unwrap()).collect();
         Http::with_networks(None, networks.into()).unwrap()
     };
-    let line = |http: &Http, guarded: bool| {
-        let limits = Limits::default();
-        let road = Road::new(&limits);
-        if guarded {
-            road.guard();
-        }
-        Line::new(http, Arc::new(limits), road)
-    };
     let urls = [format!("http://127.0.0.1:{port}/"), format!("http://localhost:{port}/")];
     for url in &urls {
-        let error = line(&http(&[]), true).send(request(url)).await.err().unwrap();
+        let error = line_over(&http(&[]), true).send(request(url)).await.err().unwrap();
         assert!(error.to_string().contains("public internet"), "{url}: {error}");
         assert!(matches!(error, Error::Unreachable { .. }), "{error}");
     }
     assert_eq!(stub.seen().len(), 0, "nothing was sent");
     for url in &urls {
-        assert!(line(&http(&[]), false).send(request(url)).await.is_ok(), "the file's connections go where it says");
         assert!(
-            line(&http(&["127.0.0.0/8", "::1/128"]), true).send(request(url)).await.is_ok(),
+            line_over(&http(&[]), false).send(request(url)).await.is_ok(),
+            "the file's connections go where it says"
+        );
+        assert!(
+            line_over(&http(&["127.0.0.0/8", "::1/128"]), true).send(request(url)).await.is_ok(),
             "the operator opened it"
         );
     }
+}
+
+#[tokio::test]
+async fn a_name_that_is_not_there_and_one_that_is_hidden_are_told_alike() {
+    let http = Http::with_networks(None, [].into()).unwrap();
+    // No resolver is asked for a label of more than 63 letters.
+    let told = async |name: &str| {
+        let error = line_over(&http, true).send(request(&format!("http://{name}:9/"))).await.err().unwrap();
+        error.to_string().replace(name, "NAME")
+    };
+    assert_eq!(told(&"x".repeat(64)).await, told("localhost").await);
+}
+
+#[tokio::test]
+async fn a_guarded_connection_is_not_served_by_a_client_without_a_guard() {
+    let stub = Stub::start(|_, _| answer(200, "{}")).await;
+    let http = Http::new(None).unwrap();
+    let error = line_over(&http, true).send(request(&stub.url("/"))).await.err().unwrap();
+    assert!(matches!(error, Error::Unreachable { .. }), "{error}");
+    assert_eq!(stub.seen().len(), 0, "nothing was sent");
+    assert!(line_over(&http, false).send(request(&stub.url("/"))).await.is_ok());
+}
+
+fn line_over(http: &Http, guarded: bool) -> Line {
+    let limits = Limits::default();
+    let road = Road::new(&limits);
+    if guarded {
+        road.guard();
+    }
+    Line::new(http, Arc::new(limits), road)
 }

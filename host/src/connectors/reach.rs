@@ -73,8 +73,15 @@ impl Resolve for Guard {
     fn resolve(&self, name: Name) -> Resolving {
         let also = self.0.clone();
         Box::pin(async move {
-            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
-            let allowed: Vec<SocketAddr> = found.filter(|address| is_allowed(address.ip(), &also)).collect();
+            let allowed: Vec<SocketAddr> = match tokio::net::lookup_host((name.as_str(), 0)).await {
+                Ok(found) => found.filter(|address| is_allowed(address.ip(), &also)).collect(),
+                // In the log alone: whoever is told apart a name that is not there from one that is hidden learns the
+                // names of the engine's network.
+                Err(error) => {
+                    tracing::info!(name = name.as_str(), "a name of a tenant's connection is not resolved: {error}");
+                    Vec::new()
+                }
+            };
             if allowed.is_empty() {
                 return Err(NOT_ALLOWED.into());
             }
@@ -83,9 +90,10 @@ impl Resolve for Guard {
     }
 }
 
-/// Not which address it was: a tenant has no business with what names mean inside the engine's network.
+/// Not which address it was, nor whether there was one: a tenant has no business with what names mean inside the engine's
+/// network.
 pub(super) const NOT_ALLOWED: &str =
-    "its address is not one of the public internet, and the operator allows no other (`networks` of [api])";
+    "it has no address of the public internet, and the operator allows no other (`networks` of [api])";
 
 #[cfg(test)]
 mod tests {

@@ -94,7 +94,13 @@ impl Office {
         let document = Document { key: key.clone(), version: version.number, body };
         let input = Input { context, parameters: transformer.parameters.to_string(), document };
         let (sandbox, limits) = (&transformer.sandbox, &(transformer.limits)(module.class()));
+        // It runs on the tenant's account, like everything that runs of its.
+        if let Some(exceeded) = transformer.meter.exceeded((self.now)()) {
+            return Err(refused(&exceeded.fault().message));
+        }
+        let pay = |taken: &Taken| transformer.meter.charge((self.now)(), 0, taken.run.fuel);
         let taken = take(sandbox, &module, limits, &input, &view).map_err(|error| refused(&error))?;
+        pay(&taken);
         let production = desk.production(&recorded, &module, &taken)?;
         notes.extend(production.remark());
         let tables = tables(&taken, &opened, &recorded);
@@ -107,6 +113,7 @@ impl Office {
                 let first = (&input, &taken);
                 let (input, taken, masked) = take_masked(sandbox, &module, limits, first, &view, (&rules, &key))
                     .map_err(|error| refused(&error))?;
+                pay(&taken);
                 (input, taken, Some(masked))
             }
         };

@@ -112,7 +112,7 @@ impl Engine {
         let store_of_tables = shared.store.clone();
         let library = Library::open(store_of_tables, gates.clone(), now.clone(), reporter, Vec::new())?;
         let registry = registry_of::open(config, &directory, shared.store.clone(), now.clone())?;
-        let workshop = Arc::new(Workshop::new(shared, http, library.clone(), users));
+        let workshop = Arc::new(Workshop::new(shared, http, library.clone(), users, registry.clone()));
         let mut assembly =
             Assembly { config, workshop: &workshop, modules: HashMap::new(), named: None, problems: Vec::new() };
         let enabled = config.schemes.iter().filter(|scheme| scheme.enabled);

@@ -10,6 +10,7 @@
 
 mod blueprint;
 mod compare;
+mod meters;
 mod rebuild;
 mod settle;
 mod status;
@@ -196,6 +197,7 @@ impl Floor {
             self.put_to_work(place, scheme, Print::File).await;
         }
         self.start_stored();
+        self.keep_meters();
         self.rebuild_modules();
     }
 
@@ -212,6 +214,9 @@ impl Floor {
         let (_, ()) = tokio::join!(crews, self.tables.end());
         // A change that is still being carried out notices that everything was told to stop.
         let _ = tokio::time::timeout(GRACE, self.tasks.wait()).await;
+        if let Some(registry) = &self.registry {
+            self.keep_meters_once(registry, &mut HashMap::new()).await;
+        }
     }
 
     fn tenant(&self, tenant: &TenantId) -> Arc<tokio::sync::Mutex<Places>> {

@@ -34,6 +34,7 @@ mod simulation;
 mod tls;
 mod traffic;
 mod transformer;
+mod uploaded;
 mod watcher;
 mod witness;
 mod workshop;

@@ -11,12 +11,14 @@ use crate::fault::Fault;
 use crate::model::{ConnectionName, TenantId};
 use crate::pipeline::gate::Scope;
 use crate::pipeline::reference::{Catalogue, Entries, Library, Listener, Rhythm, TableId};
+use crate::registry;
 use crate::telemetry::{Alert, Alerts, Metrics, mask_text};
 
 use super::engine::Engine;
 use super::office::{Office, OfficeError};
 use super::reference_desk::{TableFilter, TableView};
 use super::register::Register;
+use super::uploaded::Uploaded;
 
 /// The fetched tables of a scheme, with how often each is to be fetched.
 pub(super) fn fetched(scheme: &config::Scheme) -> impl Iterator<Item = (TableId, Rhythm)> {
@@ -29,13 +31,20 @@ pub(super) fn fetched(scheme: &config::Scheme) -> impl Iterator<Item = (TableId,
     })
 }
 
-/// What a scheme's module sees.
-pub(super) fn catalogue(scheme: &config::Scheme, library: &Library) -> Catalogue {
+/// What a scheme's module sees. Blocking.
+pub(super) fn catalogue(
+    scheme: &config::Scheme,
+    library: &Library,
+    uploaded: &Uploaded,
+) -> Result<Catalogue, registry::Error> {
     let (mut fixed, mut fetched) = (BTreeMap::new(), BTreeMap::new());
     for config::Reference { table, from } in &scheme.reference {
         match from {
-            ReferenceFrom::File { entries, .. } | ReferenceFrom::Uploaded { entries, .. } => {
+            ReferenceFrom::File { entries, .. } => {
                 fixed.insert(table.clone(), Arc::new(Entries::new((**entries).clone())));
+            }
+            ReferenceFrom::Uploaded { table: name } => {
+                fixed.insert(table.clone(), uploaded.entries(&scheme.tenant, name)?);
             }
             ReferenceFrom::Connection { connection, .. } => {
                 let found = library.table(&table_id(&scheme.tenant, connection, table));
@@ -43,7 +52,7 @@ pub(super) fn catalogue(scheme: &config::Scheme, library: &Library) -> Catalogue
             }
         }
     }
-    Catalogue::new(fixed, fetched, library.changes())
+    Ok(Catalogue::new(fixed, fetched, library.changes()))
 }
 
 fn table_id(tenant: &TenantId, connection: &ConnectionName, table: &str) -> TableId {

@@ -95,7 +95,9 @@ impl Witness<'_> {
         what: &PauseRequest,
         reason: &str,
     ) -> Result<Vec<Pause>, OfficeError> {
-        let noted = self.note_scopes(tenant, what, "pause", json!({ "reason": reason })).await;
+        let before = self.office.pauses(None);
+        let stands = |scope: &Scope| before.iter().any(|pause| pause.scope == *scope && pause.reason == reason);
+        let noted = self.note_scopes(tenant, what, "pause", json!({ "reason": reason }), |scope| !stands(scope)).await;
         let paused = self.office.pause(tenant, what, reason, self.person()).await?;
         noted.map(|()| paused)
     }
@@ -104,7 +106,9 @@ impl Witness<'_> {
     pub async fn resume(&self, tenant: Option<&TenantId>, what: &PauseRequest) -> Result<Vec<Scope>, OfficeError> {
         let stand: Vec<String> = self.office.pauses(tenant).into_iter().map(|pause| pause.scope.to_string()).collect();
         let detail = if *what == PauseRequest::All { json!({ "paused": stand }) } else { json!({}) };
-        self.note_scopes(tenant, what, "resume", detail).await?;
+        let before = self.office.pauses(None);
+        let stands = |scope: &Scope| before.iter().any(|pause| pause.scope == *scope);
+        self.note_scopes(tenant, what, "resume", detail, |scope| *scope == Scope::All || stands(scope)).await?;
         let resumed = self.office.resume(tenant, what, self.person()).await;
         if let Err(error) = &resumed {
             let (kind, object) = match what {
@@ -130,16 +134,17 @@ impl Witness<'_> {
         detail
     }
 
-    /// In the log of each tenant that it concerns.
+    /// In the log of each tenant that it concerns, where it changes something.
     async fn note_scopes(
         &self,
         tenant: Option<&TenantId>,
         what: &PauseRequest,
         act: &str,
         detail: Value,
+        changes: impl Fn(&Scope) -> bool,
     ) -> Result<(), OfficeError> {
         let scopes = if *what == PauseRequest::All { vec![Scope::All] } else { self.office.scopes(tenant, what)? };
-        for scope in scopes {
+        for scope in scopes.into_iter().filter(changes) {
             let (of, kind, object) = match &scope {
                 Scope::All => (tenant, "engine", "everything"),
                 Scope::Connection(of, name) => (Some(of), "connection", name.as_str()),

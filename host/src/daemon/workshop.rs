@@ -9,6 +9,7 @@ use crate::connectors::{Caller, Connection, Http, SettingProblem};
 use crate::model::{ConnectionName, TenantId};
 use crate::pipeline::gate::Scope;
 use crate::pipeline::reference::{Library, Wanted};
+use crate::registry::Registry;
 use crate::sandbox::Module;
 
 use super::judgement::serves;
@@ -16,6 +17,7 @@ use super::modules::Modules;
 use super::references;
 use super::register::Register;
 use super::scheme::{FreshSource, Scheme, Shared};
+use super::uploaded::Uploaded;
 
 /// Finds the settings of a connection of one tenant.
 pub(super) type Settings<'a> = &'a dyn Fn(&ConnectionName) -> Option<config::Connection>;
@@ -26,12 +28,19 @@ pub(super) struct Workshop {
     pub library: Library,
     /// The connections whose tables each scheme uses.
     pub users: Register<Vec<Scope>>,
+    uploaded: Uploaded,
     connections: Mutex<HashMap<(TenantId, ConnectionName), Arc<Connection>>>,
 }
 
 impl Workshop {
-    pub fn new(shared: Shared, http: Http, library: Library, users: Register<Vec<Scope>>) -> Self {
-        Self { shared, http, library, users, connections: Mutex::default() }
+    pub fn new(
+        shared: Shared,
+        http: Http,
+        library: Library,
+        users: Register<Vec<Scope>>,
+        registry: Option<Registry>,
+    ) -> Self {
+        Self { shared, http, library, users, uploaded: Uploaded::new(registry), connections: Mutex::default() }
     }
 
     /// The scheme, ready to be started, or all that is in its way. Blocking: it reads what the ledger keeps of its tables.
@@ -75,7 +84,8 @@ impl Workshop {
         for wanted in wanted {
             self.library.add(wanted).map_err(|error| vec![format!("{place}: {error}")])?;
         }
-        let catalogue = references::catalogue(config, &self.library);
+        let catalogue = references::catalogue(config, &self.library, &self.uploaded);
+        let catalogue = catalogue.map_err(|error| vec![format!("{place}: {error}")])?;
         let fresh = fresh_source(http, ends.0, config.source.clone());
         Ok(Scheme::assemble(&self.shared, config, systems, (source, fresh), target, (module, modules), catalogue))
     }

@@ -266,6 +266,11 @@ impl Gates {
         self.inner.meters.of(tenant)
     }
 
+    /// Of every tenant that was ever asked for.
+    pub fn meters(&self) -> Vec<(TenantId, Meter)> {
+        self.inner.meters.all()
+    }
+
     /// Whether not even what is stored is worked off, for the disk has hardly room for a commit.
     pub fn is_work_held(&self) -> bool {
         self.disk().is_critical

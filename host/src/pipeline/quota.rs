@@ -74,6 +74,11 @@ impl Meters {
         let mut meters = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         meters.entry(tenant.clone()).or_default().clone()
     }
+
+    pub fn all(&self) -> Vec<(TenantId, Meter)> {
+        let meters = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        meters.iter().map(|(tenant, meter)| (tenant.clone(), meter.clone())).collect()
+    }
 }
 
 #[derive(Debug, Default)]
@@ -95,11 +100,12 @@ struct State {
     ledger_full_since: Option<Timestamp>,
 }
 
-#[derive(Debug)]
-struct Spent {
-    second: i64,
-    documents: u64,
-    fuel: u64,
+/// What was used within one second, which is counted from the epoch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Spent {
+    pub second: i64,
+    pub documents: u64,
+    pub fuel: u64,
 }
 
 impl Meter {
@@ -134,6 +140,22 @@ impl Meter {
         }
         state.documents += documents;
         state.fuel = state.fuel.saturating_add(fuel);
+    }
+
+    /// The last minute, second by second, for a meter of another life of the engine.
+    pub fn spent(&self, now: Timestamp) -> Vec<Spent> {
+        let mut state = self.lock();
+        state.forget(now);
+        state.spent.iter().copied().collect()
+    }
+
+    /// Counts what an earlier life of the engine had counted. Before anything is charged.
+    pub fn resume(&self, spent: Vec<Spent>) {
+        let mut state = self.lock();
+        state.spent = spent.into();
+        state.spent.make_contiguous().sort_by_key(|spent| spent.second);
+        state.documents = state.spent.iter().map(|spent| spent.documents).fold(0, u64::saturating_add);
+        state.fuel = state.spent.iter().map(|spent| spent.fuel).fold(0, u64::saturating_add);
     }
 
     /// What keeps the tenant's documents from being run now, where something does.
@@ -278,6 +300,21 @@ mod tests {
             assert_eq!(meter(none).exceeded(at(0)).unwrap().until, None);
         }
         assert_eq!(fuel.exceeded(at(1)).unwrap().fault().code, Code::QuotaExceeded);
+    }
+
+    #[test]
+    fn a_meter_of_a_later_life_goes_on_where_the_one_before_ended() {
+        let quota = Quota { documents_per_minute: Some(10), ..Quota::default() };
+        let before = meter(quota);
+        before.charge(at(0), 4, 1);
+        before.charge(at(30), 6, 2);
+        let after = meter(quota);
+        after.resume(before.spent(at(31)));
+        assert_eq!(after.used(at(31)), before.used(at(31)));
+        let until = |meter: &Meter| meter.exceeded(at(31)).unwrap().until;
+        assert_eq!((until(&after), until(&before)), (Some(at(60)), Some(at(60))));
+        after.charge(at(31), 1, 1);
+        assert_eq!(after.used(at(61)).documents, 7, "and forgets as it would have");
     }
 
     #[test]

@@ -107,7 +107,7 @@ pub(super) fn head_key(scope: Option<&TenantId>) -> Key {
     under(scope, "end").build()
 }
 
-fn line_prefix(scope: Option<&TenantId>) -> KeyBuilder {
+pub(super) fn line_prefix(scope: Option<&TenantId>) -> KeyBuilder {
     under(scope, "line")
 }
 

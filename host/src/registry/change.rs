@@ -72,7 +72,12 @@ impl Registry {
             if found.suspended && actor.role < Role::Operator {
                 return Err(Error::Suspended { tenant: tenant.to_string() });
             }
-            make(draft, &found)
+            let made = make(draft, &found)?;
+            // What changes nothing has no line, and is not counted.
+            if draft.entry.is_some() && actor.role < Role::Operator {
+                self.has_changes_left(tenant, found.quotas.changes_per_minute, draft.at)?;
+            }
+            Ok(made)
         })
         .await
     }

@@ -11,7 +11,7 @@ use crate::model::{Digest, ModuleRef, TenantId};
 use crate::state::{Key, Table};
 
 use super::rows::under;
-use super::{Actor, Error, Registry};
+use super::{Actor, Error, Registry, Tenant};
 
 /// What the report of an upload may have: sample documents with long logs among it.
 const REPORT_LIMIT_BYTES: usize = 4 << 20;
@@ -117,6 +117,19 @@ impl Registry {
             Ok(Put { created: true })
         })
         .await
+    }
+
+    /// Refused where no component of so many bytes could be taken, whatever is in it. One that is just as long as a module of
+    /// the tenant's may be that module, which takes no room.
+    pub fn room_for_module(&self, tenant: &Tenant, length: Option<u64>) -> Result<(), Error> {
+        let modules = self.modules(&tenant.id, None, usize::MAX)?;
+        if length.is_some_and(|length| modules.iter().any(|row| row.size == length)) {
+            return Ok(());
+        }
+        let bytes = modules.iter().map(|row| row.size).sum();
+        super::within("modules", tenant.quotas.modules, modules.len() as u64, 1)?;
+        super::within("module_bytes", tenant.quotas.module_bytes, bytes, length.unwrap_or(1))?;
+        self.compile_left(&tenant.id).map(drop)
     }
 
     pub fn module(&self, tenant: &TenantId, digest: &Digest) -> Result<Option<ModuleRow>, Error> {

@@ -13,6 +13,13 @@ use super::{Error, Registry};
 /// Revisions that are kept of one thing. The audit log keeps that there were others.
 const REVISIONS_LIMIT: usize = 500;
 
+/// The same, once it is deleted: enough to see what it was, for no quota counts what is gone.
+const DELETED_REVISIONS_LIMIT: usize = 20;
+/// Bytes after which a list ends. A revision of a scheme may be a mebibyte, which takes many times as much in memory.
+const LIST_BYTES: usize = 4 << 20;
+/// Rows that one look brings: so many may be over it.
+const LIST_STEP: usize = 4;
+
 /// Whose revisions.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct History {
@@ -52,9 +59,16 @@ impl History {
         Ok(())
     }
 
-    /// The thing goes; its revisions stay, and the next of this name goes on counting.
-    pub fn end(self, draft: &mut Draft<'_>, tenant: &TenantId, name: &str, revision: u64) {
+    /// The thing goes; its newest revisions stay, and the next of this name goes on counting.
+    pub fn end(self, draft: &mut Draft<'_>, tenant: &TenantId, name: &str, revision: u64) -> Result<(), Error> {
+        let prefix = Self::prefix(tenant, name).build();
+        let kept = draft.registry.store().keys(self.table, &prefix, None, usize::MAX)?;
+        let over = kept.len().saturating_sub(DELETED_REVISIONS_LIMIT);
+        for (old, _) in kept.into_iter().take(over) {
+            draft.remove(self.table, old);
+        }
         draft.put(self.table, Self::end_key(tenant, name), &revision);
+        Ok(())
     }
 }
 
@@ -73,6 +87,8 @@ fn last_part(key: &Key) -> Option<String> {
     String::from_utf8(parts.rsplit(|byte| *byte == 0).next()?.to_vec()).ok()
 }
 
+/// Revisions after `after`, oldest first: at most `limit`, and fewer where they are large. Whoever wants to know whether
+/// there are more asks for what follows the last one.
 pub(super) fn list<T: DeserializeOwned>(
     registry: &Registry,
     history: History,
@@ -82,7 +98,20 @@ pub(super) fn list<T: DeserializeOwned>(
     limit: usize,
 ) -> Result<Vec<T>, Error> {
     let prefix = History::prefix(tenant, name);
-    let after = prefix.clone().number(after).build();
-    let rows = registry.store().scan(history.table, &prefix.build(), Some(&after), limit)?;
-    rows.iter().map(|(_, row)| decode(history.table, &row.value)).collect()
+    let mut last = prefix.clone().number(after).build();
+    let (prefix, mut found, mut bytes) = (prefix.build(), Vec::new(), 0);
+    while found.len() < limit && bytes < LIST_BYTES {
+        let step = LIST_STEP.min(limit - found.len());
+        let rows = registry.store().scan(history.table, &prefix, Some(&last), step)?;
+        let is_end = rows.len() < step;
+        for (key, row) in rows {
+            bytes += row.value.len();
+            found.push(decode(history.table, &row.value)?);
+            last = key;
+        }
+        if is_end {
+            break;
+        }
+    }
+    Ok(found)
 }

@@ -54,6 +54,16 @@ pub struct SchemePut {
     pub note: String,
 }
 
+impl SchemePut {
+    /// Another note is a change, for whoever writes one wants it read; none is no other one.
+    fn changes_nothing_of(&self, row: &SchemeRow) -> bool {
+        self.module == row.module
+            && self.settings == row.settings
+            && self.enabled.is_none_or(|enabled| enabled == row.enabled)
+            && (self.note.is_empty() || self.note == row.note)
+    }
+}
+
 impl SchemeRow {
     /// The connections that it names.
     pub fn connections(&self) -> Vec<&str> {
@@ -83,6 +93,7 @@ fn key(tenant: &TenantId, name: &SchemeId) -> Key {
 }
 
 impl Registry {
+    /// What is as it was already changes nothing.
     pub async fn put_scheme(
         &self,
         actor: &Actor,
@@ -97,6 +108,9 @@ impl Registry {
         self.change_of(actor, tenant, |draft, found| {
             let before: Option<SchemeRow> = draft.get(Table::Schemes, &key(tenant, name))?;
             super::expect_revision(expected, before.as_ref().map_or(0, |row| row.revision))?;
+            if let Some(before) = before.as_ref().filter(|before| put.changes_nothing_of(before)) {
+                return Ok(before.clone());
+            }
             let module = pin(draft, found, &put.module)?;
             let last = match &before {
                 Some(row) => row.revision,
@@ -244,7 +258,7 @@ impl Registry {
                 return Err(Error::State { problem, remedy: "switch it off first".into() });
             }
             draft.remove(Table::Schemes, key(tenant, name));
-            HISTORY.end(draft, tenant, name.as_str(), row.revision);
+            HISTORY.end(draft, tenant, name.as_str(), row.revision)?;
             draft.log("scheme.delete", name, json!({ "revision": row.revision, "module": row.module }));
             Ok(())
         })

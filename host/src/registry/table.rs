@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -13,15 +14,35 @@ use crate::state::{Key, Table};
 
 use super::revision::{self, History};
 use super::rows::{encode, under};
-use super::{Actor, Error, Registry, text};
+use super::{Actor, Error, Registry, Tenant, text};
 
-/// A hundred thousand entries of a hundred bytes. Every scheme that uses a table holds it in memory.
+/// A hundred thousand entries of a hundred bytes. A table that a scheme uses is in memory.
 pub const TABLE_LIMIT_BYTES: usize = 16 << 20;
+/// The smallest entry takes a hundred bytes of memory, whatever it holds. No account has so many materials.
+pub const TABLE_LIMIT_ENTRIES: usize = 200_000;
 /// The same as in the sandbox's look-ups: a key that is longer is never asked for.
 const KEY_LIMIT_BYTES: usize = 512;
 
 /// Key to JSON text, as modules see it.
 pub type Entries = BTreeMap<String, String>;
+
+/// Entries that are in order, as they are kept.
+#[derive(Debug, Clone)]
+pub struct TableContent {
+    bytes: Bytes,
+    digest: Digest,
+    entries: u64,
+    size: u64,
+}
+
+impl TableContent {
+    /// Refuses entries that a table may not have. It takes its time for a large table: off the async threads, please.
+    pub fn of(entries: &Entries) -> Result<Self, Error> {
+        let size = check(entries)?;
+        let bytes = Bytes::from(encode(entries));
+        Ok(Self { digest: Digest::of(&bytes), bytes, entries: entries.len() as u64, size })
+    }
+}
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct TableRow {
@@ -54,14 +75,11 @@ impl Registry {
         actor: &Actor,
         tenant: &TenantId,
         name: &str,
-        entries: Entries,
+        content: TableContent,
         expected: Option<u64>,
     ) -> Result<TableRow, Error> {
         text::key_part("/name", name)?;
-        let size = check(&entries)?;
-        let bytes = encode(&entries);
-        let digest = Digest::of(&bytes);
-        let bytes = bytes::Bytes::from(bytes);
+        let TableContent { bytes, digest, entries, size } = content;
         self.change_of(actor, tenant, |draft, found| {
             let before: Option<TableRow> = draft.get(Table::UploadedTables, &key(tenant, name))?;
             super::expect_revision(expected, before.as_ref().map_or(0, |row| row.revision))?;
@@ -72,13 +90,19 @@ impl Registry {
                 let used = draft.registry.count(Table::UploadedTables, under(Some(tenant), "now"))?;
                 super::within("tables", found.quotas.tables, used, 1)?;
             }
+            let own = before.as_ref().map_or(0, |before| before.size);
+            // A smaller one is taken whatever the others have.
+            if size > own {
+                let used = draft.registry.table_bytes(tenant)?;
+                super::within("table_bytes", found.quotas.table_bytes, used - own, size)?;
+            }
             let last = match &before {
                 Some(row) => row.revision,
                 None => HISTORY.last(draft, tenant, name)?,
             };
             let row = TableRow {
                 name: name.to_owned(),
-                entries: entries.len() as u64,
+                entries,
                 size,
                 digest,
                 revision: last + 1,
@@ -95,6 +119,16 @@ impl Registry {
         .await
     }
 
+    /// Refused where a table of this name could not be taken, whatever is in it. One that is there may become smaller.
+    pub fn room_for_table(&self, tenant: &Tenant, name: &str) -> Result<(), Error> {
+        if self.table(&tenant.id, name)?.is_some() {
+            return Ok(());
+        }
+        let used = self.count(Table::UploadedTables, under(Some(&tenant.id), "now"))?;
+        super::within("tables", tenant.quotas.tables, used, 1)?;
+        super::within("table_bytes", tenant.quotas.table_bytes, self.table_bytes(&tenant.id)?, 1)
+    }
+
     pub fn table(&self, tenant: &TenantId, name: &str) -> Result<Option<TableRow>, Error> {
         if name.contains('\0') {
             return Ok(None);
@@ -107,6 +141,19 @@ impl Registry {
             return Ok(None);
         }
         self.read(Table::UploadedTables, &entries_key(tenant, name))
+    }
+
+    /// The entries as they are kept: an object of key and JSON text.
+    pub fn table_content(&self, tenant: &TenantId, name: &str) -> Result<Option<Bytes>, Error> {
+        if name.contains('\0') {
+            return Ok(None);
+        }
+        Ok(self.store().get(Table::UploadedTables, &entries_key(tenant, name))?.map(|row| row.value))
+    }
+
+    /// Of all its tables.
+    pub(super) fn table_bytes(&self, tenant: &TenantId) -> Result<u64, Error> {
+        Ok(self.tables(tenant, None, usize::MAX)?.iter().map(|table| table.size).sum())
     }
 
     /// In the order of their names.
@@ -150,7 +197,7 @@ impl Registry {
             }
             draft.remove(Table::UploadedTables, key(tenant, name));
             draft.remove(Table::UploadedTables, entries_key(tenant, name));
-            HISTORY.end(draft, tenant, name, row.revision);
+            HISTORY.end(draft, tenant, name, row.revision)?;
             draft.log("table.delete", name, json!({ "revision": row.revision }));
             Ok(())
         })
@@ -160,6 +207,10 @@ impl Registry {
 
 /// The size of keys and values together.
 fn check(entries: &Entries) -> Result<u64, Error> {
+    if entries.len() > TABLE_LIMIT_ENTRIES {
+        let remedy = format!("upload at most {TABLE_LIMIT_ENTRIES} entries");
+        return Err(Error::invalid("/entries", "has too many entries", remedy));
+    }
     let size: usize = entries.iter().map(|(key, value)| key.len() + value.len()).sum();
     if size > TABLE_LIMIT_BYTES {
         let remedy = format!("upload at most {TABLE_LIMIT_BYTES} bytes");

@@ -61,6 +61,10 @@ pub struct Quotas {
     pub connections: u64,
     /// Uploaded reference tables.
     pub tables: u64,
+    /// Keys and values of all of them together.
+    pub table_bytes: u64,
+    /// Lines of the audit log that its people may add: whatever they change, and whatever they look at unmasked.
+    pub changes_per_minute: u64,
     pub concurrent_calls: u32,
     pub fuel_per_minute: u64,
     pub documents_per_minute: u64,
@@ -78,6 +82,10 @@ impl Default for Quotas {
             schemes: 20,
             connections: 20,
             tables: 50,
+            // Four of the largest, or hundreds of the usual.
+            table_bytes: 64 << 20,
+            // Two a second: no person is so quick, and a program that sets a tenant up need not wait.
+            changes_per_minute: 120,
             concurrent_calls: 4,
             // A typical document takes a few million; so much is what one core does in half a minute.
             fuel_per_minute: 50_000_000_000,
@@ -242,6 +250,7 @@ impl Registry {
         self.change(actor, None, |draft| {
             let found = draft.tenant(id)?;
             super::expect_revision(expected, found.revision)?;
+            let before = found.clone();
             let tenant = Tenant {
                 id: found.id,
                 display_name: change.display_name.clone().unwrap_or(found.display_name),
@@ -250,8 +259,12 @@ impl Registry {
                 weight: change.weight.unwrap_or(found.weight),
                 quotas: change.quotas.unwrap_or(found.quotas),
                 policy: change.policy.unwrap_or(found.policy),
-                revision: found.revision + 1,
+                revision: found.revision,
             };
+            if tenant == before {
+                return Ok(before);
+            }
+            let tenant = Tenant { revision: before.revision + 1, ..tenant };
             draft.put(Table::Tenants, key(id), &Kept::Tenant(tenant.clone()));
             draft.log("tenant.change", id, json!({ "revision": tenant.revision, "change": change }));
             Ok(tenant)
@@ -328,6 +341,9 @@ pub struct Used {
     pub schemes: u64,
     pub connections: u64,
     pub tables: u64,
+    pub table_bytes: u64,
+    /// Of its people, not of the operator's.
+    pub changes_this_minute: u64,
     pub compile_seconds_this_hour: u64,
 }
 
@@ -340,6 +356,8 @@ impl Registry {
             schemes: self.count(Table::Schemes, under(Some(tenant), "now"))?,
             connections: self.count(Table::Connections, under(Some(tenant), "now"))?,
             tables: self.count(Table::UploadedTables, under(Some(tenant), "now"))?,
+            table_bytes: self.table_bytes(tenant)?,
+            changes_this_minute: self.changes_of_late(tenant)?,
             compile_seconds_this_hour: self.compile_spent(tenant)?.as_secs(),
         })
     }

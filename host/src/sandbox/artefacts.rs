@@ -4,6 +4,7 @@
 
 use std::hash::{Hash, Hasher};
 use std::io::{self, Read, Write};
+use std::time::Duration;
 
 use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt};
 use hmac::{Hmac, Mac};
@@ -16,8 +17,17 @@ use crate::model::Digest;
 use crate::node_key::{self, NodeKey};
 
 const KEY_FILE: &str = "artefact.key";
-const MAGIC: &[u8; 8] = b"CDARTF01";
+const MAGIC: &[u8; 8] = b"CDARTF02";
 const MAC_BYTES: usize = 32;
+/// Microseconds that compiling took, in front of the artefact.
+const COST_BYTES: usize = 8;
+
+/// What was kept, verified.
+pub struct Kept {
+    pub artefact: Vec<u8>,
+    /// What making it cost, once.
+    pub cost: Duration,
+}
 
 pub struct Artefacts {
     dir: Dir,
@@ -31,31 +41,33 @@ impl Artefacts {
         Ok(Self { dir, key })
     }
 
-    /// The artefact's bytes, verified; `None` where there is none that can be used.
+    /// The artefact, verified; `None` where there is none that can be used.
     pub fn read(
         &self,
         module: &Digest,
         class: ModuleClass,
         engine: &Engine,
         limit_bytes: u64,
-    ) -> Result<Option<Vec<u8>>, Error> {
+    ) -> Result<Option<Kept>, Error> {
         let name = file_name(module, class);
         let file = match self.dir.open(&name) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(problem(&name, &error)),
         };
-        let most = limit_bytes.saturating_add((MAGIC.len() + MAC_BYTES) as u64);
+        let most = limit_bytes.saturating_add((MAGIC.len() + MAC_BYTES + COST_BYTES) as u64);
         let mut bytes = Vec::new();
         file.take(most.saturating_add(1)).read_to_end(&mut bytes).map_err(|error| problem(&name, &error))?;
         if bytes.len() as u64 <= most
             && let Some((magic, rest)) = bytes.split_at_checked(MAGIC.len())
             && magic == MAGIC
-            && let Some((mac, artefact)) = rest.split_at_checked(MAC_BYTES)
-            && self.mac(module, class, engine, artefact).verify_slice(mac).is_ok()
+            && let Some((mac, rest)) = rest.split_at_checked(MAC_BYTES)
+            && let Some((cost, artefact)) = rest.split_first_chunk::<COST_BYTES>()
+            && self.mac(module, class, engine, *cost, artefact).verify_slice(mac).is_ok()
         {
-            bytes.drain(..MAGIC.len() + MAC_BYTES);
-            return Ok(Some(bytes));
+            let cost = Duration::from_micros(u64::from_le_bytes(*cost));
+            bytes.drain(..MAGIC.len() + MAC_BYTES + COST_BYTES);
+            return Ok(Some(Kept { artefact: bytes, cost }));
         }
         tracing::warn!(module = %module, "a compiled module does not verify; it is made again");
         self.remove(module, class)?;
@@ -63,11 +75,24 @@ impl Artefacts {
     }
 
     /// Keeps an artefact; a reader sees all of it or none.
-    pub fn write(&self, module: &Digest, class: ModuleClass, engine: &Engine, artefact: &[u8]) -> Result<(), Error> {
+    pub fn write(
+        &self,
+        module: &Digest,
+        class: ModuleClass,
+        engine: &Engine,
+        artefact: &[u8],
+        cost: Duration,
+    ) -> Result<(), Error> {
+        let cost = u64::try_from(cost.as_micros()).unwrap_or(u64::MAX).to_le_bytes();
         let name = file_name(module, class);
         let draft = format!("{name}.{:016x}.tmp", rand::random::<u64>());
         let written = self
-            .write_draft(&draft, module, class, engine, artefact)
+            .write_draft(
+                &draft,
+                &self.mac(module, class, engine, cost, artefact).finalize().into_bytes(),
+                cost,
+                artefact,
+            )
             .and_then(|()| self.dir.rename(&draft, &self.dir, &name));
         written.map_err(|error| {
             // The draft may not even exist; the error that matters is the one above.
@@ -84,28 +109,30 @@ impl Artefacts {
         }
     }
 
-    fn write_draft(
-        &self,
-        draft: &str,
-        module: &Digest,
-        class: ModuleClass,
-        engine: &Engine,
-        artefact: &[u8],
-    ) -> io::Result<()> {
+    fn write_draft(&self, draft: &str, mac: &[u8], cost: [u8; COST_BYTES], artefact: &[u8]) -> io::Result<()> {
         let mut file = self.dir.open_with(draft, OpenOptions::new().write(true).create_new(true).mode(0o600))?;
         file.write_all(MAGIC)?;
-        file.write_all(&self.mac(module, class, engine, artefact).finalize().into_bytes())?;
+        file.write_all(mac)?;
+        file.write_all(&cost)?;
         file.write_all(artefact)?;
         file.sync_all()
     }
 
-    fn mac(&self, module: &Digest, class: ModuleClass, engine: &Engine, artefact: &[u8]) -> Hmac<Sha256> {
+    fn mac(
+        &self,
+        module: &Digest,
+        class: ModuleClass,
+        engine: &Engine,
+        cost: [u8; COST_BYTES],
+        artefact: &[u8],
+    ) -> Hmac<Sha256> {
         let mut mac = <Hmac<Sha256> as Mac>::new_from_slice(&self.key).expect("an HMAC takes a key of any length");
-        mac.update(b"crossdock artefact 1\0");
+        mac.update(b"crossdock artefact 2\0");
         mac.update(module.as_bytes());
         mac.update(class.as_str().as_bytes());
         mac.update(&[0]);
         mac.update(&engine_fingerprint(engine));
+        mac.update(&cost);
         mac.update(artefact);
         mac
     }

@@ -30,7 +30,7 @@ pub(crate) mod tests;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use cap_std::fs::Dir;
 use wasmtime::Engine;
@@ -48,7 +48,7 @@ pub use settings::{ClassLimits, ModuleClass, Settings};
 pub use state::{Level, LogLine, Lookup, NoReferences, References};
 
 use admission::Gate;
-use artefacts::Artefacts;
+use artefacts::{Artefacts, Kept};
 use engine::Ticker;
 use line::{Client, Share};
 use module::Loaded;
@@ -106,7 +106,16 @@ impl Lane {
 struct Slot {
     module: Weak<Loaded>,
     /// The same bytes will be refused again, and finding out may have cost minutes.
-    refusal: Option<Error>,
+    refusal: Option<(Error, Duration)>,
+}
+
+/// What loading a component took of the compiler's time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cost {
+    /// Of compiling it, whenever that was.
+    pub compiling: Duration,
+    /// It was known already, whoever had it compiled.
+    pub known: bool,
 }
 
 impl Sandbox {
@@ -160,13 +169,18 @@ impl Sandbox {
     /// Makes a component ready to run. Blocking, for minutes at worst; off the async threads, please. The same bytes are
     /// compiled once, however many ask at once.
     pub fn load(&self, component: &[u8], class: ModuleClass) -> Result<Module, Error> {
+        self.load_for(component, class, None).0
+    }
+
+    /// The same, with what compiling it cost or would have cost.
+    pub fn load_at_cost(&self, component: &[u8], class: ModuleClass) -> (Result<Module, Error>, Cost) {
         self.load_for(component, class, None)
     }
 
     /// The same for a component that no document waits for: where it has to be compiled it is, beside what documents
     /// wait for, and tenants take turns.
     pub fn load_aside(&self, component: &[u8], class: ModuleClass, tenant: &TenantId) -> Result<Module, Error> {
-        self.load_for(component, class, Some(&Client { tenant: Some(tenant.clone()), priority: self.priority }))
+        self.load_for(component, class, Some(&Client { tenant: Some(tenant.clone()), priority: self.priority })).0
     }
 
     /// What a tenant has of the slots and the cores, from now on: so many turns for one of a tenant of weight 1, and at
@@ -189,25 +203,27 @@ impl Sandbox {
     }
 
     /// `aside` is whom it is compiled for, where no document waits for it.
-    fn load_for(&self, component: &[u8], class: ModuleClass, aside: Option<&Client>) -> Result<Module, Error> {
+    fn load_for(&self, component: &[u8], class: ModuleClass, aside: Option<&Client>) -> (Result<Module, Error>, Cost) {
         let digest = Digest::of(component);
         let slot = self.slot(digest, class);
         let mut slot = locked(&slot);
         if let Some(module) = slot.module.upgrade() {
-            return Ok(Module(module));
+            let compiling = module.compile.cost;
+            return (Ok(Module(module)), Cost { compiling, known: true });
         }
-        if let Some(refusal) = &slot.refusal {
-            return Err(refusal.clone());
+        if let Some((refusal, compiling)) = &slot.refusal {
+            return (Err(refusal.clone()), Cost { compiling: *compiling, known: true });
         }
-        let loaded = self.load_anew(component, digest, class, aside);
+        let mut cost = Cost { compiling: Duration::ZERO, known: false };
+        let loaded = self.load_anew(component, digest, class, aside, &mut cost);
         match &loaded {
             Ok(module) => slot.module = Arc::downgrade(&module.0),
             Err(error @ (Error::ModuleRefused { .. } | Error::CompileLimit { .. })) => {
-                slot.refusal = Some(error.clone())
+                slot.refusal = Some((error.clone(), cost.compiling))
             }
             Err(_) => {} // May be different the next time.
         }
-        loaded
+        (loaded, cost)
     }
 
     /// Runs documents of one tenant through a module, one [`Run`] for each, in order. Blocking.
@@ -237,13 +253,14 @@ impl Sandbox {
         digest: Digest,
         class: ModuleClass,
         aside: Option<&Client>,
+        cost: &mut Cost,
     ) -> Result<Module, Error> {
         let started = Instant::now();
         let inner = &self.inner;
         let limits = inner.settings.class(class);
         let seen = prescan::scan(component, limits)?;
         let lane = self.lane(class);
-        let (compiled, artefact_bytes, cached) = self.compiled(component, digest, class, aside)?;
+        let (compiled, artefact_bytes) = self.compiled(component, digest, class, aside, cost)?;
         let (pre, imports) = module::link(&compiled)?;
         let engine = Client::engine();
         let desk = Desk { slots: &lane.gate, cores: &inner.cores, client: aside.unwrap_or(&engine) };
@@ -253,7 +270,13 @@ impl Sandbox {
             class,
             size: component.len() as u64,
             description: module::describe(said)?,
-            compile: CompileFacts { cached, elapsed: started.elapsed(), artefact_bytes, seen },
+            compile: CompileFacts {
+                cached: cost.known,
+                elapsed: started.elapsed(),
+                cost: cost.compiling,
+                artefact_bytes,
+                seen,
+            },
             imports,
             exports: module::exports(&compiled),
             pre,
@@ -267,21 +290,30 @@ impl Sandbox {
         digest: Digest,
         class: ModuleClass,
         aside: Option<&Client>,
-    ) -> Result<(Component, u64, bool), Error> {
+        cost: &mut Cost,
+    ) -> Result<(Component, u64), Error> {
         let (inner, engine) = (&self.inner, &self.lane(class).engine);
         let limit_bytes = inner.settings.class(class).artefact_limit_bytes;
-        if let Some(artefact) = inner.artefacts.read(&digest, class, engine, limit_bytes)? {
+        if let Some(Kept { artefact, cost: before }) = inner.artefacts.read(&digest, class, engine, limit_bytes)? {
             // SAFETY: `read` verified the HMAC over exactly these bytes, for this module and this engine's settings, under
             // a key that only this node has. So they are what this node's compiler wrote.
             match unsafe { Component::deserialize(engine, &artefact) } {
-                Ok(compiled) => return Ok((compiled, artefact.len() as u64, true)),
+                Ok(compiled) => {
+                    *cost = Cost { compiling: before, known: true };
+                    return Ok((compiled, artefact.len() as u64));
+                }
                 Err(error) => {
                     tracing::warn!(module = %digest, "a compiled module does not load; it is made again: {error:#}");
                     inner.artefacts.remove(&digest, class)?;
                 }
             }
         }
-        let compile = || compile::compile(&inner.compiler, component, class, &inner.settings, engine);
+        let mut compile = || {
+            let began = Instant::now();
+            let made = compile::compile(&inner.compiler, component, class, &inner.settings, engine);
+            *cost = Cost { compiling: began.elapsed(), known: false };
+            made
+        };
         let artefact = match aside {
             Some(client) => {
                 let _turn = inner.aside.enter(client);
@@ -295,8 +327,8 @@ impl Sandbox {
         // SAFETY: the bytes come straight from wasmtime's compiler, in this process or through the pipe of a child that
         // this process started from the product's own binary.
         let compiled = unsafe { Component::deserialize(engine, &artefact) }.map_err(|error| does_not_load(&error))?;
-        inner.artefacts.write(&digest, class, engine, &artefact)?;
-        Ok((compiled, artefact.len() as u64, false))
+        inner.artefacts.write(&digest, class, engine, &artefact, cost.compiling)?;
+        Ok((compiled, artefact.len() as u64))
     }
 
     fn slot(&self, digest: Digest, class: ModuleClass) -> Arc<Mutex<Slot>> {

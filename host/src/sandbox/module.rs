@@ -37,6 +37,8 @@ pub struct CompileFacts {
     /// The artefact was there already.
     pub cached: bool,
     pub elapsed: Duration,
+    /// What compiling it took when it was done, without waiting for its turn.
+    pub cost: Duration,
     pub artefact_bytes: u64,
     pub seen: prescan::Facts,
 }

@@ -22,6 +22,8 @@ const PLENTY: Quotas = Quotas {
     schemes: 10,
     connections: 10,
     tables: 10,
+    table_bytes: 64 << 20,
+    changes_per_minute: 1_000,
     concurrent_calls: 4,
     fuel_per_minute: u64::MAX,
     documents_per_minute: 1_000_000,
@@ -71,6 +73,29 @@ async fn a_module_is_exchanged_between_two_documents_and_the_scheme_goes_on() {
     let modules = engine.modules_of("acme", "flow");
     let new: Vec<_> = modules.iter().filter(|(key, _)| !known.contains(*key)).collect();
     assert!(new.len() == 5 && new.iter().all(|(_, module)| **module == before), "{new:?}");
+    rig.check_books("flow");
+    engine.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restart_gives_no_tenant_a_fresh_minute() {
+    let mut rig = Rig::new(&["--documents", "30"]);
+    let engine = rig.start().await;
+    engine.tenant("acme", Quotas { documents_per_minute: 10, ..PLENTY }).await;
+    let module = engine.module("acme", "1.0.0", &rig.component()).await;
+    engine.scheme("acme", "flow", module, json!({})).await.unwrap();
+    engine.wait("its share to be used up", |engine| engine.status("acme", "flow")?.throttled).await;
+    engine.end().await;
+    let engine = rig.start().await;
+    let acme = tenant("acme");
+    let kept = engine.parts.registry.metered(&acme).unwrap();
+    let (documents, fuel) =
+        kept.iter().fold((0, 0), |(documents, fuel), one| (documents + one.documents, fuel + one.fuel));
+    assert!((10..=13).contains(&documents) && fuel > 0, "{kept:?}");
+    let exceeded = engine.parts.floor.usage(&acme).exceeded;
+    assert_eq!(exceeded.first().map(|exceeded| exceeded.quota.as_str()), Some("documents_per_minute"), "{kept:?}");
+    engine.quotas("acme", PLENTY).await;
+    engine.done(&rig, "flow").await;
     rig.check_books("flow");
     engine.end().await;
 }

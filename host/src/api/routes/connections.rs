@@ -140,12 +140,14 @@ async fn connection_revisions(
     Query(page): Query<PageQuery>,
 ) -> Answer<Json<Page<ConnectionRow>>> {
     let (limit, after) = (page.limit()?, after_number(page.after.as_deref())?);
-    let found = api.registry.connection_revisions(caller.tenant()?, &connection, after, limit + 1);
-    let found = found.map_err(registry_problem)?;
-    if found.is_empty() && after == 0 {
+    let (registry, tenant, name) = (api.registry.clone(), caller.tenant()?.clone(), connection.clone());
+    let rows =
+        move |after, limit| registry.connection_revisions(&tenant, &name, after, limit).map_err(registry_problem);
+    let page = aside(move || Page::read(after, limit, |row: &ConnectionRow| row.revision, rows)).await??;
+    if page.items.is_empty() && after == 0 {
         return Err(Problem::no_such("connection", connection.as_str()));
     }
-    Ok(Page::of(found, limit, |row| row.revision.to_string()))
+    Ok(Json(page))
 }
 
 /// Lets no request begin over the connection, and returns when none is under way.

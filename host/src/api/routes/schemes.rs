@@ -18,15 +18,16 @@ use super::super::convert::{
 };
 use super::super::extract::{Body, Expected, Names, PageQuery, Query};
 use super::super::gate::Caller;
-use super::super::page::{Page, Tagged, after_id, after_number, made, mark};
-use super::super::problem::{Answer, Entry, Problem};
+use super::super::page::{Page, Tagged, after_id, after_number, made};
+use super::super::problem::{Answer, Code, Entry, Problem};
+use super::super::shell::Gone;
 use super::super::upload::Report;
 use super::engine::{NewPause, pause, resume};
 use super::modules::chosen;
 use crate::config::Objection;
 use crate::daemon::{CompareReport, FloorError, PauseRequest, SchemeStatus};
 use crate::model::{Digest, SchemeId, TenantId};
-use crate::registry::{Compare, Looked, ModuleRow, Registry, SchemePut, SchemeRow};
+use crate::registry::{Compare, Looked, ModuleRow, SchemePut, SchemeRow};
 use crate::sandbox::{Module, ModuleClass};
 
 pub fn routes() -> OpenApiRouter<Arc<Api>> {
@@ -202,35 +203,12 @@ async fn scheme_revisions(
 ) -> Answer<Json<Page<SchemeRow>>> {
     let (limit, after) = (page.limit()?, after_number(page.after.as_deref())?);
     let (registry, tenant, name) = (api.registry.clone(), caller.tenant()?.clone(), scheme.clone());
-    let (items, more) = aside(move || revisions(&registry, &tenant, &name, after, limit)).await??;
-    if items.is_empty() && after == 0 {
+    let rows = move |after, limit| registry.scheme_revisions(&tenant, &name, after, limit).map_err(registry_problem);
+    let page = aside(move || Page::read(after, limit, |row: &SchemeRow| row.revision, rows)).await??;
+    if page.items.is_empty() && after == 0 {
         return Err(Problem::no_such("scheme", scheme.as_str()));
     }
-    let next = items.last().filter(|_| more).map(|row| mark(&row.revision.to_string()));
-    Ok(Json(Page { items, next }))
-}
-
-/// Settings on one page. A revision's may be a mebibyte, which takes many times as much in memory.
-const REVISIONS_BYTES: usize = 4 << 20;
-
-/// As many as fit a page, and whether there are more.
-fn revisions(
-    registry: &Registry,
-    tenant: &TenantId,
-    scheme: &SchemeId,
-    after: u64,
-    limit: usize,
-) -> Answer<(Vec<SchemeRow>, bool)> {
-    let next = |after| registry.scheme_revisions(tenant, scheme, after, 1).map_err(registry_problem);
-    let (mut items, mut bytes, mut last) = (Vec::new(), 0, after);
-    while items.len() < limit && bytes < REVISIONS_BYTES {
-        let Some(row) = next(last)?.pop() else { return Ok((items, false)) };
-        bytes += row.settings.to_string().len();
-        last = row.revision;
-        items.push(row);
-    }
-    let more = !next(last)?.is_empty();
-    Ok((items, more))
+    Ok(Json(page))
 }
 
 /// Switches a scheme on.
@@ -293,6 +271,7 @@ async fn compare_modules(
     State(api): State<Arc<Api>>,
     caller: Caller,
     Names(Named { scheme }): Names<Named>,
+    Gone(gone): Gone,
     Body(Candidate { module, last }): Body<Candidate>,
 ) -> Answer<Json<CompareReport>> {
     let tenant = caller.tenant()?;
@@ -304,7 +283,11 @@ async fn compare_modules(
     let candidate = load(&api, tenant, chosen(&api, tenant, &module)?).await?;
     let digest = candidate.digest();
     let last = usize::try_from(last).map_err(Problem::internal)?;
-    let report = api.floor.compare(tenant, &scheme, candidate, last).await.map_err(compare_problem)?;
+    let report = tokio::select! {
+        report = api.floor.compare(tenant, &scheme, candidate, last) => report.map_err(compare_problem)?,
+        // Nobody reads what this says.
+        () = gone.cancelled() => return Err(Problem::new(Code::Unavailable, "whoever asked has hung up")),
+    };
     if let Some(row) = row.filter(|row| row.module == report.present) {
         let CompareReport { documents, undecided, available, clean, .. } = report;
         let [documents, undecided, available] = [documents, undecided, available].map(|count| count as u64);

@@ -95,7 +95,7 @@ fn view(
     Ok(Tagged(row.revision, TableView { table: row, items, next }))
 }
 
-/// Uploads a table whole: an object of key and entry, 16 MiB of both together. The same entries again change nothing.
+/// Uploads a table whole: an object of key and entry, 200,000 entries and 16 MiB of both together. The same entries again change nothing.
 #[utoipa::path(put, path = "/v1/tenants/{tenant}/tables/{table}", tag = "tables",
     request_body = BTreeMap<String, Object>,
     responses((status = 200, body = TableRow), (status = 201, body = TableRow)))]
@@ -107,9 +107,9 @@ async fn put_table(
     request: Request,
 ) -> Answer<Response> {
     let tenant = caller.tenant()?;
-    let entries = upload::entries(&api, tenant, request).await?;
+    let content = upload::entries(&api, caller.row()?, &table, request).await?;
     let created = api.registry.table(tenant, &table).map_err(registry_problem)?.is_none();
-    let put = api.registry.put_table(&caller.actor, tenant, &table, entries, expected).await;
+    let put = api.registry.put_table(&caller.actor, tenant, &table, content, expected).await;
     let row = put.map_err(registry_problem)?;
     followed(api.floor.settle_table(tenant, &table).await)?;
     Ok(made(created, Tagged(row.revision, row)))

@@ -132,6 +132,86 @@ async fn slow_heads_and_slow_bodies_are_given_up_and_their_places_come_back() {
 }
 
 #[tokio::test]
+async fn connections_that_say_nothing_keep_nobody_else_out() {
+    let header_timeout = Duration::from_secs(600);
+    let limits = Limits { connections: 4, first_byte_timeout: Duration::from_millis(200), header_timeout, ..limits() };
+    let bench = Bench::with(limits).await;
+    let mut silent = Vec::new();
+    for _ in 0..4 {
+        silent.push(TcpStream::connect(bench.address).await.unwrap());
+    }
+    let admin = bench.admin().await;
+    assert_eq!(bench.get("/v1/whoami", &admin).await.status, 200);
+    bench.finish().await;
+}
+
+#[tokio::test]
+async fn a_peer_with_as_many_connections_as_one_may_have_is_not_let_in_until_one_is_gone() {
+    let bench = Bench::with(Limits { connections_of_peer: 2, ..limits() }).await;
+    let admin = bench.admin().await;
+    let mut held = Vec::new();
+    for _ in 0..2 {
+        let mut stream = TcpStream::connect(bench.address).await.unwrap();
+        let request = head("GET", "/v1/whoami", &admin, "", None).replace("connection: close\r\n", "");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        // Whoever is answered is in.
+        assert!(stream.read(&mut [0; 4_096]).await.unwrap() > 0);
+        held.push(stream);
+    }
+    let mut third = TcpStream::connect(bench.address).await.unwrap();
+    assert_eq!(third.read(&mut [0; 1]).await.unwrap_or(0), 0, "one that is too many is closed without a word");
+    drop(held);
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(60);
+    let again = async || {
+        let mut stream = TcpStream::connect(bench.address).await.unwrap();
+        stream.write_all(head("GET", "/v1/whoami", &admin, "", None).as_bytes()).await.ok()?;
+        (Reply::read(&mut stream).await.status == 200).then_some(())
+    };
+    while again().await.is_none() {
+        assert!(tokio::time::Instant::now() < deadline, "a place does not come back");
+    }
+    bench.finish().await;
+}
+
+#[tokio::test]
+async fn work_that_is_for_the_caller_alone_hears_of_it_when_the_caller_hangs_up() {
+    use super::super::{server, shell};
+
+    let (began, has_begun) = oneshot::channel();
+    let (ended, has_ended) = oneshot::channel();
+    let signals = Arc::new(std::sync::Mutex::new(Some((began, ended))));
+    let work = move |shell::Gone(gone): shell::Gone| {
+        let (began, ended) = signals.lock().unwrap().take().unwrap();
+        async move {
+            began.send(()).unwrap();
+            gone.cancelled().await;
+            ended.send(()).unwrap();
+        }
+    };
+    let shell = shell::Shell::new(4, Duration::from_secs(60));
+    let around = axum::middleware::from_fn_with_state(shell, shell::around);
+    let router = axum::Router::new().route("/work", axum::routing::get(work)).layer(around);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (address, stop) = (listener.local_addr().unwrap(), CancellationToken::new());
+    let long = Duration::from_secs(60);
+    let limits = server::Limits {
+        connections: 4,
+        connections_of_peer: 0,
+        first_byte_timeout: long,
+        header_timeout: long,
+        write_timeout: long,
+    };
+    let serving = tokio::spawn(server::serve(listener, router, limits, stop.clone()));
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(head("GET", "/work", "", "", None).as_bytes()).await.unwrap();
+    has_begun.await.unwrap();
+    drop(stream);
+    tokio::time::timeout(long, has_ended).await.expect("it works on for nobody").unwrap();
+    stop.cancel();
+    serving.await.unwrap();
+}
+
+#[tokio::test]
 async fn more_uploads_than_a_tenant_may_have_at_once_are_told_to_come_again() {
     let bench = Bench::start().await;
     let (admin, other) = (bench.admin().await, bench.token(Some("globex"), Role::TenantAdmin, false).await);

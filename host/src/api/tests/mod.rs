@@ -2,6 +2,7 @@
 
 mod connections;
 mod hostile;
+mod quotas;
 mod schemes;
 mod uploads;
 mod walk;
@@ -30,6 +31,7 @@ use crate::sandbox::{Compiler, Sandbox, Settings};
 /// An engine's API with two tenants, acme and globex.
 struct Bench {
     address: SocketAddr,
+    api: Arc<Api>,
     registry: Registry,
     /// Seconds that its clock is ahead.
     ahead: Arc<AtomicI64>,
@@ -73,6 +75,8 @@ struct Reply {
 fn limits() -> Limits {
     Limits {
         connections: 64,
+        connections_of_peer: 0,
+        first_byte_timeout: Duration::from_secs(30),
         request_timeout: Duration::from_secs(30),
         header_timeout: Duration::from_secs(30),
         uploads: 4,
@@ -110,14 +114,15 @@ impl Bench {
                 let data_dir = config.engine.data_dir.as_path();
                 // What it compiles, the engine's own finds compiled: a test has no program to compile in.
                 let artefacts = Dir::open_ambient_dir(data_dir.join("artefacts"), ambient_authority()).unwrap();
-                let settings = Settings { concurrency: 2, interpreter_concurrency: 1, ..Settings::default() };
+                let settings =
+                    Settings { concurrency: 2, interpreter_concurrency: 1, computing: 2, ..Settings::default() };
                 let sandbox = Sandbox::new(settings, artefacts, Compiler::InProcess).unwrap();
                 let registry_of = registry.clone();
                 let parts = Parts { registry, floor, office, sandbox, now, data_dir, limits: &limits };
                 let api = Api::new(parts);
                 let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
                 let address = listener.local_addr().unwrap();
-                assert!(handed.send((address, registry_of)).is_ok());
+                assert!(handed.send((address, registry_of, api.clone())).is_ok());
                 Ok(daemon::Surfaced { address, serving: Box::pin(api.serve(listener, limits, stop)) })
             })
         });
@@ -128,14 +133,14 @@ impl Bench {
             let announce = |_, _| ready.send(()).unwrap();
             daemon::serve(config, program, Sabotage::None, ended, Some(surface), announce).await.unwrap();
         });
-        let (address, registry) = opened.await.unwrap();
+        let (address, registry, api) = opened.await.unwrap();
         is_ready.await.unwrap();
         let console = Actor::console();
         for id in ["acme", "globex"] {
             let new = serde_json::from_value(json!({ "id": id })).unwrap();
             registry.create_tenant(&console, new).await.unwrap();
         }
-        Self { address, registry, ahead, stop, served, _data: data }
+        Self { address, api, registry, ahead, stop, served, _data: data }
     }
 
     /// A new token's text, valid for an hour.

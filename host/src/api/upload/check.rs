@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use axum::extract::Request;
 use axum::http::HeaderMap;
-use axum::http::header::CONTENT_TYPE;
+use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD as BASE64;
 use bytes::Bytes;
@@ -15,13 +15,14 @@ use serde_json::value::RawValue;
 use super::form::{self, Part};
 use super::report::Report;
 use super::spool::{self, Spooled};
-use super::trial::{self, Given, Tables};
+use super::trial::{self, Given, Purse, Tables};
 use crate::api::Api;
-use crate::api::convert::registry_problem;
+use crate::api::convert::{over_quota, registry_problem};
 use crate::api::extract::{announced, is_plain, media_type, read, too_large};
 use crate::api::gate::Caller;
 use crate::api::problem::{Answer, Code, Entry, Problem};
 use crate::model::Digest;
+use crate::pipeline::quota::Exceeded;
 use crate::registry::{ModuleRow, Refusal, Tenant, signed_message};
 use crate::sandbox::{self, Module, ModuleClass};
 
@@ -56,11 +57,12 @@ pub async fn take(api: &Arc<Api>, caller: &Caller, request: Request) -> Answer<T
     let limit = limit(api, tenant, form.is_some());
     announced(request.headers(), limit)?;
     let header = request.headers().get(SIGNATURE_HEADER).map(|value| signature(value.as_bytes())).transpose()?;
+    has_room(api, tenant, request.headers(), form.is_some()).await?;
     let _place = api.uploads.enter(&tenant.id)?;
     let limits = api.uploads.limits();
     let spooled = spool::receive(request.into_body(), &api.uploads.directory, limit, limits).await?;
 
-    let _memory = api.uploads.in_memory.clone().acquire_owned().await.map_err(Problem::internal)?;
+    let memory = api.uploads.into_memory(&tenant.id).await?;
     let input_limit = api.sandbox.settings().input_limit_bytes;
     let offer = aside(move || open(spooled, form.as_deref(), header, input_limit)).await?;
     let signed_by = signed_by(api, tenant, &offer)?;
@@ -71,12 +73,15 @@ pub async fn take(api: &Arc<Api>, caller: &Caller, request: Request) -> Answer<T
         return Ok(Taken { report: kept(row)?, created: false });
     }
     let class = class(api, tenant, &offer.component)?;
-    let module = compile(api, tenant, &offer, class).await?;
+    let (module, cached) = compile(api, tenant, &offer, class, known.is_some()).await?;
+    // Samples may run for a minute, and take what a scheme's documents would.
+    drop(memory);
 
     let (sandbox, id, tried) = (api.sandbox.clone(), tenant.id.clone(), module.clone());
+    let purse = Purse { meter: api.floor.meter(&tenant.id), now: api.now.clone() };
     let Offer { component, parameters, samples, tables, .. } = offer;
-    let trial = aside(move || Ok(trial::run(&sandbox, &tried, &id, &parameters, &samples, &tables))).await?;
-    let report = Report::of(&module, signed_by.clone(), trial);
+    let trial = aside(move || Ok(trial::run(&sandbox, &tried, &id, &parameters, &samples, &tables, &purse))).await?;
+    let report = Report::of(&module, signed_by.clone(), trial, cached);
     if known.is_some() {
         return Ok(Taken { report, created: false });
     }
@@ -94,6 +99,18 @@ pub async fn take(api: &Arc<Api>, caller: &Caller, request: Request) -> Answer<T
     };
     let put = api.registry.put_module(&caller.actor, &tenant.id, row, component).await.map_err(registry_problem)?;
     Ok(Taken { report, created: put.created })
+}
+
+/// Whether it could be taken at all, before a byte of it comes.
+async fn has_room(api: &Arc<Api>, tenant: &Tenant, headers: &HeaderMap, is_form: bool) -> Answer<()> {
+    let length = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+    let (registry, row) = (api.registry.clone(), tenant.clone());
+    let room = move || registry.room_for_module(&row, length.filter(|_| !is_form)).map_err(registry_problem);
+    aside(room).await?;
+    match api.floor.meter(&tenant.id).exceeded((api.now)()).filter(|_| is_form) {
+        Some(Exceeded { quota, limit, used, until, .. }) => Err(over_quota(&quota, limit, used, until).closing()),
+        None => Ok(()),
+    }
 }
 
 /// Off the async threads.
@@ -239,8 +256,18 @@ fn class(api: &Api, tenant: &Tenant, component: &[u8]) -> Answer<ModuleClass> {
     }
 }
 
-/// The component, ready to run; what was refused before is refused again without being compiled.
-async fn compile(api: &Arc<Api>, tenant: &Tenant, offer: &Offer, class: ModuleClass) -> Answer<Module> {
+/// The component, ready to run, and whether the tenant had it compiled before; what was refused before is refused again
+/// without being compiled.
+///
+/// What others had compiled is told, charged and waited for as if it had been compiled for this tenant: nobody learns here
+/// what modules others have.
+async fn compile(
+    api: &Arc<Api>,
+    tenant: &Tenant,
+    offer: &Offer,
+    class: ModuleClass,
+    is_own: bool,
+) -> Answer<(Module, bool)> {
     let settings = sandbox::settings_hash(api.sandbox.settings(), class).to_string();
     let before = api.registry.refusal(&tenant.id, &offer.digest, class.as_str(), &settings);
     if let Some(Refusal { code, problem, at }) = before.map_err(registry_problem)? {
@@ -248,21 +275,17 @@ async fn compile(api: &Arc<Api>, tenant: &Tenant, offer: &Offer, class: ModuleCl
     }
     api.registry.compile_left(&tenant.id).map_err(registry_problem)?;
     let (sandbox, component) = (api.sandbox.clone(), offer.component.clone());
-    let (loaded, elapsed) = aside(move || {
-        let began = Instant::now();
-        let loaded = sandbox.load(&component, class);
-        Ok((loaded, began.elapsed()))
-    })
-    .await?;
-    let spent = match &loaded {
-        Ok(module) if module.compile_facts().cached => None,
-        Ok(_) | Err(_) => Some(elapsed),
-    };
-    if let Some(spent) = spent {
-        api.registry.compile_spend(&tenant.id, spent).await.map_err(registry_problem)?;
+    let began = Instant::now();
+    let (loaded, cost) = aside(move || Ok(sandbox.load_at_cost(&component, class))).await?;
+    let cached = cost.known && is_own;
+    if !cached {
+        api.registry.compile_spend(&tenant.id, cost.compiling).await.map_err(registry_problem)?;
+    }
+    if cost.known && !is_own {
+        tokio::time::sleep(cost.compiling.saturating_sub(began.elapsed())).await;
     }
     match loaded {
-        Ok(module) => Ok(module),
+        Ok(module) => Ok((module, cached)),
         Err(error @ (sandbox::Error::ModuleRefused { .. } | sandbox::Error::CompileLimit { .. })) => {
             let fault = error.fault();
             let told = refused(&error);

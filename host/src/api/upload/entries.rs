@@ -8,24 +8,26 @@ use serde_json::value::RawValue;
 use super::check::aside;
 use super::spool;
 use crate::api::Api;
+use crate::api::convert::registry_problem;
 use crate::api::extract::{announced, is_json, read};
-use crate::api::problem::{Answer, Problem};
-use crate::model::TenantId;
-use crate::registry::{Entries, TABLE_LIMIT_BYTES};
+use crate::api::problem::Answer;
+use crate::registry::{Entries, TABLE_LIMIT_BYTES, TableContent, Tenant};
 
 /// Quotes and blanks around what counts.
 const BESIDE_BYTES: u64 = 4 << 20;
 
-pub async fn entries(api: &Api, tenant: &TenantId, request: Request) -> Answer<Entries> {
+pub async fn entries(api: &Api, tenant: &Tenant, table: &str, request: Request) -> Answer<TableContent> {
     is_json(request.headers())?;
     let limit = TABLE_LIMIT_BYTES as u64 + BESIDE_BYTES;
     announced(request.headers(), limit)?;
-    let _place = api.uploads.enter(tenant)?;
+    api.registry.room_for_table(tenant, table).map_err(registry_problem)?;
+    let _place = api.uploads.enter(&tenant.id)?;
     let spooled = spool::receive(request.into_body(), &api.uploads.directory, limit, api.uploads.limits()).await?;
-    let _memory = api.uploads.in_memory.clone().acquire_owned().await.map_err(Problem::internal)?;
+    let _memory = api.uploads.into_memory(&tenant.id).await?;
     aside(move || {
         let entries: BTreeMap<String, Box<RawValue>> = read(&spooled.read()?)?;
-        Ok(entries.into_iter().map(|(key, entry)| (key, entry.get().to_owned())).collect())
+        let entries: Entries = entries.into_iter().map(|(key, entry)| (key, entry.get().to_owned())).collect();
+        TableContent::of(&entries).map_err(registry_problem)
     })
     .await
 }

@@ -33,6 +33,8 @@ pub struct Limits {
     pub at_once_of_tenant: usize,
     /// Looked at and compiled at once: each of these is in memory whole.
     pub in_memory: usize,
+    /// For a place among these.
+    pub memory_timeout: Duration,
     /// Between two pieces.
     pub piece_timeout: Duration,
     /// For all of it to come.
@@ -46,6 +48,8 @@ impl Default for Limits {
             at_once: 8,
             at_once_of_tenant: 2,
             in_memory: 2,
+            // Longer than a component of the standard class compiles; behind two interpreters, come again.
+            memory_timeout: Duration::from_secs(60),
             piece_timeout: Duration::from_secs(10),
             timeout: Duration::from_secs(300),
         }
@@ -58,7 +62,16 @@ pub struct Uploads {
     limits: Limits,
     places: Arc<Semaphore>,
     in_memory: Arc<Semaphore>,
+    /// A tenant's own place of those in memory: the others are for others.
+    in_memory_of_tenants: Mutex<HashMap<TenantId, Arc<Semaphore>>>,
     of_tenants: Arc<Mutex<HashMap<TenantId, usize>>>,
+}
+
+/// The right to have an upload in memory; given back when dropped.
+#[derive(Debug)]
+pub struct InMemory {
+    _own: OwnedSemaphorePermit,
+    _place: OwnedSemaphorePermit,
 }
 
 /// A place; given back when dropped.
@@ -75,6 +88,7 @@ impl Uploads {
             directory: directory.into(),
             places: Arc::new(Semaphore::new(limits.at_once)),
             in_memory: Arc::new(Semaphore::new(limits.in_memory)),
+            in_memory_of_tenants: Mutex::default(),
             of_tenants: Arc::default(),
             limits,
         }
@@ -82,6 +96,32 @@ impl Uploads {
 
     pub fn limits(&self) -> &Limits {
         &self.limits
+    }
+
+    /// A place in memory, once there is one; the tenant's own upload before this one comes first.
+    async fn into_memory(&self, tenant: &TenantId) -> Answer<InMemory> {
+        let own = {
+            let mut all = self.in_memory_of_tenants.lock().unwrap_or_else(PoisonError::into_inner);
+            // Nobody else holds or awaits these.
+            all.retain(|_, own| Arc::strong_count(own) > 1);
+            all.entry(tenant.clone()).or_insert_with(|| Arc::new(Semaphore::new(1))).clone()
+        };
+        let both = async {
+            let own = own.acquire_owned().await.map_err(Problem::internal)?;
+            let place = self.in_memory.clone().acquire_owned().await.map_err(Problem::internal)?;
+            Ok(InMemory { _own: own, _place: place })
+        };
+        tokio::time::timeout(self.limits.memory_timeout, both).await.unwrap_or_else(|_| {
+            let detail = "other uploads are being compiled, and this one has waited for as long as one may";
+            Err(Problem::new(Code::TooManyRequests, detail).retry_after(COME_AGAIN).closing())
+        })
+    }
+
+    /// Once no upload is in memory.
+    #[cfg(test)]
+    pub async fn memory_is_free(&self) {
+        let all = u32::try_from(self.limits.in_memory).unwrap();
+        drop(self.in_memory.acquire_many(all).await.unwrap());
     }
 
     fn enter(&self, tenant: &TenantId) -> Answer<Place> {
@@ -107,5 +147,27 @@ impl Drop for Place {
             Some(own) if *own > 1 => *own -= 1,
             _ => drop(of_tenants.remove(&self.tenant)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_tenant_has_one_upload_in_memory_and_whoever_waits_too_long_is_told_to_come_again() {
+        let limits = Limits { memory_timeout: Duration::ZERO, ..Limits::default() };
+        let uploads = Uploads::new(Path::new("/nonexistent"), limits);
+        let [acme, globex, initech] = ["acme", "globex", "initech"].map(|name| TenantId::new(name).unwrap());
+        let first = uploads.into_memory(&acme).await.unwrap();
+        let refused = uploads.into_memory(&acme).await.unwrap_err();
+        assert_eq!((refused.code(), refused.waits()), (Code::TooManyRequests, Some(COME_AGAIN)));
+        let second = uploads.into_memory(&globex).await.unwrap();
+        assert!(uploads.into_memory(&initech).await.is_err(), "the engine has two");
+        drop(first);
+        let third = uploads.into_memory(&initech).await.unwrap();
+        drop((second, third));
+        uploads.into_memory(&acme).await.unwrap();
+        assert!(uploads.in_memory_of_tenants.lock().unwrap().len() <= 2, "who has none is forgotten");
     }
 }

@@ -53,8 +53,9 @@ pub enum Offered {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Compiled {
-    /// The same bytes had been compiled before.
+    /// The tenant had had the same bytes compiled before.
     pub cached: bool,
+    /// What compiling them took, whenever that was.
     pub elapsed_ms: u64,
     pub artefact_bytes: u64,
 }
@@ -124,7 +125,7 @@ pub struct SampleBill {
 }
 
 impl Report {
-    pub fn of(module: &Module, signed_by: Option<String>, trial: Option<Trial>) -> Self {
+    pub fn of(module: &Module, signed_by: Option<String>, trial: Option<Trial>, cached: bool) -> Self {
         let (said, facts) = (module.description(), module.compile_facts());
         let import = |name: &String| {
             let offered_as = if contract::offers(name) { Offered::Contract } else { Offered::EmptyWasi };
@@ -144,8 +145,8 @@ impl Report {
             parameters_schema: said.parameters_schema.clone(),
             signed_by,
             compiled: Compiled {
-                cached: facts.cached,
-                elapsed_ms: u64::try_from(facts.elapsed.as_millis()).unwrap_or(u64::MAX),
+                cached,
+                elapsed_ms: u64::try_from(facts.cost.as_millis()).unwrap_or(u64::MAX),
                 artefact_bytes: facts.artefact_bytes,
             },
             counted: facts.seen.into(),

@@ -10,6 +10,8 @@ use jiff::Timestamp;
 use super::report::{Sample, SampleBill, Trial};
 use crate::capsule::Outcome;
 use crate::model::{Digest, Document, DocumentKey, SchemeId, TenantId};
+use crate::pipeline::quota::Meter;
+use crate::registry::Now;
 use crate::sandbox::{Call, Context, Isolation, Level, Limits, Lookup, Module, References, Run, Sandbox};
 use crate::telemetry::mask_text;
 
@@ -40,6 +42,23 @@ impl References for Tables {
     }
 }
 
+/// Whose fuel the samples burn: they count like a scheme's documents.
+pub struct Purse {
+    pub meter: Meter,
+    pub now: Now,
+}
+
+impl Purse {
+    fn pay(&self, runs: &[Run]) {
+        self.meter.charge((self.now)(), 0, runs.iter().map(|run| run.fuel).fold(0, u64::saturating_add));
+    }
+
+    /// Why no further sample is run now.
+    fn is_empty(&self) -> Option<String> {
+        self.meter.exceeded((self.now)()).map(|exceeded| format!("the tenant has used its {}", exceeded.quota))
+    }
+}
+
 /// Runs the samples. Blocking.
 pub fn run(
     sandbox: &Sandbox,
@@ -48,6 +67,7 @@ pub fn run(
     parameters: &str,
     samples: &[Given],
     tables: &Tables,
+    purse: &Purse,
 ) -> Option<Trial> {
     if samples.is_empty() {
         return None;
@@ -66,17 +86,21 @@ pub fn run(
         documents.iter().map(|document| Call { context: &context, document, deadline_ms: None }).collect();
     let limits = Limits::of(sandbox.settings(), module.class());
     let began = Instant::now();
-    let is_over = || began.elapsed() > TRIAL_LIMIT;
+    let is_over = || match began.elapsed() > TRIAL_LIMIT {
+        true => Some("the trial took too long".to_owned()),
+        false => purse.is_empty(),
+    };
     let mut remarks = Vec::new();
 
     // Bills may be large, and all that is asked of them is whether they are the same: their digests are kept.
     let mut fresh: Vec<(Sample, Digest)> = Vec::new();
     for (call, given) in calls.iter().zip(samples) {
-        if is_over() {
-            remarks.push(format!("the trial took too long; {} samples were not run", calls.len() - fresh.len()));
+        if let Some(why) = is_over() {
+            remarks.push(format!("{why}; {} samples were not run", calls.len() - fresh.len()));
             break;
         }
         let runs = sandbox.transform(module, &[*call], Isolation::Document, &limits, tables);
+        purse.pay(&runs);
         fresh.extend(runs.iter().map(|run| (told(run, given), mark(run))));
     }
     let tried = &calls[..fresh.len()];
@@ -85,13 +109,14 @@ pub fn run(
     let backward: Vec<Call<'_>> = onward.iter().rev().copied().collect();
     let mut compared = true;
     for (order, is_backward) in [(onward, false), (backward, true)] {
-        if is_over() {
+        if let Some(why) = is_over() {
             compared = false;
-            remarks.push("the trial took too long; it does not say whether the module may run in batches".into());
+            remarks.push(format!("{why}; the trial does not say whether the module may run in batches"));
             break;
         }
         // At most ten at once, as in production: so many outcomes are held.
         let mut live = sandbox.transform(module, &order, Isolation::Batch, &limits, tables);
+        purse.pay(&live);
         if is_backward {
             live.reverse();
         }
@@ -100,7 +125,7 @@ pub fn run(
             fresh[own].0.differs_in_batch |= fresh[own].1 != mark(run);
         }
     }
-    let batch_safe = compared.then(|| !fresh.iter().any(|(sample, _)| sample.differs_in_batch));
+    let batch_safe = (compared && !fresh.is_empty()).then(|| !fresh.iter().any(|(sample, _)| sample.differs_in_batch));
     if batch_safe == Some(false) {
         remarks.push("a sample gave other bytes after others had run in the same instance: not for batches".into());
     }

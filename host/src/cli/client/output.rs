@@ -93,6 +93,17 @@ pub fn instant(value: &Value, pointer: &str) -> String {
     }
 }
 
+/// A quota that is used up, and when there is more of it.
+pub fn exceeded(value: &Value) -> String {
+    let until = match value.get("until").is_some_and(Value::is_string) {
+        true => instant(value, "/until"),
+        false => "somebody changes something".into(),
+    };
+    let count = |at: &str| value.get(at).and_then(Value::as_u64).map_or_else(|| "-".into(), number);
+    let (quota, since) = (field(value, "/quota"), instant(value, "/since"));
+    format!("{quota}: {} of {} used, since {since}, until {until}", count("used"), count("limit"))
+}
+
 /// The beginning of a digest.
 pub fn digest(value: &Value, pointer: &str) -> String {
     field(value, pointer).chars().take(12).collect()

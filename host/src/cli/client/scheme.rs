@@ -286,6 +286,11 @@ fn written(found: &Value) -> String {
         row("backlog", field(found, "/status/backlog")),
         row("parked", field(found, "/status/parked")),
         row("last fault", field(found, "/status/last_fault")),
+        row("held", field(found, "/status/held")),
+        row(
+            "waits for",
+            found.pointer("/status/throttled").filter(|one| one.is_object()).map_or("-".into(), output::exceeded),
+        ),
     ];
     let mut text = output::aligned(rows) + &super::warnings(found);
     if let Some(settings) = found.pointer("/scheme/settings") {
@@ -334,4 +339,21 @@ fn compared(report: &Value) -> String {
     let clean = report.get("clean") == Some(&Value::Bool(true));
     text.push_str(if clean { "clean: nothing differs\n" } else { "not clean\n" });
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scheme_says_which_quota_its_documents_wait_for_and_until_when() {
+        let throttled = json!({ "quota": "fuel_per_minute", "limit": 5_000, "used": 6_000,
+            "since": "2026-11-22T08:00:05Z", "until": "2026-11-22T08:01:00Z" });
+        let waits = |throttled: Value| {
+            let text = written(&json!({ "status": { "throttled": throttled } }));
+            text.lines().find_map(|line| line.strip_prefix("waits for")).unwrap().trim().to_owned()
+        };
+        let expected = "fuel_per_minute: 6,000 of 5,000 used, since 2026-11-22T08:00:05Z, until 2026-11-22T08:01:00Z";
+        assert_eq!((waits(throttled).as_str(), waits(Value::Null).as_str()), (expected, "-"));
+    }
 }

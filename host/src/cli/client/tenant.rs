@@ -213,6 +213,8 @@ fn shares(usage: &Value) -> String {
         ("schemes", "/used/schemes"),
         ("connections", "/used/connections"),
         ("tables", "/used/tables"),
+        ("table_bytes", "/used/table_bytes"),
+        ("changes_per_minute", "/used/changes_this_minute"),
         ("compile_seconds_per_hour", "/used/compile_seconds_this_hour"),
         ("documents_per_minute", "/now/documents_last_minute"),
         ("fuel_per_minute", "/now/fuel_last_minute"),
@@ -225,5 +227,29 @@ fn shares(usage: &Value) -> String {
         };
         rows.push(vec![quota.to_owned(), shown(used), shown(&limit)]);
     }
-    output::aligned(rows)
+    let waiting = usage.pointer("/now/exceeded").and_then(Value::as_array).into_iter().flatten();
+    let waiting: String = waiting.map(|exceeded| format!("waits for {}\n", output::exceeded(exceeded))).collect();
+    output::aligned(rows) + &waiting
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_waits_for_which_quota_and_until_when_stands_below_the_shares() {
+        let waiting = json!([
+            { "quota": "documents_per_minute", "limit": 10, "used": 12, "since": "2026-11-22T08:00:05Z",
+              "until": "2026-11-22T08:01:00Z" },
+            { "quota": "ledger_bytes", "limit": 0, "used": 7, "since": "2026-11-22T08:00:05Z", "until": null },
+        ]);
+        let text = shares(&json!({ "quotas": {}, "used": {}, "now": { "exceeded": waiting } }));
+        let below: Vec<&str> = text.lines().filter(|line| line.starts_with("waits for ")).collect();
+        let [documents, ledger] = below[..] else { panic!("{text}") };
+        let expected =
+            "waits for documents_per_minute: 12 of 10 used, since 2026-11-22T08:00:05Z, until 2026-11-22T08:01:00Z";
+        assert_eq!(documents, expected);
+        assert!(ledger.contains("ledger_bytes") && ledger.ends_with("until somebody changes something"), "{text}");
+        assert!(!shares(&json!({ "now": { "exceeded": [] } })).contains("waits"));
+    }
 }

@@ -1,7 +1,6 @@
 //! What a scheme is to be: what the configuration file or the registry says of it, judged as a whole. Everything here
 //! blocks, and changes nothing.
 
-use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -249,12 +248,11 @@ impl Floor {
                 guarded: true,
             });
         }
-        let (mut tables, mut revisions) = (BTreeMap::new(), Vec::new());
+        let (mut tables, mut revisions) = (UploadedTables::new(), Vec::new());
         for table in row.tables() {
-            // The revision first: entries that are newer than it says bring the scheme to be made once more.
+            // Looked up before the entries are: where those are newer, the scheme is made once more.
             let Some(found) = registry.table(tenant, table)? else { continue };
-            let Some(entries) = registry.table_entries(tenant, table)? else { continue };
-            tables.insert(table.to_owned(), Arc::new(entries));
+            tables.insert(table.to_owned());
             revisions.push((table.to_owned(), found.revision));
         }
         revisions.sort();

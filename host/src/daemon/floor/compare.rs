@@ -19,7 +19,7 @@ use crate::pipeline::gate::Gates;
 use crate::pipeline::ledger::{Error as LedgerError, Ledger};
 use crate::pipeline::quota::Exceeded;
 use crate::pipeline::subject::{Subject, Version};
-use crate::sandbox::{Call, Isolation, Module, Sandbox};
+use crate::sandbox::{Call, Isolation, Limits, Module, Sandbox};
 use crate::telemetry::SchemeRef;
 
 use super::super::transformer::SandboxTransformer;
@@ -34,6 +34,9 @@ const FIELDS_LIMIT: usize = 20;
 const FIELD_LIMIT: usize = 200;
 /// Whoever waits for it waits for the module, not for the machine.
 const PATIENCE: u64 = 5;
+/// The most that one document's run takes, whatever the scheme may take and however patient we are: somebody waits, and
+/// there are a thousand of them.
+const DEADLINE_LIMIT_MS: u64 = 60_000;
 const LOWEST: u8 = 0;
 /// Documents that one look into the ledger brings.
 const LOOK: usize = 500;
@@ -203,9 +206,10 @@ impl Bench {
         if let Some(exceeded) = self.gates.meter(&transformer.tenant).exceeded(now) {
             return Err(CompareError::Quota(exceeded));
         }
-        let limits = (transformer.limits)(module.class());
+        let own = (transformer.limits)(module.class());
+        let limits = within(own.clone(), self.gates.meter(&transformer.tenant).quota().fuel_per_minute);
         let context = transformer.context(version.received_at);
-        let call = Call { context: &context, document, deadline_ms: Some(limits.deadline_ms.saturating_mul(PATIENCE)) };
+        let call = Call { context: &context, document, deadline_ms: Some(patient(limits.deadline_ms)) };
         let since = version.waits.as_ref().map_or(version.received_at, |waits| waits.since);
         let opened = transformer.catalogue.open(now);
         let view = opened.quiet_view(Some(since));
@@ -214,7 +218,10 @@ impl Bench {
         self.gates.meter(&transformer.tenant).charge(now, 0, run.fuel);
         let outcome = Outcome::from(&run.verdict);
         let undecided = [Code::ReferencePending, Code::GuestDeadline, Code::Internal].map(Code::as_str);
-        let is_decided = !matches!(&outcome, Outcome::Fault { code, .. } if undecided.contains(&code.as_str()));
+        // It ran dry here, and would not have in the scheme.
+        let is_cut = |code: &str| code == Code::GuestFuelExhausted.as_str() && limits.fuel < own.fuel;
+        let says_nothing = |code: &str| undecided.contains(&code) || is_cut(code);
+        let is_decided = !matches!(&outcome, Outcome::Fault { code, .. } if says_nothing(code));
         Ok(Ran { outcome, fuel: run.fuel, is_decided })
     }
 
@@ -243,6 +250,16 @@ impl Bench {
         let sorted = newest.into_sorted_vec();
         Ok((sorted.into_iter().map(|Reverse((_, key))| key).collect(), available))
     }
+}
+
+/// A scheme's limits may be as large as it likes, for its documents are charged one by one and wait. Here nothing waits: a
+/// run takes no more than the tenant's whole minute has.
+fn within(own: Limits, fuel_per_minute: Option<u64>) -> Limits {
+    Limits { fuel: own.fuel.min(fuel_per_minute.unwrap_or(u64::MAX)), ..own }
+}
+
+fn patient(deadline_ms: u64) -> u64 {
+    deadline_ms.saturating_mul(PATIENCE).min(DEADLINE_LIMIT_MS)
 }
 
 /// The version that can be run again: the newest, unless what it came with was taken away.
@@ -333,6 +350,7 @@ fn fuel(mut used: Vec<u64>, limit: u64) -> FuelUse {
 mod tests {
     use super::*;
     use crate::model::{Reason, TargetDocument, TargetKey};
+    use crate::sandbox::{ModuleClass, Settings};
 
     fn emits(body: &str, fuel: u64) -> Ran {
         let bill = TargetDocument { key: TargetKey::new("k").unwrap(), body: body.into() };
@@ -374,6 +392,14 @@ mod tests {
         assert_eq!((report.documents, report.differing, report.changed_outcomes), (4, 3, 2));
         assert_eq!(report.differences[0].fields, ["/emit/0/body/b/c"]);
         assert_eq!(report.differences[1].candidate.code.as_deref(), Some("void"));
+    }
+
+    #[test]
+    fn a_scheme_that_takes_as_much_as_it_likes_is_compared_within_the_tenants_minute() {
+        let own = Limits { fuel: 1_000_000_000_000, ..Limits::of(&Settings::default(), ModuleClass::Standard) };
+        assert_eq!(within(own.clone(), Some(50)), Limits { fuel: 50, ..own.clone() });
+        assert_eq!(within(own.clone(), None), own);
+        assert_eq!((patient(600_000), patient(2_000)), (60_000, 10_000));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 use crate::connectors::{Position, Traffic};
 use crate::model::{ConnectionName, Digest, ModuleRef, SchemeId, System, TenantId};
 use crate::pipeline::gate::{Gates, Pause, Person, Scope};
-use crate::pipeline::quota::{Exceeded, Quota, Use};
+use crate::pipeline::quota::{Exceeded, Meter, Quota, Use};
 use crate::telemetry::{SchemeRef, mask_text};
 
 use super::super::watcher::Seen;
@@ -157,6 +157,11 @@ impl Floor {
             }
         }
         Ok(found)
+    }
+
+    /// For what else runs on the tenant's account.
+    pub fn meter(&self, tenant: &TenantId) -> Meter {
+        self.registers.gates.meter(tenant)
     }
 
     pub fn usage(&self, tenant: &TenantId) -> TenantUse {

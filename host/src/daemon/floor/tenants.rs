@@ -42,8 +42,12 @@ impl Floor {
     /// Of all tenants that have a row. Says which of them are suspended.
     pub(super) async fn apply_shares(self: &Arc<Self>) -> BTreeSet<TenantId> {
         let Some(registry) = self.registry.clone() else { return BTreeSet::new() };
-        let tenants = self.aside(move |_| all_tenants(&registry)).await;
-        let tenants = match tenants {
+        let tenants = self.aside(move |floor| {
+            let tenants = all_tenants(&registry)?;
+            tenants.iter().for_each(|row| floor.resume_meter(&registry, &row.id));
+            Ok::<_, registry::Error>(tenants)
+        });
+        let tenants = match tenants.await {
             Ok(Ok(tenants)) => tenants,
             Ok(Err(error)) => {
                 tracing::error!("the tenants' rows cannot be read, so nobody has a quota: {error}");

@@ -25,8 +25,9 @@ async fn each_change_leaves_one_line_and_each_function_is_among_them() {
         }};
     }
     let new = serde_json::from_value::<NewTenant>(json!({ "id": "acme" })).unwrap();
+    let heavier = TenantChange { weight: Some(2), ..TenantChange::default() };
     leaves!(create_tenant(&console, new), own, "tenant.create", "acme");
-    leaves!(change_tenant(&console, &acme, TenantChange::default(), None), own, "tenant.change", "acme");
+    leaves!(change_tenant(&console, &acme, heavier, None), own, "tenant.change", "acme");
     let expires_at = desk.now() + SignedDuration::from_hours(1);
     let new = NewToken { name: "n".into(), role: Role::TenantViewer, rights: Rights::default(), expires_at };
     let before = desk.lines(of).len();
@@ -54,7 +55,7 @@ async fn each_change_leaves_one_line_and_each_function_is_among_them() {
     let (jst, saleout) = (connection("jst"), scheme("saleout"));
     let settings_ = json!({ "app_secret": SECRET });
     leaves!(put_connection(&admin, &acme, &jst, System::YonyouU8, settings_, None), of, "connection.change", "jst");
-    leaves!(put_table(&admin, &acme, "shops", Entries::new(), None), of, "table.create", "shops");
+    leaves!(put_table(&admin, &acme, "shops", table(&Entries::new()), None), of, "table.create", "shops");
     let put = |note: &str| SchemePut { settings: settings(), module: one, enabled: None, note: note.into() };
     let row = leaves!(put_scheme(&admin, &acme, &saleout, put(""), None), of, "scheme.create", "saleout");
     leaves!(put_scheme(&admin, &acme, &saleout, put("x"), None), of, "scheme.change", "saleout");

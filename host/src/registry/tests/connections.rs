@@ -218,6 +218,7 @@ async fn each_change_is_a_revision_and_numbers_are_never_given_twice() {
 #[tokio::test]
 async fn only_the_newest_revisions_are_kept() {
     let desk = Desk::new().await;
+    desk.quotas(Quotas { changes_per_minute: 1_000, ..Quotas::default() }).await;
     for _ in 0..510 {
         desk.connect("jst").await;
     }
@@ -246,7 +247,7 @@ async fn a_table_is_replaced_as_a_whole_and_the_same_changes_nothing() {
     let entries = |text: &str| Entries::from([("S1".to_owned(), text.to_owned())]);
     let put = |name: &'static str, entries: Entries, expected| {
         let registry = desk.registry.clone();
-        async move { registry.put_table(&admin(), &acme(), name, entries, expected).await }
+        async move { registry.put_table(&admin(), &acme(), name, TableContent::of(&entries)?, expected).await }
     };
     let first = put("shops", entries("1"), Some(0)).await.unwrap();
     assert_eq!((first.revision, first.entries, first.size), (1, 1, 3));
@@ -267,6 +268,7 @@ async fn a_table_is_replaced_as_a_whole_and_the_same_changes_nothing() {
         ("t", Entries::from([(String::new(), "1".to_owned())])),
         ("t", Entries::from([("a\u{7}".to_owned(), "1".to_owned())])),
         ("t", entries(&format!("\"{}\"", "x".repeat(TABLE_LIMIT_BYTES)))),
+        ("t", (0..=TABLE_LIMIT_ENTRIES).map(|number| (number.to_string(), "1".to_owned())).collect()),
     ] {
         assert!(matches!(put(name, entries, None).await, Err(Error::Invalid { .. })), "{name:?}");
     }

@@ -2,6 +2,7 @@
 
 mod audit;
 mod budgets;
+mod changes;
 mod connections;
 mod modules;
 mod rotation;
@@ -92,6 +93,12 @@ impl Desk {
         Registry::open(Arc::new(Hesitant(self.store.clone())), keyring, Arc::new(Timestamp::now)).unwrap()
     }
 
+    /// Another registry over the same rows, as after a restart at this time.
+    fn restarted(&self, at: Timestamp) -> Registry {
+        let keyring = Keyring::new(SealKey::new([1; 32]), Vec::new());
+        Registry::open(self.store.clone(), keyring, Arc::new(move || at)).unwrap()
+    }
+
     /// With the tenant `acme`.
     async fn new() -> Self {
         let desk = Self::empty();
@@ -145,7 +152,7 @@ impl Desk {
         self.connect("jst").await;
         self.connect("k3").await;
         let entries = Entries::from([("S1".to_owned(), "\"W1\"".to_owned())]);
-        self.registry.put_table(&admin(), &acme(), "shops", entries, None).await.unwrap();
+        self.registry.put_table(&admin(), &acme(), "shops", table(&entries), None).await.unwrap();
         self.upload("m", "1", b"one").await.unwrap();
         self.put_scheme("saleout", Digest::of(b"one")).await.unwrap()
     }
@@ -193,6 +200,10 @@ fn module(name: &str, version: &str, bytes: &[u8]) -> ModuleRow {
         signed_by: None,
         report: RawValue::from_string("{\"exports\":1}".into()).unwrap(),
     }
+}
+
+fn table(entries: &Entries) -> TableContent {
+    TableContent::of(entries).unwrap()
 }
 
 fn settings() -> Value {

@@ -156,11 +156,30 @@ async fn quotas_refuse_with_what_how_much_and_how_much_is_used() {
     desk.quotas(Quotas { schemes: 1, ..Quotas::default() }).await;
     assert_eq!(refused(desk.put_scheme("second", Digest::of(b"one")).await.map(drop)), ("schemes", 1, 1));
     desk.quotas(Quotas { tables: 0, ..Quotas::default() }).await;
-    let table = desk.registry.put_table(&admin(), &acme(), "t", Entries::new(), None).await;
-    assert_eq!(refused(table.map(drop)), ("tables", 0, 1));
+    let put = desk.registry.put_table(&admin(), &acme(), "t", table(&Entries::new()), None).await;
+    assert_eq!(refused(put.map(drop)), ("tables", 0, 1));
+    desk.quotas(Quotas { table_bytes: 9, ..Quotas::default() }).await;
+    let larger = Entries::from([("S1".to_owned(), "\"W1W1W1\"".to_owned())]);
+    let put = |name: &'static str, entries: &Entries| {
+        let (registry, content) = (desk.registry.clone(), table(entries));
+        async move { registry.put_table(&admin(), &acme(), name, content, None).await.map(drop) }
+    };
+    assert_eq!(refused(put("shops", &larger).await), ("table_bytes", 9, 0), "what it replaces is not counted");
+    assert_eq!(refused(put("more", &Entries::from([("S2".into(), "12".into())])).await), ("table_bytes", 9, 6));
+    put("more", &Entries::from([("S".into(), "12".into())])).await.unwrap();
+    desk.quotas(Quotas { table_bytes: 0, ..Quotas::default() }).await;
+    put("shops", &Entries::from([("S".into(), "1".into())])).await.unwrap();
     let used = desk.registry.used(&acme()).unwrap();
-    let expected =
-        Used { modules: 1, module_bytes: 3, schemes: 1, connections: 2, tables: 1, compile_seconds_this_hour: 0 };
+    let expected = Used {
+        modules: 1,
+        module_bytes: 3,
+        schemes: 1,
+        connections: 2,
+        tables: 2,
+        table_bytes: 5,
+        changes_this_minute: 8,
+        compile_seconds_this_hour: 0,
+    };
     assert_eq!(used, expected);
 }
 

@@ -9,6 +9,13 @@ async fn put(desk: &Desk, name: &str, settings: Value) -> Result<SchemeRow, Erro
     desk.registry.put_scheme(&admin(), &acme(), &scheme(name), put, None).await
 }
 
+/// What `settings` are not.
+fn hourly() -> Value {
+    let mut settings = settings();
+    settings["schedule"] = json!("every 1h");
+    settings
+}
+
 #[tokio::test]
 async fn a_scheme_begins_switched_off_and_each_change_is_a_revision() {
     let desk = Desk::new().await;
@@ -19,7 +26,7 @@ async fn a_scheme_begins_switched_off_and_each_change_is_a_revision() {
     assert_eq!((enabled.enabled, enabled.revision), (true, 2));
     let again = desk.registry.set_enabled(&admin(), &acme(), &name, true, None).await.unwrap();
     assert_eq!(again, enabled, "what is on is not switched on again");
-    let changed = put(&desk, "saleout", settings()).await.unwrap();
+    let changed = put(&desk, "saleout", hourly()).await.unwrap();
     assert!(changed.enabled && changed.revision == 3, "it stays on where nothing is said");
     let stale = desk.registry.set_enabled(&admin(), &acme(), &name, false, Some(2)).await;
     assert!(matches!(stale, Err(Error::Conflict { expected: 2, found: 3 })));
@@ -75,9 +82,9 @@ async fn a_policy_asks_for_a_clean_comparison_of_just_this() {
     note(first.clone(), Digest::of(b"three"), true).await;
     refused(activate().await);
     note(first.clone(), two(), true).await;
-    let changed = put(&desk, "saleout", settings()).await.unwrap();
+    let changed = put(&desk, "saleout", hourly()).await.unwrap();
     refused(activate().await);
-    let by_put = SchemePut { settings: settings(), module: two(), enabled: None, note: String::new() };
+    let by_put = SchemePut { settings: hourly(), module: two(), enabled: None, note: String::new() };
     refused(desk.registry.put_scheme(&admin(), &acme(), &name, by_put.clone(), None).await);
     note(changed, two(), true).await;
     desk.registry.put_scheme(&admin(), &acme(), &name, by_put, None).await.unwrap();

@@ -1,0 +1,121 @@
+use super::*;
+
+/// The quota of a refusal, and when there is more.
+#[track_caller]
+fn told<T: std::fmt::Debug>(result: Result<T, Error>) -> (u64, u64, Option<Timestamp>) {
+    match result {
+        Err(Error::Quota { quota: "changes_per_minute", limit, used, resets_at }) => (limit, used, resets_at),
+        other => panic!("not refused for its changes: {other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn what_changes_nothing_has_no_line_and_no_revision() {
+    let desk = Desk::new().await;
+    let first = desk.scheme().await;
+    let plain = json!({ "base_url": "https://a.example" });
+    let connected = desk.put_connection("jst", plain.clone()).await.unwrap();
+    assert_eq!((connected.revision, connected.secrets.len()), (1, 1), "the secret that is left out stays");
+    assert_eq!(desk.put_scheme("saleout", Digest::of(b"one")).await.unwrap(), first);
+    let before = desk.registry.tenant(&acme()).unwrap().unwrap();
+    let weight = |weight| TenantChange { weight: Some(weight), ..TenantChange::default() };
+    let same = desk.registry.change_tenant(&CONSOLE, &acme(), weight(before.weight), None).await.unwrap();
+    assert_eq!(same, before);
+    let lines = desk.lines(Some(&acme()));
+    assert!(lines.iter().all(|line| !line.action.ends_with(".change")), "{lines:?}");
+    assert_eq!(desk.lines(None).len(), 1, "the tenant's making");
+    // What is different is a change, and so is a secret that is given: nobody is told whether it is the one that is kept.
+    let mut other = plain.clone();
+    other["org_num"] = json!("200");
+    assert_eq!(desk.put_connection("jst", other).await.unwrap().revision, 2);
+    assert_eq!(desk.connect("k3").await.revision, 2);
+    let mut without = plain;
+    without["app_secret"] = Value::Null;
+    assert_eq!(desk.put_connection("k3", without.clone()).await.unwrap().revision, 3);
+    assert_eq!(desk.put_connection("k3", without).await.unwrap().revision, 3, "it was forgotten already");
+}
+
+#[tokio::test]
+async fn a_tenants_people_change_so_much_a_minute_and_are_told_when_there_is_more() {
+    let desk = Desk::new().await;
+    desk.quotas(Quotas { changes_per_minute: 3, ..Quotas::default() }).await;
+    let change = |number: usize| desk.put_connection("jst", json!({ "number": number }));
+    let first = desk.now();
+    change(0).await.unwrap();
+    for number in 1..3 {
+        desk.pass(SignedDuration::from_secs(10));
+        change(number).await.unwrap();
+    }
+    let again = first.checked_add(SignedDuration::from_secs(60)).unwrap();
+    assert_eq!(told(change(3).await), (3, 3, Some(again)));
+    assert_eq!(told(desk.registry.may_change(&acme())), (3, 3, Some(again)));
+    assert_eq!(desk.registry.used(&acme()).unwrap().changes_this_minute, 3);
+    change(2).await.unwrap();
+    // The operator's own are neither refused nor counted.
+    for name in ["a", "b", "c", "d"] {
+        desk.registry.put_table(&CONSOLE, &ACME, name, table(&Entries::new()), None).await.unwrap();
+    }
+    let after_a_restart = desk.restarted(desk.now());
+    let refused = after_a_restart.delete_table(&ADMIN, &acme(), "a", None).await;
+    assert_eq!(told(refused), (3, 3, Some(again)));
+    desk.pass(SignedDuration::from_secs(39));
+    assert_eq!(told(change(3).await), (3, 3, Some(again)));
+    desk.pass(SignedDuration::from_secs(1));
+    change(3).await.unwrap();
+    assert_eq!(told(change(4).await).0, 3);
+    desk.quotas(Quotas { changes_per_minute: 0, ..Quotas::default() }).await;
+    desk.pass(SignedDuration::from_hours(1));
+    assert_eq!(told(change(4).await), (0, 0, None));
+}
+
+#[tokio::test]
+async fn changes_are_counted_through_any_number_of_the_operators() {
+    let desk = Desk::new().await;
+    desk.quotas(Quotas { changes_per_minute: 1, ..Quotas::default() }).await;
+    desk.connect("jst").await;
+    for number in 0..100 {
+        desk.registry.record(&CONSOLE, Some(&acme()), "document.retry", &number.to_string(), json!({})).await.unwrap();
+    }
+    assert_eq!(told(desk.put_connection("jst", json!({})).await).0, 1);
+}
+
+#[tokio::test]
+async fn of_what_is_deleted_the_newest_revisions_stay() {
+    let desk = Desk::new().await;
+    desk.scheme().await;
+    let name = scheme("saleout");
+    for number in 0..30 {
+        desk.registry.set_enabled(&ADMIN, &acme(), &name, number % 2 == 0, None).await.unwrap();
+    }
+    desk.registry.delete_scheme(&ADMIN, &acme(), &name, None).await.unwrap();
+    let kept = desk.registry.scheme_revisions(&acme(), &name, 0, usize::MAX).unwrap();
+    assert_eq!((kept.len(), kept[0].revision, kept[19].revision), (20, 12, 31));
+    for number in 0..30 {
+        desk.put_connection("jst", json!({ "number": number })).await.unwrap();
+    }
+    desk.registry.delete_connection(&ADMIN, &acme(), &connection("jst"), None).await.unwrap();
+    assert_eq!(desk.registry.connection_revisions(&acme(), &connection("jst"), 0, usize::MAX).unwrap().len(), 20);
+    assert_eq!(desk.connect("jst").await.revision, 32, "numbers go on");
+}
+
+#[tokio::test]
+async fn a_list_of_large_revisions_ends_early_and_goes_on() {
+    let desk = Desk::new().await;
+    desk.upload("m", "1", b"one").await.unwrap();
+    for number in 0..20 {
+        let settings = json!({ "number": number, "parameters": { "text": "x".repeat(1_000_000) } });
+        let put = SchemePut { settings, module: Digest::of(b"one"), enabled: None, note: String::new() };
+        desk.registry.put_scheme(&ADMIN, &acme(), &scheme("large"), put, None).await.unwrap();
+    }
+    let (mut last, mut pages) = (0, Vec::new());
+    loop {
+        let found = desk.registry.scheme_revisions(&acme(), &scheme("large"), last, 500).unwrap();
+        let Some(newest) = found.last() else { break };
+        last = newest.revision;
+        pages.push(found.len());
+    }
+    assert!(pages.len() >= 3 && pages.iter().all(|page| *page <= 8), "{pages:?}");
+    assert_eq!((pages.iter().sum::<usize>(), last), (20, 20));
+    let two = desk.registry.scheme_revisions(&acme(), &scheme("large"), 3, 2).unwrap();
+    assert_eq!(two.iter().map(|row| row.revision).collect::<Vec<_>>(), [4, 5]);
+}
