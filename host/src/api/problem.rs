@@ -329,7 +329,7 @@ pages! {
     "guest_output_invalid" "guest_output_too_large" "guest_stack_overflow" "guest_table_exhausted" "guest_trap"
     "guest_wasi_unsupported" "immutable" "in_use" "internal" "invalid_request" "key_missing" "key_occupied"
     "left_unaudited" "managed_by_file" "method_not_allowed" "module_compile_limit" "module_missing" "module_refused" "not_found"
-    "operation_unknown" "page_too_large" "page_unreadable" "parameters_invalid" "payload_too_large"
+    "operation_unknown" "page_too_large" "page_unreadable" "parameters_invalid" "paused_by_operator" "payload_too_large"
     "precondition_failed" "quota_exceeded" "reference_pending" "rejected" "response_too_large" "response_unreadable"
     "session_lost" "signature_invalid" "signature_required" "source_cancelled" "store_failed" "target_key_mismatch"
     "target_key_taken" "target_keys_changed" "target_refused" "too_many_requests" "unauthenticated" "unavailable"
