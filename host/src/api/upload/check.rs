@@ -62,7 +62,7 @@ pub async fn take(api: &Arc<Api>, caller: &Caller, request: Request) -> Answer<T
     let limits = api.uploads.limits();
     let spooled = spool::receive(request.into_body(), &api.uploads.directory, limit, limits).await?;
 
-    let memory = api.uploads.into_memory(&tenant.id).await?;
+    let memory = api.uploads.memory_for(&tenant.id).await?;
     let input_limit = api.sandbox.settings().input_limit_bytes;
     let offer = aside(move || open(spooled, form.as_deref(), header, input_limit)).await?;
     let signed_by = signed_by(api, tenant, &offer)?;

@@ -23,7 +23,7 @@ pub async fn entries(api: &Api, tenant: &Tenant, table: &str, request: Request) 
     api.registry.room_for_table(tenant, table).map_err(registry_problem)?;
     let _place = api.uploads.enter(&tenant.id)?;
     let spooled = spool::receive(request.into_body(), &api.uploads.directory, limit, api.uploads.limits()).await?;
-    let _memory = api.uploads.into_memory(&tenant.id).await?;
+    let _memory = api.uploads.memory_for(&tenant.id).await?;
     aside(move || {
         let entries: BTreeMap<String, Box<RawValue>> = read(&spooled.read()?)?;
         let entries: Entries = entries.into_iter().map(|(key, entry)| (key, entry.get().to_owned())).collect();

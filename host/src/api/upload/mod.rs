@@ -99,7 +99,7 @@ impl Uploads {
     }
 
     /// A place in memory, once there is one; the tenant's own upload before this one comes first.
-    async fn into_memory(&self, tenant: &TenantId) -> Answer<InMemory> {
+    async fn memory_for(&self, tenant: &TenantId) -> Answer<InMemory> {
         let own = {
             let mut all = self.in_memory_of_tenants.lock().unwrap_or_else(PoisonError::into_inner);
             // Nobody else holds or awaits these.
@@ -159,15 +159,15 @@ mod tests {
         let limits = Limits { memory_timeout: Duration::ZERO, ..Limits::default() };
         let uploads = Uploads::new(Path::new("/nonexistent"), limits);
         let [acme, globex, initech] = ["acme", "globex", "initech"].map(|name| TenantId::new(name).unwrap());
-        let first = uploads.into_memory(&acme).await.unwrap();
-        let refused = uploads.into_memory(&acme).await.unwrap_err();
+        let first = uploads.memory_for(&acme).await.unwrap();
+        let refused = uploads.memory_for(&acme).await.unwrap_err();
         assert_eq!((refused.code(), refused.waits()), (Code::TooManyRequests, Some(COME_AGAIN)));
-        let second = uploads.into_memory(&globex).await.unwrap();
-        assert!(uploads.into_memory(&initech).await.is_err(), "the engine has two");
+        let second = uploads.memory_for(&globex).await.unwrap();
+        assert!(uploads.memory_for(&initech).await.is_err(), "the engine has two");
         drop(first);
-        let third = uploads.into_memory(&initech).await.unwrap();
+        let third = uploads.memory_for(&initech).await.unwrap();
         drop((second, third));
-        uploads.into_memory(&acme).await.unwrap();
+        uploads.memory_for(&acme).await.unwrap();
         assert!(uploads.in_memory_of_tenants.lock().unwrap().len() <= 2, "who has none is forgotten");
     }
 }
