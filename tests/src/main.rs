@@ -42,9 +42,12 @@ struct Arguments {
     #[arg(long)]
     unsigned: bool,
     /// For measuring: 聚水潭's list and 金蝶云星空's save alone, of uniform documents, and next to nothing behind them.
-    /// Of the other options only --listen, --documents, --to, --delay-ms and --keep-bills count.
+    /// Of the other options only --listen, --documents, --to and those below count.
     #[arg(long)]
     plain: bool,
+    /// Check signatures and sessions all the same.
+    #[arg(long, requires = "plain")]
+    signed: bool,
     /// How long each page and each save takes.
     #[arg(long, requires = "plain")]
     delay_ms: Option<u64>,
@@ -140,6 +143,7 @@ impl Arguments {
             listen,
             documents: documents as u64,
             to,
+            signed: self.signed,
             delay: self.delay_ms.map(Duration::from_millis),
             keep_bills: self.keep_bills,
         }

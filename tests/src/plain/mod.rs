@@ -1,8 +1,8 @@
 //! 聚水潭's list of sale-outs and 金蝶云星空's saving of bills, reduced to what moving documents costs a client.
 //!
 //! It is for measuring, where the simulator must never be what is measured: the paths and shapes are those of the strict
-//! simulators, and behind them is next to nothing. No signature is checked, no rule enforced, no document kept. Each page
-//! is put together from ready-made documents, and a save is answered from the bills' numbers alone. What it does keep is
+//! simulators, and behind them is next to nothing. No signature is checked unless that is asked for, no rule enforced, no
+//! document kept. Each page is put together from ready-made documents, and a save is answered from the bills' numbers alone. What it does keep is
 //! what a measurement has to be believed by: how many distinct bills came, and how many came twice.
 
 mod admin;
@@ -42,6 +42,8 @@ pub struct Options {
     pub documents: u64,
     /// When the last document was modified.
     pub to: Timestamp,
+    /// Pages are signed, and saves come with the session of a log-in that is.
+    pub signed: bool,
     /// How long each page and each save takes.
     pub delay: Option<Duration>,
     /// Keep the text of every bill, so that two clients' can be compared.
@@ -64,7 +66,7 @@ pub async fn start(options: &Options) -> Result<Running, Error> {
     let listen = |source| Error::Listen { address: options.listen, source };
     let listener = TcpListener::bind(options.listen).await.map_err(listen)?;
     let origin = format!("http://{}", listener.local_addr().map_err(listen)?);
-    let source = Source::new(options.documents, options.to);
+    let source = Source::new(options.documents, options.to, options.signed);
     let none = crate::Options { documents: 0, ..crate::Options::default() };
     let ready = json!({
         "ready": true,
@@ -75,7 +77,8 @@ pub async fn start(options: &Options) -> Result<Running, Error> {
         },
         "window": source.window(),
     });
-    let plain = Arc::new(Plain { source, target: Target::new(options.keep_bills), delay: options.delay });
+    let plain =
+        Arc::new(Plain { source, target: Target::new(options.keep_bills, options.signed), delay: options.delay });
     let router = Router::new().fallback(handle).with_state(plain);
     // Without this, an answer in two writes waits for the client's acknowledgement; a refusal costs only time.
     let listener = listener.tap_io(|stream| drop(stream.set_nodelay(true)));
@@ -92,7 +95,8 @@ async fn handle(State(plain): State<Arc<Plain>>, request: HttpRequest) -> Respon
     let answer = if let Some(page) = path.strip_prefix("/admin/").filter(|_| parts.method == Method::GET) {
         admin::answer(&plain, page)
     } else if let Some(service) = path.strip_prefix(SITE) {
-        plain.target.answer(service, &body)
+        let session = parts.headers.get("kdservice-sessionid").and_then(|id| id.to_str().ok());
+        plain.target.answer(service, session.unwrap_or_default(), &body)
     } else if crate::qimen::claims(path) {
         plain.source.answer(parts.uri.query().unwrap_or_default(), &body)
     } else {

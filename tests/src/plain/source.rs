@@ -1,6 +1,8 @@
 //! Sale-outs of three lines and about 2.2 kB, made when they are asked for: copies of a few dozen of the strict
 //! simulator's, each under a number and a time of its own.
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use jiff::{SignedDuration, Timestamp};
@@ -9,6 +11,7 @@ use rand_chacha::ChaCha8Rng;
 use serde_json::{Value, json};
 
 use crate::jushuitan_qimen::one_document;
+use crate::qimen::{APP_SECRET, expected_signature};
 use crate::{Money, time};
 
 use super::Answer;
@@ -28,6 +31,7 @@ const A_SECOND: u64 = 50;
 pub struct Source {
     variants: Vec<Variant>,
     documents: u64,
+    signed: bool,
     from: Timestamp,
     pages: AtomicU64,
     rows: AtomicU64,
@@ -47,11 +51,12 @@ pub struct Counts {
 }
 
 impl Source {
-    pub fn new(documents: u64, to: Timestamp) -> Self {
+    pub fn new(documents: u64, to: Timestamp, signed: bool) -> Self {
         let to = to.round(jiff::Unit::Second).unwrap_or(to);
         let seconds = i64::try_from(documents.div_ceil(A_SECOND)).unwrap_or(i64::MAX);
         let from = to.checked_sub(SignedDuration::from_secs(seconds)).unwrap_or(Timestamp::MIN);
-        Self { variants: variants(to), documents, from, pages: AtomicU64::new(0), rows: AtomicU64::new(0) }
+        let (pages, rows) = (AtomicU64::new(0), AtomicU64::new(0));
+        Self { variants: variants(to), documents, signed, from, pages, rows }
     }
 
     /// The shortest window that holds everything, in the vendor's local time.
@@ -66,6 +71,9 @@ impl Source {
 
     pub fn answer(&self, query: &str, body: &[u8]) -> Answer {
         let query = url::form_urlencoded::parse(query.as_bytes()).chain(url::form_urlencoded::parse(body));
+        if self.signed && !is_signed(query.clone()) {
+            return Err((403, "Invalid signature".to_owned()));
+        }
         let (mut index, mut size, mut start, mut end, mut others) = (1, 30, None, None, false);
         for (name, value) in query {
             match name.as_ref() {
@@ -124,6 +132,14 @@ impl Source {
         self.rows.fetch_add(end - start, Ordering::Relaxed);
         page
     }
+}
+
+fn is_signed<'a>(query: impl Iterator<Item = (Cow<'a, str>, Cow<'a, str>)>) -> bool {
+    let parameters: BTreeMap<String, String> =
+        query.map(|(name, value)| (name.into_owned(), value.into_owned())).collect();
+    let of = |name: &str| parameters.get(name).map_or("", String::as_str);
+    let expected = expected_signature(&parameters, of("sign_method"), APP_SECRET);
+    expected.is_some_and(|expected| expected == of("sign"))
 }
 
 const SECOND: SignedDuration = SignedDuration::from_secs(1);
@@ -186,7 +202,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     fn source(documents: u64) -> Source {
-        Source::new(documents, "2026-11-01T00:00:00Z".parse().expect("an instant"))
+        Source::new(documents, "2026-11-01T00:00:00Z".parse().expect("an instant"), false)
     }
 
     fn ask(source: &Source, index: u64, start: &str, end: &str) -> Value {
@@ -217,6 +233,18 @@ mod tests {
         }
         assert_eq!(numbers.len(), 1_234);
         assert!(bytes.div_ceil(1_234).abs_diff(SIZE) < 8, "{} bytes each", bytes / 1_234);
+    }
+
+    #[test]
+    fn an_unsigned_page_is_refused_where_signatures_count() {
+        let source = Source { signed: true, ..source(1) };
+        let query = |sign: &str| {
+            format!("app_key=1&sign_method=md5&sign={sign}&start_time=2026-11-01+00:00:00&end_time=2026-11-01+08:00:00")
+        };
+        assert!(source.answer("", query("").as_bytes()).is_err());
+        let signed = "app_key1end_time2026-11-01 08:00:00sign_methodmd5start_time2026-11-01 00:00:00";
+        let digest = <md5::Md5 as md5::Digest>::digest(format!("{APP_SECRET}{signed}{APP_SECRET}"));
+        assert!(source.answer("", query(&hex::encode_upper(digest)).as_bytes()).is_ok());
     }
 
     #[test]

@@ -8,15 +8,19 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
+use crate::kingdee_k3cloud::{APP_SECRET, Call, logins};
+
 use super::Answer;
 
 const FORM: &str = "Kingdee.BOS.WebApi.ServicesStub.DynamicFormService.";
 const AUTH: &str = "Kingdee.BOS.WebApi.ServicesStub.AuthService.";
 const END: &str = ".common.kdsvc";
+const SESSION: &str = "00000000-0000-0000-0000-0000000plain";
 const FIRST_FID: u64 = 100_001;
 
 pub struct Target {
     keep_bills: bool,
+    signed: bool,
     held: Mutex<Held>,
 }
 
@@ -42,7 +46,7 @@ pub struct Counts {
 }
 
 #[derive(Deserialize)]
-struct Call<D> {
+struct Data<D> {
     data: D,
 }
 
@@ -70,8 +74,8 @@ struct Query<'a> {
 }
 
 impl Target {
-    pub fn new(keep_bills: bool) -> Self {
-        Self { keep_bills, held: Mutex::default() }
+    pub fn new(keep_bills: bool, signed: bool) -> Self {
+        Self { keep_bills, signed, held: Mutex::default() }
     }
 
     pub fn counts(&self) -> Counts {
@@ -93,10 +97,13 @@ impl Target {
     }
 
     /// `service` is the last part of the address.
-    pub fn answer(&self, service: &str, body: &[u8]) -> Answer {
+    pub fn answer(&self, service: &str, session: &str, body: &[u8]) -> Answer {
         let service = service.strip_suffix(END).unwrap_or(service);
         if service.starts_with(AUTH) {
-            return Ok(logged_in());
+            return if !self.signed || is_signed(body) { Ok(logged_in()) } else { Err((403, "not signed".to_owned())) };
+        }
+        if self.signed && session != SESSION {
+            return Err((403, "no session".to_owned()));
         }
         match service.strip_prefix(FORM) {
             Some("BatchSave") => self.save_batch(body),
@@ -112,11 +119,11 @@ impl Target {
 
     fn save_batch(&self, body: &[u8]) -> Answer {
         if !self.keep_bills {
-            let Call { data } = read::<Call<Save<Vec<Number<'_>>>>>(body)?;
+            let Data { data } = read::<Data<Save<Vec<Number<'_>>>>>(body)?;
             let ids = self.accept(&data.model, std::iter::repeat(None), data.audit);
             return Ok(saved(&data.model, &ids, ""));
         }
-        let Call { data } = read::<Call<Save<Vec<&RawValue>>>>(body)?;
+        let Data { data } = read::<Data<Save<Vec<&RawValue>>>>(body)?;
         let texts = data.model.iter().map(|text| text.get());
         let numbers = texts.clone().map(|text| read(text.as_bytes())).collect::<Result<Vec<Number<'_>>, _>>()?;
         let ids = self.accept(&numbers, texts.map(Some), data.audit);
@@ -124,7 +131,7 @@ impl Target {
     }
 
     fn save_one(&self, body: &[u8]) -> Answer {
-        let Call { data } = read::<Call<Save<&RawValue>>>(body)?;
+        let Data { data } = read::<Data<Save<&RawValue>>>(body)?;
         let text = data.model.get();
         let bill = [read::<Number<'_>>(text.as_bytes())?];
         let ids = self.accept(&bill, std::iter::once(self.keep_bills.then_some(text)), data.audit);
@@ -153,7 +160,7 @@ impl Target {
 
     /// Bills by their numbers, and of each its number, id and state: what a client asks that confirms what it wrote.
     fn query(&self, body: &[u8]) -> Answer {
-        let call: Call<Query<'_>> = read(body)?;
+        let call: Data<Query<'_>> = read(body)?;
         let fields: Vec<&str> = call.data.field_keys.split(',').collect();
         let held = self.held();
         let mut rows = Vec::new();
@@ -191,10 +198,18 @@ fn saved(bills: &[Number<'_>], ids: &[u64], own: &str) -> String {
     )
 }
 
+fn is_signed(body: &[u8]) -> bool {
+    let Ok(call) = Call::read(body) else { return false };
+    let [acct_id, user_name, app_id, timestamp, signature] =
+        [(0, "acctid"), (1, "username"), (2, "appid"), (3, "timestamp"), (4, "sign")]
+            .map(|(position, name)| call.argument(position, name));
+    logins(&acct_id, &user_name, &app_id, APP_SECRET, &timestamp).contains(&signature)
+}
+
 fn logged_in() -> String {
     json!({
         "Message": null, "MessageCode": "CheckPasswordPolicy", "LoginResultType": 1,
-        "KDSVCSessionId": "00000000-0000-0000-0000-0000000plain", "IsSuccessByAPI": true,
+        "KDSVCSessionId": SESSION, "IsSuccessByAPI": true,
     })
     .to_string()
 }
@@ -204,7 +219,7 @@ mod tests {
     use super::*;
 
     fn post(target: &Target, service: &str, call: &Value) -> Value {
-        let answer = target.answer(&format!("{FORM}{service}{END}"), call.to_string().as_bytes());
+        let answer = target.answer(&format!("{FORM}{service}{END}"), "", call.to_string().as_bytes());
         serde_json::from_str(&answer.expect("an answer")).expect("JSON")
     }
 
@@ -215,7 +230,7 @@ mod tests {
 
     #[test]
     fn every_bill_has_its_answer_and_a_second_of_one_number_is_counted() {
-        let target = Target::new(false);
+        let target = Target::new(false, false);
         let answer = post(&target, "BatchSave", &batch(&["1", "2", "1"]));
         let status = &answer["Result"]["ResponseStatus"];
         assert_eq!(status["IsSuccess"], true);
@@ -228,7 +243,7 @@ mod tests {
 
     #[test]
     fn a_bill_can_be_asked_for_and_is_kept_where_that_is_wanted() {
-        let target = Target::new(true);
+        let target = Target::new(true, false);
         post(&target, "BatchSave", &batch(&["1"]));
         post(&target, "Save", &json!({"formid": "SAL_OUTSTOCK", "data": {"Model": {"FBillNo": "2", "FQty": 1.50}}}));
         let query =
@@ -236,6 +251,6 @@ mod tests {
         assert_eq!(post(&target, "ExecuteBillQuery", &query), json!([["1", "C"], ["2", "A"]]));
         let kept: Value = serde_json::from_str(&target.kept().expect("bills")).expect("JSON");
         assert_eq!(kept["2"], json!({"FBillNo": "2", "FQty": 1.50}));
-        assert!(Target::new(false).kept().is_err());
+        assert!(Target::new(false, false).kept().is_err());
     }
 }

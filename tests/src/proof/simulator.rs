@@ -228,6 +228,11 @@ impl Simulator {
         read("counts", &self.page("GET", "counts", b"")?)
     }
 
+    /// Every bill by its number, with `--keep-bills`.
+    pub fn kept(&self) -> Result<Value> {
+        self.page("GET", "bills", b"")
+    }
+
     /// Of its process.
     pub fn id(&self) -> u32 {
         self.child.id()

@@ -6,6 +6,9 @@
 //! moved everything; processor time is the kernel's, the mover's and the simulator's apart.
 
 pub mod crossdock;
+pub mod peers;
+pub mod plan;
+pub mod report;
 pub mod spent;
 
 use std::collections::BTreeMap;
@@ -65,11 +68,13 @@ pub struct Counts {
 }
 
 impl Load {
-    pub fn simulator(&self, programs: &Programs) -> Result<Simulator> {
+    /// `more` are further arguments.
+    pub fn simulator(&self, programs: &Programs, more: &[&str]) -> Result<Simulator> {
         let mut arguments = vec!["--plain".to_owned(), "--documents".to_owned(), self.documents.to_string()];
         if self.delay_ms > 0 {
             arguments.extend(["--delay-ms".to_owned(), self.delay_ms.to_string()]);
         }
+        arguments.extend(more.iter().map(|&argument| argument.to_owned()));
         Simulator::start(programs, &arguments)
     }
 
