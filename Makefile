@@ -13,7 +13,7 @@ TRANSFORMS := $(notdir $(patsubst %/Cargo.toml,%,$(wildcard transforms/*/Cargo.t
 BUILD := $(CARGO) build --locked --workspace --bins --examples
 
 .PHONY: help build release components demo test unit lint failpoints simulate crash crash-matrix sabotage power-cut languages \
-  neighbours soak load density fuzz-api
+  neighbours soak load density fuzz-api bench-whole bench-ledger whole-peers
 
 help: ## Show what can be typed
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -21,7 +21,7 @@ help: ## Show what can be typed
 build: ## Build the engine, the simulators and the proofs
 	$(BUILD)
 
-release: components ## Build all of it as it is shipped
+release: ## Build all of it as it is shipped
 	$(CARGO) build --locked --release --workspace --bins --examples
 	@for name in $(TRANSFORMS); do \
 	  $(RELEASE)/crossdock build transforms/$$name --install-toolchain --output $(COMPONENTS)/$$name.wasm || exit 1; \
@@ -99,3 +99,22 @@ density: release ## Memory of an engine at rest, and what a thousand uploaded mo
 
 power-cut: build ## 20 simulated power cuts (as root; says so loudly where it cannot run)
 	$(BIN)/examples/power_cut --cuts 20
+
+WHOLE := tests/bench/whole
+PEERS := $(abspath $(TARGET))/bench-whole
+
+whole-peers: ## Install what Crossdock is measured beside, under target/bench-whole
+	CARGO_TARGET_DIR=$(PEERS) $(CARGO) build --locked --release --manifest-path $(WHOLE)/native/Cargo.toml
+	cd $(WHOLE)/node && npm ci --no-audit --no-fund
+	for name in asyncio dlt; do \
+	  python3 -m venv $(PEERS)/$$name && $(PEERS)/$$name/bin/pip install --quiet --disable-pip-version-check --no-deps \
+	    --require-hashes -r $(WHOLE)/python/requirements-$$name.txt || exit 1; \
+	done
+
+bench-whole: release whole-peers ## Compare the whole way with what people use instead; writes docs/benchmarks/whole.md and whole.svg
+	$(TARGET)/release/whole --peers $(PEERS) --components $(COMPONENTS) --output docs/benchmarks/whole.md $(WHOLE_ARGUMENTS)
+
+bench-ledger: release ## Crossdock alone over 10,000 and 1,000,000 documents (or DOCUMENTS=10000000): what a larger ledger costs
+	for documents in 10000 $(or $(DOCUMENTS),1000000); do \
+	  $(TARGET)/release/whole --only crossdock --rounds 1 --slow-documents 0 --documents $$documents --components $(COMPONENTS) || exit 1; \
+	done

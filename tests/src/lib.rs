@@ -16,6 +16,7 @@ pub mod jushuitan_qimen;
 pub mod kingdee_jdy;
 pub mod kingdee_k3cloud;
 mod options;
+pub mod plain;
 pub mod proof;
 mod purpose;
 mod qimen;

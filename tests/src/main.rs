@@ -3,6 +3,7 @@
 use std::io::Write as _;
 use std::net::SocketAddr;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser;
 use jiff::Timestamp;
@@ -10,7 +11,9 @@ use serde::de::DeserializeOwned;
 use tokio::io::{AsyncReadExt as _, stdin};
 use tokio::signal::unix::{SignalKind, signal};
 
-use vendor_sim::{Fault, JdyOptions, Money, MoverTarget, Options, RateLimit, U8Options, WangdiantongOptions, start};
+use vendor_sim::{
+    Fault, JdyOptions, Money, MoverTarget, Options, RateLimit, U8Options, WangdiantongOptions, plain, start,
+};
 
 /// Plays the vendors' systems on a loopback port. The first line of output is JSON and says where they are and with
 /// which credentials; SIGTERM or Ctrl-C ends it.
@@ -37,7 +40,20 @@ struct Arguments {
     faults: Vec<Fault>,
     /// Do not check signatures and sessions.
     #[arg(long)]
+    unsigned: bool,
+    /// For measuring: 聚水潭's list and 金蝶云星空's save alone, of uniform documents, and next to nothing behind them.
+    /// Of the other options only --listen, --documents, --to and those below count.
+    #[arg(long)]
     plain: bool,
+    /// Check signatures and sessions all the same.
+    #[arg(long, requires = "plain")]
+    signed: bool,
+    /// How long each page and each save takes.
+    #[arg(long, requires = "plain")]
+    delay_ms: Option<u64>,
+    /// Keep the text of every bill for the admin page `bills`.
+    #[arg(long, requires = "plain")]
+    keep_bills: bool,
     /// Documents that are modified while somebody reads.
     #[arg(long, default_value_t = 0)]
     movers: usize,
@@ -100,7 +116,7 @@ impl Arguments {
             from: self.from.unwrap_or_else(|| to.checked_sub(span).unwrap_or(Timestamp::MIN)),
             to,
             faults: self.faults.clone(),
-            plain: self.plain,
+            plain: self.unsigned,
             movers: self.movers,
             mover_target: if self.movers_stay { MoverTarget::WindowEnd } else { MoverTarget::Now },
             cancelled: self.cancel,
@@ -116,6 +132,20 @@ impl Arguments {
             u8: self.u8.clone(),
             jdy: self.jdy.clone(),
             ..default
+        }
+    }
+}
+
+impl Arguments {
+    fn plain_options(&self) -> plain::Options {
+        let Options { listen, to, documents, .. } = self.options();
+        plain::Options {
+            listen,
+            documents: documents as u64,
+            to,
+            signed: self.signed,
+            delay: self.delay_ms.map(Duration::from_millis),
+            keep_bills: self.keep_bills,
         }
     }
 }
@@ -140,16 +170,23 @@ async fn run(arguments: &Arguments) -> Result<(), Box<dyn std::error::Error>> {
     // Before the line that tells of readiness, so that a signal right after it is not lost.
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let running = start(arguments.options()).await?;
+    let (ready, running) = if arguments.plain {
+        (plain::start(&arguments.plain_options()).await?.ready, None)
+    } else {
+        let running = start(arguments.options()).await?;
+        (running.ready.clone(), Some(running))
+    };
     let mut out = std::io::stdout();
-    writeln!(out, "{}", running.ready)?;
+    writeln!(out, "{ready}")?;
     out.flush()?;
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
         () = input_closed(), if arguments.exit_with_stdin => {}
     }
-    running.shutdown().await;
+    if let Some(running) = running {
+        running.shutdown().await;
+    }
     // Reading standard input blocks a thread that nothing can wake; the process ends all the same.
     std::process::exit(0)
 }

@@ -2,6 +2,7 @@
 //! that is hardest on a client.
 
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 use std::str::FromStr;
 
 use jiff::{SignedDuration, Timestamp};
@@ -62,6 +63,8 @@ pub struct Options {
     pub reject_percent: u32,
     pub refuse_percent: u32,
     pub money: Money,
+    /// Lines that each of 聚水潭's documents has.
+    pub lines: RangeInclusive<u64>,
     /// Documents that change `modified` and `remark` while somebody reads.
     pub movers: usize,
     pub mover_target: MoverTarget,
@@ -125,6 +128,7 @@ impl Default for Options {
             reject_percent: 4,
             refuse_percent: 3,
             money: Money::Mixed,
+            lines: 1..=20,
             movers: 0,
             mover_target: MoverTarget::Now,
             cancelled: 0,

@@ -113,7 +113,7 @@ fn script(chance: &mut ChaCha8Rng, options: &Options, documents: &[Document]) ->
     movements
 }
 
-fn document(chance: &mut ChaCha8Rng, options: &Options, io_id: u64, modified: Timestamp) -> Document {
+pub fn document(chance: &mut ChaCha8Rng, options: &Options, io_id: u64, modified: Timestamp) -> Document {
     let purpose = Purpose::draw(chance, options);
     let coin = chance.random_bool(0.5);
     let money_as_text = match options.money {
@@ -126,7 +126,7 @@ fn document(chance: &mut ChaCha8Rng, options: &Options, io_id: u64, modified: Ti
     let shipped = modified.checked_sub(SignedDuration::from_secs(chance.random_range(0..3600))).unwrap_or(modified);
     let created = shipped.checked_sub(SignedDuration::from_secs(chance.random_range(600..90_000))).unwrap_or(shipped);
     let so_id = format!("34257867{:08}", io_id);
-    let items: Vec<Value> = (0..chance.random_range(1..=20))
+    let items: Vec<Value> = (0..chance.random_range(options.lines.clone()))
         .map(|row| item(chance, io_id, row, &so_id, money_as_text, options.money == Money::Mixed))
         .collect();
     let paid = cents(chance, 100, 900_000, money_as_text);
@@ -239,6 +239,7 @@ fn last_item(fields: &mut Map<String, Value>) -> Option<&mut Map<String, Value>>
 
 fn item(chance: &mut ChaCha8Rng, io_id: u64, row: u64, so_id: &str, money_as_text: bool, free_spelling: bool) -> Value {
     let (sku_id, name, properties) = *GOODS.choose(chance).expect("the list of goods is not empty");
+    let ioi_id = io_id * 100 + row;
     let quantity = chance.random_range(1..=12);
     let gift = chance.random_bool(0.12);
     let price = if gift {
@@ -252,7 +253,7 @@ fn item(chance: &mut ChaCha8Rng, io_id: u64, row: u64, so_id: &str, money_as_tex
         cents(chance, 1, 99_999, money_as_text)
     };
     let mut item = json!({
-        "ioi_id": io_id * 100 + row, "oi_id": io_id * 100 + row + 50, "raw_so_id": so_id, "sku_id": sku_id,
+        "ioi_id": ioi_id, "oi_id": ioi_id + 50, "raw_so_id": so_id, "sku_id": sku_id,
         "i_id": "STYLE01", "name": name, "properties_value": properties, "pic": "",
         "qty": if chance.random_bool(0.2) { json!(quantity.to_string()) } else { json!(quantity) },
         "sale_price": price, "is_gift": gift, "combine_sku_id": "",

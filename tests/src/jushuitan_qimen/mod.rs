@@ -8,6 +8,7 @@ mod query;
 mod store;
 
 use jiff::Timestamp;
+use rand_chacha::ChaCha8Rng;
 use serde_json::{Value, json};
 
 use crate::Options;
@@ -47,6 +48,11 @@ const SCENARIO: Scenario = Scenario {
 pub fn documents(options: &Options) -> Vec<(String, String)> {
     let (documents, _) = generate::generate(options);
     documents.into_iter().map(|document| (document.io_id.clone(), document.body)).collect()
+}
+
+/// One of them, under this number.
+pub fn one_document(chance: &mut ChaCha8Rng, options: &Options, io_id: u64, modified: Timestamp) -> String {
+    generate::document(chance, options, io_id, modified).body
 }
 
 pub struct Jushuitan {

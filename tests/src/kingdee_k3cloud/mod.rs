@@ -25,10 +25,12 @@ use crate::system::{System, Turn};
 
 use answer::{Errors, MsgCode};
 use bill::Ledger;
-use body::Call;
+pub(crate) use body::Call;
 use session::{Sessions, Standing};
 
 pub use save::REFUSED_CUSTOMERS;
+pub(crate) use session::APP_SECRET;
+pub(crate) use sign::logins;
 
 const NAME: &str = "kingdee_k3cloud";
 const FORM: &str = "SAL_OUTSTOCK";

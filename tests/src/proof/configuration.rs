@@ -28,6 +28,16 @@ pub struct Settings {
     pub queue_timeout_ms: u32,
     /// Requests to 金蝶云星空 a second.
     pub target_requests_per_second: u32,
+    /// For every connection, instead of the usual ones.
+    pub limits: Option<Limits>,
+}
+
+/// How hard a connection may press its vendor.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    pub requests_per_second: u32,
+    pub burst: u32,
+    pub max_in_flight: u32,
 }
 
 impl Default for Settings {
@@ -39,6 +49,7 @@ impl Default for Settings {
             timeout_ms: 3_000,
             queue_timeout_ms: 3_000,
             target_requests_per_second: 200,
+            limits: None,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::configuration::Settings;
+use super::configuration::{Limits, Settings};
 use super::simulator::Simulator;
 
 /// The environment variable that holds 聚水潭's secret. All others stand in files.
@@ -17,7 +17,7 @@ pub struct Connection {
 
 /// The connection to one system.
 pub fn connection(system: &str, simulator: &Simulator, settings: &Settings) -> Connection {
-    let Settings { timeout_ms, queue_timeout_ms, target_requests_per_second, .. } = settings;
+    let Settings { timeout_ms, queue_timeout_ms, target_requests_per_second, limits, .. } = settings;
     let ready = simulator.system(system);
     let (name, credentials, own): (&str, &[&str], &str) = match system {
         "jushuitan_qimen" => ("jst", &["base_url", "app_key", "target_app_key", "customer_id"], ""),
@@ -41,10 +41,9 @@ pub fn connection(system: &str, simulator: &Simulator, settings: &Settings) -> C
         _ => (format!("{{ file = \"{name}.secret\" }}"), Some((format!("{name}.secret"), secret))),
     };
     let credentials: Vec<String> = credentials.iter().map(|key| format!("{key} = {}", text(&ready[*key]))).collect();
-    let (rate, burst, in_flight) = match system {
-        "kingdee_k3cloud" => (*target_requests_per_second, 20, 8),
-        _ => (200, 20, 8),
-    };
+    let rate = if system == "kingdee_k3cloud" { *target_requests_per_second } else { 200 };
+    let usual = Limits { requests_per_second: rate, burst: 20, max_in_flight: 8 };
+    let Limits { requests_per_second: rate, burst, max_in_flight: in_flight } = limits.unwrap_or(usual);
     let block = format!(
         r#"
 [[connection]]

@@ -26,6 +26,7 @@ pub mod simulator;
 pub mod soak;
 pub mod table;
 pub mod wait;
+pub mod whole;
 pub mod world;
 
 /// Why a proof could not be carried out, or what it found, in sentences for the person who reads the terminal.

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use super::programs::Programs;
 use super::schemes::{SALEOUT, Scheme};
+use super::whole::Counts;
 use super::{Failure, Result, http};
 
 /// Ends when dropped, and with the process that started it.
@@ -220,6 +221,21 @@ impl Simulator {
             *sums.entry((system, operation)).or_default() += count;
         }
         Ok(sums)
+    }
+
+    /// What `--plain` has counted.
+    pub fn counts(&self) -> Result<Counts> {
+        read("counts", &self.page("GET", "counts", b"")?)
+    }
+
+    /// Every bill by its number, with `--keep-bills`.
+    pub fn kept(&self) -> Result<Value> {
+        self.page("GET", "bills", b"")
+    }
+
+    /// Of its process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// The last requests one by one, for the story of a failure.

@@ -9,6 +9,7 @@ mod sign;
 
 pub use gateway::{APP_KEY, APP_SECRET, Failure, Gateway, Scenario, request_id};
 pub use parameters::Parameters;
+pub use sign::expected as expected_signature;
 
 /// Whether the path is the gateway's.
 pub fn claims(path: &str) -> bool {

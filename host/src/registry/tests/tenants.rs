@@ -126,7 +126,7 @@ async fn names_hold_nothing_that_a_reader_does_not_see() {
     desk.scheme().await;
     for unseen in ["shops\u{202e}spohs", "sho\u{200b}ps", "\u{feff}shops", "sh\u{2066}ops", "shops\u{7f}"] {
         let entries = Entries::from([("a".to_owned(), "1".to_owned())]);
-        let table = desk.registry.put_table(&admin(), &acme(), unseen, entries, None).await.map(drop);
+        let table = desk.registry.put_table(&admin(), &acme(), unseen, super::table(&entries), None).await.map(drop);
         let change = TenantChange { display_name: Some(unseen.into()), ..TenantChange::default() };
         let tenant = desk.registry.change_tenant(&CONSOLE, &ACME, change, None).await.map(drop);
         let note = desk.registry.rollback(&admin(), &acme(), &scheme("saleout"), None, unseen).await.map(drop);

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::super::super::quota::Quota;
 use super::*;
-use crate::state::{Disk, Reserve, Room};
+use crate::state::{Batch, Disk, Reserve, Room};
 
 fn small() -> Plan {
     let mut plan = Plan::new();
