@@ -106,9 +106,10 @@ impl Witness<'_> {
     pub async fn resume(&self, tenant: Option<&TenantId>, what: &PauseRequest) -> Result<Vec<Scope>, OfficeError> {
         let stand: Vec<String> = self.office.pauses(tenant).into_iter().map(|pause| pause.scope.to_string()).collect();
         let detail = if *what == PauseRequest::All { json!({ "paused": stand }) } else { json!({}) };
-        let before = self.office.pauses(None);
-        let stands = |scope: &Scope| before.iter().any(|pause| pause.scope == *scope);
-        self.note_scopes(tenant, what, "resume", detail, |scope| *scope == Scope::All || stands(scope)).await?;
+        let before = self.office.pauses(tenant);
+        // Everything is resumed where anything is paused.
+        let stands = |scope: &Scope| before.iter().any(|pause| *scope == Scope::All || pause.scope == *scope);
+        self.note_scopes(tenant, what, "resume", detail, stands).await?;
         let resumed = self.office.resume(tenant, what, self.person()).await;
         if let Err(error) = &resumed {
             let (kind, object) = match what {

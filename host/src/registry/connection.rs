@@ -153,7 +153,9 @@ impl Registry {
                     && secrets.is_empty()
                     && !dropped.iter().any(|name| row.secrets.contains(name))
             };
-            if let Some(before) = before.as_ref().filter(|before| is_same(&before.row)) {
+            // What cannot be opened any more is not the same: it has to be given again.
+            let is_same = |kept: &&Kept| is_same(&kept.row) && self.secrets_of(tenant, kept).is_ok();
+            if let Some(before) = before.as_ref().filter(is_same) {
                 return Ok(before.row.clone());
             }
             let last = match &before {

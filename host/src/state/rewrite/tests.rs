@@ -118,13 +118,26 @@ fn no_commit_is_lost_that_is_made_while_the_store_is_rewritten() {
     check(disk.sled());
 }
 
+/// Bytes that do not pack.
+fn noise(seed: u64, count: usize) -> Vec<u8> {
+    let mut state = seed.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    std::iter::repeat_with(|| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state.to_be_bytes()[0]
+    })
+    .take(count)
+    .collect()
+}
+
 #[test]
 fn a_rewrite_that_is_told_to_stop_leaves_the_store_as_it_was() {
     let disk = churned();
     let before = contents(&**disk.sled());
     // A store of this size has less than a stride of rows: it asks once there is one more.
     for number in 0..40_u64 {
-        commit(disk.sled(), Table::History, KeyBuilder::new().number(number).build(), vec![1; 60_000]);
+        commit(disk.sled(), Table::History, KeyBuilder::new().number(number).build(), noise(number, 60_000));
     }
     let stopped = disk.sled().rewrite(&pace(), &|_| false);
     assert!(matches!(stopped, Err(RewriteError::Stopped)), "{stopped:?}");
