@@ -11,7 +11,7 @@ TRANSFORMS := $(notdir $(patsubst %/Cargo.toml,%,$(wildcard transforms/*/Cargo.t
 BUILD := $(CARGO) build --locked --workspace --bins --examples
 
 .PHONY: help build components demo test unit lint failpoints simulate crash crash-matrix sabotage power-cut languages \
-  neighbours soak load fuzz-api
+  neighbours soak load fuzz-api bench bench-input bench-check bench-record fuel-check
 
 help: ## Show what can be typed
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,7 +27,7 @@ components: build ## Build the transforms into components (prepares the guest to
 demo: components ## Move 2,800 documents of three schemes, kill the engine in the middle, show that the books balance
 	$(BIN)/demo
 
-test: components unit failpoints crash-matrix lint ## Everything that CI checks
+test: components unit fuel-check failpoints crash-matrix lint ## Everything that CI checks
 	$(BIN)/examples/power_cut --cuts 5
 
 unit: components ## Unit, contract and end-to-end tests, natively and against the simulators
@@ -76,6 +76,67 @@ languages: components ## Print what a mapping costs in Rust, JavaScript and Pyth
 
 neighbours: components ## Measure a tenant's latency beside another one's endless loops, floods and a gigabyte of rejects
 	$(BIN)/neighbours
+
+# Each program alone: cargo unifies features over what it is asked to build, and what is measured must have its own.
+BENCH := tests/bench
+BENCHES := floor sandboxed peers report
+
+bench: components ## Compare the mapping's cost with native code and with what people use instead; writes docs/benchmarks/mapping.md
+	mkdir -p $(TARGET)/bench/work
+	cp $(COMPONENTS)/jushuitan-saleout-to-k3cloud.wasm $(TARGET)/bench/work/rust.wasm
+	$(BIN)/crossdock build guest-sdk/javascript/examples/jushuitan-saleout-to-k3cloud --output $(TARGET)/bench/work/javascript.wasm
+	$(BIN)/crossdock build guest-sdk/python/examples/jushuitan_saleout_to_k3cloud --output $(TARGET)/bench/work/python.wasm
+	$(CARGO) build --locked --release --manifest-path $(BENCH)/plugin/Cargo.toml --target wasm32-unknown-unknown --target-dir $(TARGET)/bench
+	cp $(TARGET)/bench/wasm32-unknown-unknown/release/crossdock_bench_plugin.wasm $(TARGET)/bench/work/plugin.wasm
+	@for name in $(BENCHES); do \
+	  $(CARGO) build --locked --release --manifest-path $(BENCH)/Cargo.toml --target-dir $(TARGET)/bench -p crossdock-bench-$$name || exit 1; \
+	done
+	$(CARGO) build --locked --release --manifest-path $(BENCH)/extism/Cargo.toml --target-dir $(TARGET)/bench
+	$(TARGET)/bench/release/crossdock-bench-report --programs $(TARGET)/bench/release --directory $(TARGET)/bench/work \
+	  --parameters transforms/jushuitan-saleout-to-k3cloud/parameters.example.json --output docs/benchmarks/mapping.md
+
+# Everything but the sandbox is built in workspaces of its own, each program alone: cargo unifies features over what it is asked
+# to build, and what is measured must have its own.
+BENCH := tests/bench
+WORK := $(TARGET)/bench/work
+RELEASE := $(TARGET)/release
+BENCHED := $(CARGO) build --locked --release --target-dir $(TARGET)/bench --manifest-path $(BENCH)
+
+bench-input:
+	$(CARGO) build --locked --release --workspace --bins --examples
+	mkdir -p $(WORK)
+	$(RELEASE)/examples/mapping_report input --directory $(WORK) --parameters transforms/jushuitan-saleout-to-k3cloud/parameters.example.json
+	$(BENCHED)/Cargo.toml -p crossdock-bench-floor
+	# Says what each bill must be, and measures nothing.
+	$(TARGET)/bench/release/crossdock-bench-floor $(WORK) none 0
+
+bench: components bench-input ## Compare the mapping's cost with native code and with what people use instead; writes docs/benchmarks/mapping.md
+	cp $(COMPONENTS)/jushuitan-saleout-to-k3cloud.wasm $(WORK)/rust.wasm
+	$(RELEASE)/crossdock build $(BENCH)/nothing --target-dir $(TARGET)/bench/nothing --output $(WORK)/nothing.wasm
+	$(RELEASE)/crossdock build guest-sdk/javascript/examples/jushuitan-saleout-to-k3cloud --output $(WORK)/javascript.wasm
+	$(RELEASE)/crossdock build guest-sdk/python/examples/jushuitan_saleout_to_k3cloud --output $(WORK)/python.wasm
+	$(BENCHED)/plugin/Cargo.toml --target wasm32-unknown-unknown
+	cp $(TARGET)/bench/wasm32-unknown-unknown/release/crossdock_bench_plugin.wasm $(WORK)/plugin.wasm
+	$(BENCHED)/Cargo.toml -p crossdock-bench-peers
+	$(BENCHED)/extism/Cargo.toml
+	$(RELEASE)/examples/compile_cost $(RELEASE)/crossdock $(WORK) Rust=$(WORK)/rust.wasm Python=$(WORK)/python.wasm \
+	  JavaScript=$(WORK)/javascript.wasm > $(WORK)/compiling.md
+	$(RELEASE)/examples/mapping_report run --directory $(WORK) --compiling $(WORK)/compiling.md --output docs/benchmarks/mapping.md \
+	  $(TARGET)/bench/release/crossdock-bench-floor $(RELEASE)/examples/sandbox_cost $(TARGET)/bench/release/crossdock-bench-peers \
+	  $(TARGET)/bench/release/crossdock-bench-extism
+
+COUNTED := $(foreach name,$(TRANSFORMS),$(name)=$(COMPONENTS)/$(name).wasm)
+
+fuel-check: components ## Fuel of every transform's cases is what tests/bench/recorded.json says
+	$(BIN)/examples/bench_check $(BENCH)/recorded.json --crossdock $(BIN)/crossdock $(COUNTED)
+
+bench-check: components bench-input ## The same, and the instructions of the native mapping (valgrind): red where either is off by 3 %
+	$(BIN)/examples/bench_check $(BENCH)/recorded.json --crossdock $(BIN)/crossdock $(COUNTED) \
+	  --native $(TARGET)/bench/release/crossdock-bench-floor $(WORK)
+
+bench-record: components bench-input ## Record what bench-check counts, after a change that was meant
+	$(BIN)/examples/bench_check $(BENCH)/recorded.json --record --crossdock $(BIN)/crossdock $(COUNTED) \
+	  --native $(TARGET)/bench/release/crossdock-bench-floor $(WORK)
 
 soak: components ## Five minutes of load with faults, a backlog of a million, ten gigabytes of rejects; draws target/soak/*.svg
 	$(BIN)/soak --picture $(TARGET)/soak/soak.svg
