@@ -11,11 +11,8 @@ use jushuitan_saleout_to_k3cloud::SaleOutToK3Cloud;
 fn main() {
     let mut input = Input::read();
     let context = context(&input.parameters);
-    let documents: Vec<Document> = input
-        .documents
-        .iter()
-        .map(|(key, body)| Document { key: key.clone(), body: body.clone() })
-        .collect();
+    let documents: Vec<Document> =
+        input.documents.iter().map(|(key, body)| Document { key: key.clone(), body: body.clone() }).collect();
     input.settle(|index| emitted(run::<SaleOutToK3Cloud>(&context, &documents[index])));
     input.measure("native, the transform's source", |index| {
         emitted(run::<SaleOutToK3Cloud>(&context, &documents[index]))
