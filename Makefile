@@ -13,7 +13,7 @@ TRANSFORMS := $(notdir $(patsubst %/Cargo.toml,%,$(wildcard transforms/*/Cargo.t
 BUILD := $(CARGO) build --locked --workspace --bins --examples
 
 .PHONY: help build release components demo test unit lint failpoints simulate crash crash-matrix sabotage power-cut languages \
-  neighbours soak load density fuzz-api bench-whole bench-ledger whole-peers
+  neighbours soak load density fuzz-api bench bench-mapping bench-input bench-check bench-record fuel-check bench-whole bench-ledger whole-peers
 
 help: ## Show what can be typed
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,7 +35,7 @@ components: build ## Build the transforms into components (prepares the guest to
 demo: components ## Move 2,800 documents of three schemes, kill the engine in the middle, show that the books balance
 	$(BIN)/demo
 
-test: components unit failpoints crash-matrix lint ## Everything that CI checks
+test: components unit fuel-check failpoints crash-matrix lint ## Everything that CI checks
 	$(BIN)/examples/power_cut --cuts 5
 
 unit: components ## Unit, contract and end-to-end tests, natively and against the simulators
@@ -84,6 +84,49 @@ languages: components ## Print what a mapping costs in Rust, JavaScript and Pyth
 
 neighbours: release ## Measure a tenant's latency beside another one's endless loops, floods and a gigabyte of rejects
 	$(RELEASE)/neighbours
+
+# Everything but the sandbox is built in workspaces of its own, each program alone: cargo unifies features over what it is asked
+# to build, and what is measured must have its own.
+BENCH := tests/bench
+WORK := $(TARGET)/bench/work
+BENCHED := $(CARGO) build --locked --release --target-dir $(TARGET)/bench --manifest-path $(BENCH)
+
+bench-input: release
+	mkdir -p $(WORK)
+	$(RELEASE)/examples/mapping_report input --directory $(WORK) --parameters transforms/jushuitan-saleout-to-k3cloud/parameters.example.json
+	$(BENCHED)/Cargo.toml -p crossdock-bench-floor
+	# Says what each bill must be, and measures nothing.
+	$(TARGET)/bench/release/crossdock-bench-floor $(WORK) none 0
+
+bench: bench-mapping bench-whole density ## Everything that docs/benchmarks says of speed and density, measured anew
+
+bench-mapping: components bench-input ## Compare the mapping's cost with native code and with what people use instead; writes docs/benchmarks/mapping.md
+	cp $(COMPONENTS)/jushuitan-saleout-to-k3cloud.wasm $(WORK)/rust.wasm
+	$(RELEASE)/crossdock build $(BENCH)/nothing --target-dir $(TARGET)/bench/nothing --output $(WORK)/nothing.wasm
+	$(RELEASE)/crossdock build guest-sdk/javascript/examples/jushuitan-saleout-to-k3cloud --output $(WORK)/javascript.wasm
+	$(RELEASE)/crossdock build guest-sdk/python/examples/jushuitan_saleout_to_k3cloud --output $(WORK)/python.wasm
+	$(BENCHED)/plugin/Cargo.toml --target wasm32-unknown-unknown
+	cp $(TARGET)/bench/wasm32-unknown-unknown/release/crossdock_bench_plugin.wasm $(WORK)/plugin.wasm
+	$(BENCHED)/Cargo.toml -p crossdock-bench-peers
+	$(BENCHED)/extism/Cargo.toml
+	$(RELEASE)/examples/compile_cost $(RELEASE)/crossdock $(WORK) Rust=$(WORK)/rust.wasm Python=$(WORK)/python.wasm \
+	  JavaScript=$(WORK)/javascript.wasm > $(WORK)/compiling.md
+	$(RELEASE)/examples/mapping_report run --directory $(WORK) --compiling $(WORK)/compiling.md --output docs/benchmarks/mapping.md \
+	  $(TARGET)/bench/release/crossdock-bench-floor $(RELEASE)/examples/sandbox_cost $(TARGET)/bench/release/crossdock-bench-peers \
+	  $(TARGET)/bench/release/crossdock-bench-extism
+
+COUNTED := $(foreach name,$(TRANSFORMS),$(name)=$(COMPONENTS)/$(name).wasm)
+
+fuel-check: components ## Fuel of every transform's cases is what tests/bench/recorded.json says
+	$(BIN)/examples/bench_check $(BENCH)/recorded.json --crossdock $(BIN)/crossdock $(COUNTED)
+
+bench-check: components bench-input ## The same, and the instructions of the native mapping (valgrind): red where either is off by 3 %
+	$(BIN)/examples/bench_check $(BENCH)/recorded.json --crossdock $(BIN)/crossdock $(COUNTED) \
+	  --native $(TARGET)/bench/release/crossdock-bench-floor $(WORK)
+
+bench-record: components bench-input ## Record what bench-check counts, after a change that was meant
+	$(BIN)/examples/bench_check $(BENCH)/recorded.json --record --crossdock $(BIN)/crossdock $(COUNTED) \
+	  --native $(TARGET)/bench/release/crossdock-bench-floor $(WORK)
 
 soak: release ## Five minutes of load with faults, a backlog of a million, ten gigabytes of rejects; draws target/soak/*.svg
 	$(RELEASE)/soak --picture $(TARGET)/soak/soak.svg

@@ -90,15 +90,43 @@ fn two([tens, ones]: [u8; 2]) -> Option<u8> {
     (tens.is_ascii_digit() && ones.is_ascii_digit()).then(|| (tens - b'0') * 10 + (ones - b'0'))
 }
 
+impl Date {
+    fn written(self) -> [u8; 10] {
+        let [[y1, y2], [y3, y4]] = [self.year / 100, self.year % 100].map(|part| digits(part as u8));
+        let ([m1, m2], [d1, d2]) = (digits(self.month), digits(self.day));
+        [y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2]
+    }
+}
+
+impl DateTime {
+    fn written(self) -> [u8; 19] {
+        let mut text = *b"0000-00-00 00:00:00";
+        text[..10].copy_from_slice(&self.date.written());
+        for (at, part) in [(11, self.hour), (14, self.minute), (17, self.second)] {
+            text[at..at + 2].copy_from_slice(&digits(part));
+        }
+        text
+    }
+}
+
+/// Both of what is less than a hundred; of anything else, which no date has, the last two.
+fn digits(part: u8) -> [u8; 2] {
+    [b'0' + part / 10 % 10, b'0' + part % 10]
+}
+
+fn as_text(ascii: &[u8]) -> &str {
+    std::str::from_utf8(ascii).unwrap_or_default()
+}
+
 impl fmt::Display for Date {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:04}-{:02}-{:02}", self.year, self.month, self.day)
+        f.write_str(as_text(&self.written()))
     }
 }
 
 impl fmt::Display for DateTime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {:02}:{:02}:{:02}", self.date, self.hour, self.minute, self.second)
+        f.write_str(as_text(&self.written()))
     }
 }
 
@@ -121,7 +149,7 @@ macro_rules! as_json_string {
         }
         impl Serialize for $name {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.collect_str(self)
+                serializer.serialize_str(as_text(&self.written()))
             }
         }
     };

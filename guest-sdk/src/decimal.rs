@@ -4,15 +4,22 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde::de::{Error as _, Unexpected};
+use serde::ser::SerializeStruct;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use serde_json::value::RawValue;
 
 use crate::Rejection;
+use crate::json::raw::Raw;
 
 /// The largest mantissa, 2^96 − 1, which is `rust_decimal`'s: 28 digits always fit.
 const MANTISSA_LIMIT: u128 = (1 << 96) - 1;
 /// The most decimal places.
 const SCALE_LIMIT: u32 = 28;
+
+/// 29 digits, a sign, a point and a leading nought.
+const TEXT_LIMIT_BYTES: usize = 32;
+/// What of a mantissa is written at once.
+const WORD: u128 = 10_u128.pow(WORD_DIGITS);
+const WORD_DIGITS: u32 = 18;
 
 pub(crate) const NOT_A_NUMBER: &str = "is not a decimal number";
 
@@ -108,9 +115,62 @@ impl Decimal {
         self.0
     }
 
+    /// As it is written, digit by digit from the last.
+    fn text(self, buffer: &mut [u8; TEXT_LIMIT_BYTES]) -> &str {
+        let (scale, mantissa) = (self.0.scale() as usize, self.0.mantissa().unsigned_abs());
+        let mut text = Backwards { buffer, at: TEXT_LIMIT_BYTES, point: TEXT_LIMIT_BYTES - scale };
+        // A machine word at a time: nearly every amount is one.
+        match u64::try_from(mantissa) {
+            Ok(mantissa) => text.digits(mantissa, 1),
+            Err(_) => {
+                text.digits((mantissa % WORD) as u64, WORD_DIGITS as usize);
+                text.digits((mantissa / WORD) as u64, 1);
+            }
+        }
+        // A nought before the point, and those behind it.
+        while scale > 0 && text.at + 1 >= text.point {
+            text.digits(0, 1);
+        }
+        if self.0.is_sign_negative() {
+            text.put(b'-');
+        }
+        let Backwards { buffer, at, .. } = text;
+        std::str::from_utf8(&buffer[at..]).unwrap_or_default()
+    }
+
     fn mantissa_at(self, scale: u32) -> Result<i128, NotExact> {
         let factor = 10_i128.checked_pow(scale - self.0.scale()).ok_or(NotExact)?;
         self.0.mantissa().checked_mul(factor).ok_or(NotExact)
+    }
+}
+
+/// Digits, the last one first.
+struct Backwards<'a> {
+    buffer: &'a mut [u8; TEXT_LIMIT_BYTES],
+    at: usize,
+    /// The point goes before what is written from here on; behind the last digit there is none.
+    point: usize,
+}
+
+impl Backwards<'_> {
+    #[inline(always)]
+    fn put(&mut self, byte: u8) {
+        self.at -= 1;
+        self.buffer[self.at] = byte;
+    }
+
+    /// At least so many of them.
+    #[inline(always)]
+    fn digits(&mut self, mut value: u64, least: usize) {
+        let mut count = 0;
+        while value > 0 || count < least {
+            self.put(b'0' + (value % 10) as u8);
+            value /= 10;
+            count += 1;
+            if self.at == self.point {
+                self.put(b'.');
+            }
+        }
     }
 }
 
@@ -122,7 +182,46 @@ enum Problem {
 }
 
 /// Reads exactly what JSON calls a number; no sign `+`, no thousands separators, no white space.
+#[inline]
 fn parse(text: &str) -> Result<Decimal, Problem> {
+    match parse_short(text.as_bytes()) {
+        Some(decimal) => Ok(decimal),
+        None => parse_any(text),
+    }
+}
+
+/// Nearly every amount: at most 18 digits, which a machine word holds, and no exponent. `None` leaves it to [`parse_any`].
+#[inline]
+fn parse_short(text: &[u8]) -> Option<Decimal> {
+    let (is_negative, digits) = match text {
+        [b'-', digits @ ..] => (true, digits),
+        digits => (false, digits),
+    };
+    let (first, second) = (digits.first()?, digits.get(1));
+    if digits.len() > 19 || !first.is_ascii_digit() || (*first == b'0' && second.is_some_and(u8::is_ascii_digit)) {
+        return None;
+    }
+    let (mut mantissa, mut point) = (0_u64, None);
+    for (index, byte) in digits.iter().enumerate() {
+        match byte {
+            b'0'..=b'9' => mantissa = mantissa * 10 + u64::from(byte - b'0'),
+            b'.' if point.is_none() => point = Some(index),
+            _ => return None,
+        }
+    }
+    let places = match point {
+        Some(index) if index + 1 == digits.len() => return None,
+        Some(index) => digits.len() - index - 1,
+        // The nineteenth of nineteen may overflow.
+        None if digits.len() > 18 => return None,
+        None => 0,
+    };
+    let (low, middle) = (mantissa as u32, (mantissa >> 32) as u32);
+    let is_negative = is_negative && mantissa != 0;
+    Some(Decimal(rust_decimal::Decimal::from_parts(low, middle, 0, is_negative, places as u32)))
+}
+
+fn parse_any(text: &str) -> Result<Decimal, Problem> {
     let bytes = text.as_bytes();
     let (negative, mut rest) = match bytes.strip_prefix(b"-") {
         Some(rest) => (true, rest),
@@ -252,7 +351,7 @@ impl fmt::Debug for Decimal {
 
 impl<'de> Deserialize<'de> for Decimal {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let raw = <&'de RawValue>::deserialize(deserializer)?.get();
+        let raw = Raw::deserialize(deserializer)?.get();
         let number = match raw.as_bytes().first() {
             Some(b'-' | b'0'..=b'9') => parse(raw),
             // An escape in a number's string is nothing a vendor writes; it simply is not a number.
@@ -271,15 +370,12 @@ impl<'de> Deserialize<'de> for Decimal {
 
 impl Serialize for Decimal {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        use serde::ser::Error as _;
-        use std::io::Write as _;
-        // 29 digits, a sign, a point and a leading zero.
-        let mut buffer = [0_u8; 40];
-        let mut free = &mut buffer[..];
-        write!(free, "{}", self.0).map_err(S::Error::custom)?;
-        let used = 40 - free.len();
-        let text = std::str::from_utf8(&buffer[..used]).map_err(S::Error::custom)?;
-        serde_json::from_str::<&RawValue>(text).map_err(S::Error::custom)?.serialize(serializer)
+        let mut buffer = [0; TEXT_LIMIT_BYTES];
+        // What serde_json takes for a text that is to stand as it is; a test below notices if it ever does not.
+        const AS_IT_IS: &str = "$serde_json::private::RawValue";
+        let mut raw = serializer.serialize_struct(AS_IT_IS, 1)?;
+        raw.serialize_field(AS_IT_IS, self.text(&mut buffer))?;
+        raw.end()
     }
 }
 
@@ -297,6 +393,7 @@ mod tests {
     fn keeps_every_digit_and_place_as_written() {
         for text in ["0", "0.00", "1.50", "-1.50", "12345678901.123456", "0.1", "9007199254740993", "100", "0.000001"] {
             check(text, text);
+            assert_eq!(parse(text), parse_any(text), "{text}");
             check(&format!("\"{text}\""), text);
         }
         check("79228162514264337593543950335", "79228162514264337593543950335");
@@ -310,6 +407,7 @@ mod tests {
         check("1.25E+1", "12.5");
         check("125e-2", "1.25");
         check("0e99", "0");
+        check("-0.00", "0.00");
         check("1.0000000000000000000000000000000", "1.0000000000000000000000000000");
     }
 
@@ -333,6 +431,7 @@ mod tests {
             ["", " 1", "1 ", "+1", "01", "-01", "1.", ".5", "1,000", "1_000", "0x1", "1e", "1e+", "--1", "NaN", "１"]
         {
             assert_eq!(parse(text), Err(Problem::NotANumber), "{text}");
+            assert_eq!(parse_short(text.as_bytes()), None, "{text}");
         }
     }
 

@@ -1,12 +1,16 @@
 //! Fields whose names a transform learns only from its parameters, such as a vendor's user-defined ones.
 
 use std::fmt;
+use std::rc::Rc;
 
 use serde::de::MapAccess;
 use serde::{Deserialize, Deserializer};
-use serde_json::value::RawValue;
 
+use crate::json::raw::Raw;
 use crate::{Document, Rejection, Text, json};
+
+/// What a row of a document has; its head, which has more, grows once or twice.
+const USUAL_FIELDS: usize = 16;
 
 /// The fields of one JSON object by name, each read as what the caller asks for when it asks. Where a name is known
 /// beforehand a struct says more; this is for the others, and stands beside the struct.
@@ -14,14 +18,30 @@ use crate::{Document, Rejection, Text, json};
 /// It knows where it lies in the document, so every rejection names its field.
 #[derive(Debug, Clone)]
 pub struct Fields<'a> {
-    at: String,
+    at: Place,
     fields: Object<'a>,
+}
+
+/// Where an object lies in the document; put into words only where a field cannot be read.
+#[derive(Debug, Clone)]
+enum Place {
+    Root,
+    Row { list: Rc<str>, index: usize },
+}
+
+impl Place {
+    fn pointer(&self) -> String {
+        match self {
+            Place::Root => String::new(),
+            Place::Row { list, index } => format!("{list}/{index}"),
+        }
+    }
 }
 
 /// Names and values in the document's order. A list, not a map: a document has some dozens of fields and a transform asks
 /// for a few, so that building a map costs several times what it saves. Of two fields of one name the later counts.
 #[derive(Debug, Clone)]
-struct Object<'a>(Vec<(Text<'a>, &'a RawValue)>);
+struct Object<'a>(Vec<(Text<'a>, Raw<'a>)>);
 
 impl<'a> Object<'a> {
     fn get(&self, name: &str) -> Option<&'a str> {
@@ -38,7 +58,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Object<'a> {
                 f.write_str("an object")
             }
             fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Object<'de>, A::Error> {
-                let mut object = Vec::with_capacity(64);
+                let mut object = Vec::with_capacity(USUAL_FIELDS);
                 while let Some(field) = fields.next_entry()? {
                     object.push(field);
                 }
@@ -52,7 +72,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Object<'a> {
 impl Document {
     /// The body's fields by name. Rejects a body that is not an object.
     pub fn fields(&self) -> Result<Fields<'_>, Rejection> {
-        Ok(Fields { at: String::new(), fields: self.parse()? })
+        Ok(Fields { at: Place::Root, fields: self.parse()? })
     }
 }
 
@@ -64,7 +84,7 @@ impl<'a> Fields<'a> {
 
     /// The JSON Pointer of a field of this name, whether there is one or not.
     pub fn pointer(&self, name: &str) -> String {
-        json::pointer(&self.at, &[name])
+        json::pointer(&self.at.pointer(), &[name])
     }
 
     /// The value of the field, or `None` where it is missing, null or `""`.
@@ -87,9 +107,9 @@ impl<'a> Fields<'a> {
 
     /// The rows of a field that is a list of objects, each with its fields by name.
     pub fn rows(&self, name: &str) -> Result<Vec<Fields<'a>>, Rejection> {
-        let at = self.pointer(name);
+        let list: Rc<str> = self.pointer(name).into();
         let rows: Vec<Object<'a>> = self.required(name)?;
-        let row = |(index, fields)| Fields { at: format!("{at}/{index}"), fields };
+        let row = |(index, fields)| Fields { at: Place::Row { list: list.clone(), index }, fields };
         Ok(rows.into_iter().enumerate().map(row).collect())
     }
 

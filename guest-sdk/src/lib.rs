@@ -6,7 +6,7 @@
 //! - the contract's types: [`Context`], [`Document`], [`Outcome`], [`TargetDocument`];
 //! - exact values: [`Decimal`] (an amount never passes through binary floating point), [`Text`] (a string or a number,
 //!   as written), [`Date`] and [`DateTime`], [`Field`] (missing, null or a value), [`Fields`] (by a name that only the
-//!   parameters know);
+//!   parameters know), [`Object`] (a bill written field by field);
 //! - JSON both ways ([`Document::parse`], [`Outcome::emit_one`]), where an unreadable field becomes a [`Rejection`]
 //!   that names it by JSON Pointer;
 //! - what the host offers: [`log`] and [`reference`](mod@reference);
@@ -52,6 +52,8 @@
 
 #![warn(missing_docs)]
 
+#[cfg(all(target_arch = "wasm32", feature = "allocator"))]
+mod allocator;
 pub mod bindings;
 mod date;
 mod decimal;
@@ -59,6 +61,7 @@ mod field;
 mod fields;
 mod json;
 pub mod log;
+mod object;
 pub mod reference;
 mod rejection;
 #[cfg(not(target_arch = "wasm32"))]
@@ -66,12 +69,17 @@ pub mod testing;
 mod text;
 mod transform;
 
+#[cfg(all(target_arch = "wasm32", feature = "allocator"))]
+#[global_allocator]
+static HEAP: allocator::Heap = allocator::Heap::new();
+
 pub use bindings::crossdock::transform::types::{Context, Description, Document, Outcome, Reason, TargetDocument};
 pub use date::{Date, DateTime, day, day_or_none};
 pub use decimal::{Decimal, NotExact};
 pub use field::Field;
 pub use fields::Fields;
-pub use json::{blank_as_none, from_str, to_string};
+pub use json::{blank_as_none, from_str, is_json, to_string};
+pub use object::Object;
 pub use rejection::Rejection;
 pub use text::Text;
 pub use transform::{Adapter, Transform, describe, run};

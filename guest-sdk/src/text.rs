@@ -5,9 +5,9 @@ use std::fmt;
 
 use serde::de::{Error as _, Unexpected};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use serde_json::value::RawValue;
 
 use crate::Rejection;
+use crate::json::raw::Raw;
 
 /// A string, or a number's digits as written: `"166001"` and `166001` read the same. Refuses `null`, booleans, objects
 /// and arrays; `Option<Text>` reads `null` and a missing field as `None`. Writes a JSON string.
@@ -77,18 +77,15 @@ impl fmt::Display for Text<'_> {
 
 impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let raw = <&'de RawValue>::deserialize(deserializer)?.get();
-        let unexpected = match raw.as_bytes().first() {
-            Some(b'"') if !raw.contains('\\') => return Ok(Self(Cow::Borrowed(&raw[1..raw.len() - 1]))),
-            Some(b'"') => {
-                let text = serde_json::from_str(raw).map_err(|_| D::Error::custom("is not valid text"))?;
-                return Ok(Self(Cow::Owned(text)));
-            }
-            Some(b'-' | b'0'..=b'9') => return Ok(Self(Cow::Borrowed(raw))),
+        let raw = Raw::deserialize(deserializer)?;
+        let text = raw.get();
+        let unexpected = match text.as_bytes().first() {
+            Some(b'"') => return raw.unquoted().map(Self).map_err(|_| D::Error::custom("is not valid text")),
+            Some(b'-' | b'0'..=b'9') => return Ok(Self(Cow::Borrowed(text))),
             Some(b'{') => Unexpected::Map,
             Some(b'[') => Unexpected::Seq,
             Some(b'n') => Unexpected::Unit,
-            _ => Unexpected::Bool(raw == "true"),
+            _ => Unexpected::Bool(text == "true"),
         };
         Err(D::Error::invalid_type(unexpected, &"a string or a number"))
     }

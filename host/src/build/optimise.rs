@@ -9,13 +9,14 @@ use std::process::{Command, Stdio};
 use super::Error;
 
 /// What a core module of rustc may use. `wasm-opt` refuses what it is not told of, and uses nothing that it is not.
-const FEATURES: [&str; 6] = [
+const FEATURES: [&str; 7] = [
     "--enable-bulk-memory",
     "--enable-multivalue",
     "--enable-mutable-globals",
     "--enable-nontrapping-float-to-int",
     "--enable-reference-types",
     "--enable-sign-ext",
+    "--enable-simd",
 ];
 
 /// The core module, optimised where that is possible, and what was used, for people.

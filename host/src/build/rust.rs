@@ -36,6 +36,22 @@ pub(super) fn build(request: &BuildRequest) -> Result<Built, Error> {
     Ok(Built { component: wrap(&core_module)?, output, toolchain })
 }
 
+/// Native stack of a guest, below its data. A mapping needs a few KiB and a deeply nested document some tens; the compiler's
+/// own choice is a MiB, which would have to be reset for every instance. Who overflows it traps.
+const STACK_BYTES: u32 = 128 << 10;
+/// Heap that is there from the start, so that a usual document grows nothing.
+const INITIAL_HEAP_BYTES: u32 = 128 << 10;
+
+/// What of WebAssembly a guest may use beside the compiler's defaults, and how its memory is laid out.
+fn guest_flags() -> [String; 3] {
+    [
+        // Sixteen bytes at once: what reading and writing JSON is mostly made of.
+        "-Ctarget-feature=+simd128".into(),
+        format!("-Clink-arg=-zstack-size={STACK_BYTES}"),
+        format!("-Clink-arg=--initial-heap={INITIAL_HEAP_BYTES}"),
+    ]
+}
+
 /// What cargo says of the project.
 struct Project {
     dir: PathBuf,
@@ -123,7 +139,14 @@ impl Project {
         for setting in PROFILE {
             cargo.arg("--config").arg(setting);
         }
-        cargo.arg("--config").arg(nameless_paths(&self.workspace_root, cargo_home().as_deref()));
+        let mut flags = nameless_paths(&self.workspace_root, cargo_home().as_deref());
+        flags.extend(guest_flags());
+        // A JSON array of strings is a TOML array of strings as well.
+        cargo.arg("--config").arg(format!(
+            "target.{}.rustflags={}",
+            super::toolchain::TARGET,
+            serde_json::json!(flags)
+        ));
         toolchain.apply(&mut cargo);
 
         let command = format!("cargo build --release --package {}", self.package);
@@ -159,15 +182,13 @@ fn cargo_home() -> Option<PathBuf> {
 /// Makes the compiler write neither the user's name nor the folder's into panic messages: a component is uploaded, and
 /// its digest should not depend on where it was built. The folder above the workspace is meant too, for path
 /// dependencies beside it. Of several prefixes that fit, the compiler takes the last.
-fn nameless_paths(workspace_root: &Path, cargo_home: Option<&Path>) -> String {
+fn nameless_paths(workspace_root: &Path, cargo_home: Option<&Path>) -> Vec<String> {
     let above = workspace_root.parent().filter(|above| above.parent().is_some());
     let folders = [(above, "/source"), (Some(workspace_root), "/source"), (cargo_home, "/cargo")];
-    let flags: Vec<String> = folders
+    folders
         .into_iter()
         .filter_map(|(folder, name)| Some(format!("--remap-path-prefix={}={name}", folder?.to_str()?)))
-        .collect();
-    // A JSON array of strings is a TOML array of strings as well.
-    format!("target.{}.rustflags={}", super::toolchain::TARGET, serde_json::json!(flags))
+        .collect()
 }
 
 #[cfg(test)]

@@ -6,4 +6,6 @@
 wasmtime::component::bindgen!({
     path: "../wit/1.0.0",
     world: "transform",
+    // A document is copied once, into the guest's memory.
+    ownership: Borrowing { duplicate_if_necessary: false },
 });

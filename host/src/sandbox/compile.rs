@@ -234,8 +234,13 @@ fn read_request(stdin: &mut impl Read) -> io::Result<Request> {
     serde_json::from_slice(&request).map_err(io::Error::other)
 }
 
+/// How much less than the engine a compiling child is worth to the machine, as `nice` counts: an upload may wait,
+/// documents should not.
+const NICENESS: i32 = 10;
+
 /// Before a single byte of the component is looked at.
 fn restrain(limits: &ClassLimits) -> io::Result<()> {
+    rustix::process::nice(NICENESS)?;
     let set = |resource, soft: u64, hard: u64| {
         setrlimit(resource, Rlimit { current: Some(soft), maximum: Some(hard) }).map_err(io::Error::from)
     };

@@ -36,12 +36,13 @@ fn emit(documents: Vec<wire::TargetDocument>, limits: &Limits) -> Result<Vec<Tar
     if used > limit {
         return Err(Error::OutputTooLarge { limit, used });
     }
-    let mut keys = HashSet::with_capacity(documents.len());
+    // Two of one name take two.
+    let mut keys = (documents.len() > 1).then(|| HashSet::with_capacity(documents.len()));
     documents
         .into_iter()
         .map(|document| {
             let key = TargetKey::new(&document.key).map_err(|error| invalid(error.to_string()))?;
-            if !keys.insert(key.clone()) {
+            if keys.as_mut().is_some_and(|keys| !keys.insert(key.clone())) {
                 return Err(invalid(format!("the module emitted two bills with the key {key}")));
             }
             check_json(&document.body).map_err(|problem| invalid(format!("the body of bill {key} {problem}")))?;
@@ -74,6 +75,10 @@ fn invalid(problem: impl Into<String>) -> Error {
 
 /// JSON that a reader with a bounded stack can take.
 pub fn check_json(text: &str) -> Result<(), String> {
+    // One walk without recursion, that knows no words for what is wrong.
+    if crossdock_guest::is_json(text) {
+        return Ok(());
+    }
     // `RawValue` is skipped over without recursion, so depth has to be counted apart.
     serde_json::from_str::<&RawValue>(text).map_err(|error| format!("is not JSON: {error}"))?;
     let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);

@@ -223,8 +223,9 @@ impl Runner<'_> {
                 Some(instance) => instance,
                 None => self.module.0.pre.instantiate(&mut store)?,
             };
-            let answer =
-                instance.call_transform(&mut store, &wire_context(call.context), &wire_document(call.document))?;
+            let received_at = call.context.received_at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+            let context = wire_context(call.context, &received_at);
+            let answer = instance.call_transform(&mut store, context, wire_document(call.document))?;
             Ok((instance, answer))
         });
         let fuel_left = store.get_fuel().unwrap_or(0);
@@ -446,17 +447,17 @@ fn trap_text(error: &wasmtime::Error, root: String) -> String {
     text
 }
 
-fn wire_context(context: &Context) -> wire::Context {
+fn wire_context<'a>(context: &'a Context, received_at: &'a str) -> wire::Context<'a> {
     wire::Context {
-        tenant: context.tenant.to_string(),
-        scheme: context.scheme.to_string(),
-        source: context.source.to_string(),
-        target: context.target.to_string(),
-        parameters: context.parameters.to_string(),
-        received_at: context.received_at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+        tenant: context.tenant.as_str(),
+        scheme: context.scheme.as_str(),
+        source: &context.source,
+        target: &context.target,
+        parameters: &context.parameters,
+        received_at,
     }
 }
 
-fn wire_document(document: &Document) -> wire::Document {
-    wire::Document { key: document.key.to_string(), body: document.body.clone() }
+fn wire_document(document: &Document) -> wire::Document<'_> {
+    wire::Document { key: document.key.as_str(), body: &document.body }
 }

@@ -130,21 +130,24 @@ impl Log {
 
 /// Bytes that look random and are the same for the same document: SHA-256 of seed and counter.
 pub struct Random {
-    seed: [u8; 32],
+    /// Hashed when somebody asks: hardly any mapping does, and every document has one of these.
+    key: String,
+    seed: Option<[u8; 32]>,
     counter: u64,
 }
 
 impl Random {
     pub fn seeded(key: &str) -> Self {
-        Self {
-            seed: Sha256::digest([b"crossdock wasi random 1\0".as_slice(), key.as_bytes()].concat()).into(),
-            counter: 0,
-        }
+        Self { key: key.to_owned(), seed: None, counter: 0 }
     }
 
     pub fn fill(&mut self, mut bytes: &mut [u8]) {
+        let key = &self.key;
+        let seed = *self.seed.get_or_insert_with(|| {
+            Sha256::digest([b"crossdock wasi random 1\0".as_slice(), key.as_bytes()].concat()).into()
+        });
         while !bytes.is_empty() {
-            let block = Sha256::new().chain_update(self.seed).chain_update(self.counter.to_le_bytes()).finalize();
+            let block = Sha256::new().chain_update(seed).chain_update(self.counter.to_le_bytes()).finalize();
             self.counter += 1;
             let (now, later) = bytes.split_at_mut(bytes.len().min(block.len()));
             now.copy_from_slice(&block[..now.len()]);

@@ -14,7 +14,7 @@ use bill::{Bill, BillType, Number, Row, SubHead};
 use parameters::Parameters;
 use source::{Item, SaleOut, Status};
 
-struct SaleOutToK3Cloud;
+pub struct SaleOutToK3Cloud;
 
 impl Transform for SaleOutToK3Cloud {
     const NAME: &'static str = env!("CARGO_PKG_NAME");
