@@ -138,7 +138,6 @@ load: release ## 6,000 documents as fast as they go; draws target/soak/load.svg
 
 density: release ## Memory of an engine at rest, and what a thousand uploaded modules cost
 	$(RELEASE)/density --folder $(TARGET)/density/modules
-	$(RELEASE)/examples/module_density $(RELEASE)/crossdock $(TARGET)/density/modules
 
 power-cut: build ## 20 simulated power cuts (as root; says so loudly where it cannot run)
 	$(BIN)/examples/power_cut --cuts 20

@@ -34,7 +34,6 @@ fn main() {
         let module = compiling.load(&std::fs::read(path).unwrap(), ModuleClass::Standard).unwrap();
         compiled.push(module.compile_facts().elapsed);
     }
-    println!("| what | |\n|---|---|");
     println!("| modules | {} of them, compiled in {:.1} s |", components.len(), began.elapsed().as_secs_f64());
     tell("compiling one in its child process", &mut compiled);
     drop(compiling);

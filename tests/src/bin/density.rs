@@ -1,4 +1,5 @@
-//! `make density`: what an engine takes while nothing happens, with ten schemes and with a thousand uploaded modules.
+//! `make density`: what an engine takes while nothing happens, with ten schemes and with a thousand uploaded modules. Writes
+//! the page that says so.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -13,6 +14,7 @@ use vendor_sim::proof::process::{Usage, usage};
 use vendor_sim::proof::programs::Programs;
 use vendor_sim::proof::schemes::SALEOUT;
 use vendor_sim::proof::wait::{Waiting, until};
+use vendor_sim::proof::whole::report::machine;
 use vendor_sim::proof::world::World;
 use vendor_sim::proof::{Failure, Result};
 
@@ -31,7 +33,13 @@ struct Arguments {
     /// Leave the modules in this folder
     #[arg(long, default_value = "target/density/modules")]
     folder: PathBuf,
+    /// Write the page here
+    #[arg(long, default_value = "docs/benchmarks/density.md")]
+    page: PathBuf,
 }
+
+/// What stands above the figures.
+const HEAD: &str = include_str!("density.md");
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -47,18 +55,31 @@ fn main() -> ExitCode {
 
 fn run(arguments: &Arguments) -> Result<()> {
     let programs = arguments.paths.programs()?;
-    println!("| what | |\n|---|---|");
+    let mut lines = vec!["| what | |\n|---|--:|".to_owned()];
     let Usage { resident_kib, .. } = at_rest(&programs, arguments.schemes)?;
-    println!(
-        "| resident memory at rest, {} schemes on an empty store | {} MiB |",
-        arguments.schemes,
-        resident_kib >> 10
-    );
+    let (schemes, mebibytes) = (arguments.schemes, resident_kib >> 10);
+    lines.push(format!("| resident memory at rest, {schemes} schemes on an empty store | {mebibytes} MiB |"));
     write_variants(&programs.component(SALEOUT), &arguments.folder, arguments.modules)?;
     let (took, Usage { resident_kib, .. }) = with_modules(&programs, &arguments.folder)?;
-    println!("| start with {} uploaded modules, until it serves | {} ms |", arguments.modules, took.as_millis());
-    println!("| resident memory then | {} MiB |", resident_kib >> 10);
-    Ok(())
+    let (modules, took) = (arguments.modules, took.as_millis());
+    lines.push(format!("| start with {modules} uploaded modules, until it serves | {took} ms |"));
+    lines.push(format!("| resident memory then | {} MiB |", resident_kib >> 10));
+    let figures = format!("{}\n{}", lines.join("\n"), loaded(&programs, &arguments.folder)?);
+    println!("{figures}");
+    let text = format!("{HEAD}\n{}\n\n{figures}", machine());
+    std::fs::write(&arguments.page, text)
+        .map_err(|error| Failure::during(&format!("writing {}", arguments.page.display()), error))
+}
+
+/// What the sandbox says of the folder's modules, all of them loaded at once.
+fn loaded(programs: &Programs, folder: &Path) -> Result<String> {
+    let program = programs.crossdock.with_file_name("examples").join("module_density");
+    let failed = |error| Failure::during(&format!("running {}", program.display()), error);
+    let output = std::process::Command::new(&program).arg(&programs.crossdock).arg(folder).output().map_err(failed)?;
+    if !output.status.success() {
+        return Err(Failure::new(String::from_utf8_lossy(&output.stderr).into_owned()));
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 /// An engine whose schemes have looked at their sources and found nothing.
