@@ -100,7 +100,7 @@ bench-input: release
 
 bench: bench-mapping bench-whole density ## Everything that docs/benchmarks says of speed and density, measured anew
 
-bench-mapping: components bench-input ## Compare the mapping's cost with native code and with what people use instead; writes docs/benchmarks/mapping.md
+bench-mapping: bench-input ## Compare the mapping's cost with native code and with what people use instead; writes docs/benchmarks/mapping.md
 	cp $(COMPONENTS)/jushuitan-saleout-to-k3cloud.wasm $(WORK)/rust.wasm
 	$(RELEASE)/crossdock build $(BENCH)/nothing --target-dir $(TARGET)/bench/nothing --output $(WORK)/nothing.wasm
 	$(RELEASE)/crossdock build guest-sdk/javascript/examples/jushuitan-saleout-to-k3cloud --output $(WORK)/javascript.wasm
