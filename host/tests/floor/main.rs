@@ -213,16 +213,16 @@ async fn an_engine_refuses_the_store_of_a_newer_one_and_says_so() {
     let (key, row) =
         store.iter().flatten().find(|(key, _)| key.ends_with(b"format\0")).expect("a store names its format");
     // The number is the end of the row.
-    let newer = [&row[..row.len() - 1], &[row[row.len() - 1] + 1]].concat();
-    store.insert(key, newer).unwrap();
+    let (number, head) = row.split_last().unwrap();
+    let newer = number + 1;
+    store.insert(key, [head, &[newer]].concat()).unwrap();
     store.flush().unwrap();
     drop(store);
     let (code, said) = rig.serve_to_the_end();
     assert_eq!(code, Some(1), "{said}");
-    assert!(
-        said.contains("the store has format 2, this Crossdock knows formats up to 1: use a newer Crossdock"),
-        "{said}"
-    );
+    let why =
+        format!("the store has format {newer}, this Crossdock knows formats up to {number}: use a newer Crossdock");
+    assert!(said.contains(&why), "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
