@@ -20,10 +20,14 @@ pub(super) struct Step {
 /// Format 2 sums its rows with another hash.
 pub(super) const STEPS: &[Step] = &[Step { from: 1, changes: sum_anew }];
 
-/// The last time that the rows are held to the old sum. The new one is taken when the store is opened.
+/// The last time that the rows are held to the old sum.
 fn sum_anew(tree: &sled::Tree) -> Result<sled::Batch, Error> {
     checked_sum(tree, Sum::of_format_1)?;
-    Ok(sled::Batch::default())
+    let (lease, last) = (read_number(tree, LEASE_ROW)?.unwrap_or(0), read_number(tree, REVISION_ROW)?.unwrap_or(0));
+    let mut batch = sled::Batch::default();
+    // With the format's number, in one batch: a store of this format whose sum is the old one counts as damaged.
+    write_sum(&mut batch, Sum::of(tree)?, lease, Revision(last));
+    Ok(batch)
 }
 
 pub(super) const FORMAT_ROW: &str = "format";
@@ -70,8 +74,7 @@ fn take_lease_as(tree: &sled::Tree, directory: &Directory, known: u32, steps: &[
     let sum = if found == Some(known.into()) { checked_sum(tree, Sum::of)? } else { Sum::of(tree)? };
     let lease = lease + 1;
     let mut batch = sled::Batch::default();
-    let sum_row = Row { revision: last, lease, payload: Payload::Inline(Bytes::copy_from_slice(&sum.bytes())) };
-    batch.insert(own_key(SUM_ROW), sum_row.encode());
+    write_sum(&mut batch, sum, lease, last);
     write_number(&mut batch, FORMAT_ROW, known.into(), lease, last);
     write_number(&mut batch, LEASE_ROW, lease, lease, last);
     apply_durably(tree, directory, batch)?;
@@ -154,6 +157,11 @@ pub(super) fn own_key(name: &str) -> Vec<u8> {
 
 pub(super) fn number_value(number: u64) -> Bytes {
     Bytes::copy_from_slice(&number.to_be_bytes())
+}
+
+fn write_sum(batch: &mut sled::Batch, sum: Sum, lease: u64, revision: Revision) {
+    let row = Row { revision, lease, payload: Payload::Inline(Bytes::copy_from_slice(&sum.bytes())) };
+    batch.insert(own_key(SUM_ROW), row.encode());
 }
 
 fn write_number(batch: &mut sled::Batch, name: &str, number: u64, lease: u64, revision: Revision) {
@@ -294,10 +302,8 @@ mod tests {
         place.db.apply_batch(batch).unwrap();
         let sum = Sum::of_format_1(&place.db).unwrap();
         assert_ne!(sum, Sum::of(&place.db).unwrap());
-        let row =
-            Row { revision: Revision(0), lease: 1, payload: Payload::Inline(Bytes::copy_from_slice(&sum.bytes())) };
         let mut batch = sled::Batch::default();
-        batch.insert(own_key(SUM_ROW), row.encode());
+        write_sum(&mut batch, sum, 1, Revision(0));
         write_number(&mut batch, FORMAT_ROW, 1, 1, Revision(0));
         place.db.apply_batch(batch).unwrap();
     }
@@ -310,6 +316,16 @@ mod tests {
         assert_eq!(sum, Sum::of(&place.db).unwrap());
         assert_eq!(read_number(&place.db, FORMAT_ROW).unwrap(), Some(2));
         assert_eq!(take_lease(&place.db, &place.directory).unwrap().sum, sum);
+    }
+
+    #[test]
+    fn an_opening_that_ends_between_the_step_and_the_lease_leaves_a_store_that_adds_up() {
+        let place = place();
+        of_format_1(&place);
+        migrate(&place.db, &place.directory, 1, FORMAT, STEPS).unwrap();
+        // And here it was killed.
+        let opened = take_lease(&place.db, &place.directory).unwrap();
+        assert_eq!(opened.sum, Sum::of(&place.db).unwrap());
     }
 
     #[test]
