@@ -101,6 +101,10 @@ impl Objection {
     }
 }
 
+/// Problems that are told. Nobody mends more at once, and each takes a look at the whole text to say where it stands: what a
+/// stranger sends must not take hours, or gigabytes, to be refused.
+const PROBLEMS_LIMIT: usize = 200;
+
 /// Collects problems while one file is read.
 pub(super) struct Report<'a> {
     file: &'a Path,
@@ -115,6 +119,9 @@ impl<'a> Report<'a> {
     }
 
     pub(super) fn add(&self, span: Range<usize>, message: impl Into<String>, remedy: impl Into<String>) {
+        if !self.takes(Severity::Mistake) {
+            return;
+        }
         let place = self.place(&span);
         self.put(Severity::Mistake, Some(span), place, message.into(), remedy.into());
     }
@@ -126,8 +133,17 @@ impl<'a> Report<'a> {
 
     /// For what a layer above says of a table.
     pub(super) fn object(&self, span: Range<usize>, severity: Severity, message: String, remedy: String) {
+        if !self.takes(severity) {
+            return;
+        }
         let place = self.place(&span);
         self.put(severity, Some(span), place, message, remedy);
+    }
+
+    /// Warnings never crowd out that there is a mistake.
+    fn takes(&self, severity: Severity) -> bool {
+        let has_room = self.problems.borrow().len() < PROBLEMS_LIMIT;
+        has_room || (severity == Severity::Mistake && !self.has_mistakes())
     }
 
     fn put(&self, severity: Severity, span: Option<Range<usize>>, place: Place, message: String, remedy: String) {

@@ -191,9 +191,18 @@ fn take_tables(
     found
 }
 
+/// No key that means anything is nearly as long, and every objection names the keys that lead to it.
+const KEY_LIMIT_BYTES: usize = 256;
+/// Nobody mends more at once.
+const OBJECTIONS_LIMIT: usize = 200;
+
 /// What TOML has no words for, and what is nested too deeply for anybody's settings.
 fn check_values(value: &Value, path: &mut Vec<String>, objections: &mut Vec<Objection>) {
     let object = |message: &str, remedy: &str| Objection { path: path.clone(), ..Objection::new("", message, remedy) };
+    // A stranger's settings: refusing them must not take more than they do.
+    if objections.len() >= OBJECTIONS_LIMIT {
+        return;
+    }
     if path.len() > DEPTH_LIMIT {
         objections.push(object("is nested too deeply", "write it as docs/configuration.md shows it"));
         return;
@@ -209,6 +218,11 @@ fn check_values(value: &Value, path: &mut Vec<String>, objections: &mut Vec<Obje
         }
         Value::Object(object) => {
             for (key, value) in object {
+                if key.len() > KEY_LIMIT_BYTES {
+                    let problem = Objection::new("", "has a key that is far too long", "take the key out");
+                    objections.push(Objection { path: path.clone(), ..problem });
+                    return;
+                }
                 path.push(key.clone());
                 check_values(value, path, objections);
                 path.pop();

@@ -16,18 +16,22 @@ pub struct Misfit {
     pub problem: String,
 }
 
-/// Looks at one value with one schema. A mebibyte of parameters takes some hundred thousand.
-const LOOKS_LIMIT: u32 = 2_000_000;
+/// What is spent: so much for each look at one value with one schema, and a unit for each byte that a look compares or counts.
+/// A mebibyte of parameters takes some hundred thousand looks; all of it is less than a second.
+const WORK_LIMIT: usize = 20_000_000;
+const WORK_OF_LOOK: usize = 20;
 /// Schemas within schemas: references that lead in circles are deeper.
 const DEPTH_LIMIT: u32 = 200;
 /// A person mends some, and sends them again.
 const MISFITS_LIMIT: usize = 50;
 const SHOWN_CHARS: usize = 80;
+/// Of a key on the way to a misfit.
+const KEY_CHARS: usize = 100;
 
 /// All that does not fit; nothing where the schema is none.
 pub fn misfits(schema: &str, parameters: &Value) -> Vec<Misfit> {
     let Ok(root) = serde_json::from_str::<Value>(schema) else { return Vec::new() };
-    let mut judge = Judge { root: &root, looks: 0, found: Vec::new(), path: Vec::new() };
+    let mut judge = Judge { root: &root, work: 0, found: Vec::new(), path: Vec::new() };
     if judge.look(&root, parameters, 0).is_err() {
         let problem = "the module's schema takes too long to judge them by".to_owned();
         return vec![Misfit { path: Vec::new(), problem }];
@@ -37,7 +41,7 @@ pub fn misfits(schema: &str, parameters: &Value) -> Vec<Misfit> {
 
 struct Judge<'a> {
     root: &'a Value,
-    looks: u32,
+    work: usize,
     found: Vec<Misfit>,
     path: Vec<String>,
 }
@@ -47,8 +51,8 @@ struct Endless;
 
 impl<'a> Judge<'a> {
     fn look(&mut self, schema: &'a Value, value: &Value, depth: u32) -> Result<(), Endless> {
-        self.looks += 1;
-        if self.looks > LOOKS_LIMIT || depth > DEPTH_LIMIT {
+        self.spend(WORK_OF_LOOK)?;
+        if depth > DEPTH_LIMIT {
             return Err(Endless);
         }
         let schema = match schema {
@@ -68,11 +72,17 @@ impl<'a> Judge<'a> {
             // Nothing else that is said of it makes sense.
             return Ok(());
         }
+        if let Some(Value::Array(values)) = schema.get("enum") {
+            self.spend(values.iter().map(weight).sum())?;
+        }
         if let Some(Value::Array(values)) = schema.get("enum")
             && !values.iter().any(|one| same(one, value))
         {
             let known: Vec<String> = values.iter().map(shown).collect();
             self.misfit(format!("is {}, and should be one of {}", shown(value), shortened(&known.join(", "))));
+        }
+        if let Some(only) = schema.get("const") {
+            self.spend(weight(only))?;
         }
         if let Some(only) = schema.get("const").filter(|only| !same(only, value)) {
             self.misfit(format!("is {}, and should be {}", shown(value), shown(only)));
@@ -80,9 +90,12 @@ impl<'a> Judge<'a> {
         match value {
             Value::Object(object) => self.object(schema, object, depth)?,
             Value::Array(items) => self.array(schema, items, depth)?,
-            Value::String(text) => self.length(schema, ["minLength", "maxLength"], text.chars().count(), "characters"),
+            Value::String(text) if schema.contains_key("minLength") || schema.contains_key("maxLength") => {
+                self.spend(text.len())?;
+                self.length(schema, ["minLength", "maxLength"], text.chars().count(), "characters");
+            }
             Value::Number(number) => self.number(schema, number),
-            Value::Null | Value::Bool(_) => {}
+            Value::String(_) | Value::Null | Value::Bool(_) => {}
         }
         self.together(schema, value, depth)
     }
@@ -94,8 +107,9 @@ impl<'a> Judge<'a> {
         depth: u32,
     ) -> Result<(), Endless> {
         for name in schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str) {
+            self.spend(1)?;
             if !object.contains_key(name) {
-                self.path.push(name.to_owned());
+                self.path.push(name.chars().take(KEY_CHARS).collect());
                 self.misfit("is missing");
                 self.path.pop();
             }
@@ -105,12 +119,15 @@ impl<'a> Judge<'a> {
         // A name may stand under a pattern, which is not judged.
         let others = schema.get("additionalProperties").filter(|_| !schema.contains_key("patternProperties"));
         for (name, value) in object {
-            self.path.push(name.clone());
+            self.spend(name.len())?;
+            self.path.push(name.chars().take(KEY_CHARS).collect());
             match (properties.and_then(|properties| properties.get(name)), others) {
                 (Some(known), _) => self.look(known, value, depth + 1)?,
                 (None, Some(Value::Bool(false))) => {
-                    let known: Vec<&str> =
-                        properties.into_iter().flat_map(|known| known.keys()).map(String::as_str).collect();
+                    let known = properties.into_iter().flat_map(|known| known.keys()).map(String::as_str);
+                    // More than is shown.
+                    let known: Vec<&str> = known.take(SHOWN_CHARS).collect();
+                    self.spend(known.iter().map(|name| name.len()).sum())?;
                     self.misfit(format!("is not known; there are: {}", shortened(&known.join(", "))));
                 }
                 (None, Some(schema)) => self.look(schema, value, depth + 1)?,
@@ -127,6 +144,7 @@ impl<'a> Judge<'a> {
     fn array(&mut self, schema: &'a Map<String, Value>, items: &[Value], depth: u32) -> Result<(), Endless> {
         self.length(schema, ["minItems", "maxItems"], items.len(), "items");
         if schema.get("uniqueItems") == Some(&Value::Bool(true)) {
+            self.spend(items.iter().map(weight).sum::<usize>().saturating_mul(4))?;
             let mut seen = HashSet::new();
             if let Some(twice) = items.iter().find(|item| !seen.insert(item.to_string())) {
                 self.misfit(format!("holds {} twice", shown(twice)));
@@ -207,6 +225,11 @@ impl<'a> Judge<'a> {
         Ok(std::mem::replace(&mut self.found, before).is_empty())
     }
 
+    fn spend(&mut self, work: usize) -> Result<(), Endless> {
+        self.work = self.work.saturating_add(work);
+        if self.work > WORK_LIMIT { Err(Endless) } else { Ok(()) }
+    }
+
     fn misfit(&mut self, problem: impl Into<String>) {
         if self.found.len() < MISFITS_LIMIT {
             self.found.push(Misfit { path: self.path.clone(), problem: problem.into() });
@@ -260,8 +283,30 @@ fn same(one: &Value, other: &Value) -> bool {
     }
 }
 
+/// About how many bytes it is to look through.
+fn weight(value: &Value) -> usize {
+    1 + match value {
+        Value::Null | Value::Bool(_) => 0,
+        Value::Number(number) => number.as_str().len(),
+        Value::String(text) => text.len(),
+        Value::Array(items) => items.iter().map(weight).sum(),
+        Value::Object(object) => object.iter().map(|(name, value)| name.len() + weight(value)).sum(),
+    }
+}
+
+/// Its beginning; the rest is not even written out.
 fn shown(value: &Value) -> String {
-    shortened(&value.to_string())
+    struct Beginning(String);
+    impl std::fmt::Write for Beginning {
+        fn write_str(&mut self, text: &str) -> std::fmt::Result {
+            self.0.extend(text.chars().take(SHOWN_CHARS + 1));
+            if self.0.len() > SHOWN_CHARS * 4 { Err(std::fmt::Error) } else { Ok(()) }
+        }
+    }
+    let mut beginning = Beginning(String::new());
+    // An error says that there is more.
+    let _ = std::fmt::Write::write_fmt(&mut beginning, format_args!("{value}"));
+    shortened(&beginning.0)
 }
 
 fn shortened(text: &str) -> String {
@@ -314,6 +359,34 @@ mod tests {
         check(&schema, json!({ "shop": "S", "days": [1, 4, 1] }), &[("days", "1 twice"), ("days/1", "one of 1, 2, 3")]);
         check(&schema, json!({ "shop": "S", "by_shop": { "a/b": "long" } }), &[("by_shop/a/b", "3 at most")]);
         check(&schema, json!([]), &[("", "is array, and should be object")]);
+    }
+
+    #[test]
+    fn a_schema_that_looks_at_much_again_and_again_comes_to_its_end() {
+        let again = |last: Value| {
+            let defs: serde_json::Map<String, Value> = (0..6)
+                .map(|number| {
+                    let next = json!({ "$ref": format!("#/$defs/a{}", number + 1) });
+                    (format!("a{number}"), json!({ "allOf": vec![next; 8] }))
+                })
+                .chain([("a6".to_owned(), last)])
+                .collect();
+            json!({ "$ref": "#/$defs/a0", "$defs": defs })
+        };
+        let endless = [("", "takes too long")];
+        check(&again(json!({ "anyOf": [{ "const": "x".repeat(1_000) }, {}] })), json!("y".repeat(200_000)), &endless);
+        check(&again(json!({ "uniqueItems": true })), json!((0..120_000).collect::<Vec<_>>()), &endless);
+        check(&again(json!({ "maxLength": 1 })), json!("y".repeat(200_000)), &endless);
+        check(&again(json!({ "enum": ["x".repeat(10_000)] })), json!("y"), &endless);
+    }
+
+    #[test]
+    fn a_key_of_a_mebibyte_is_not_told_fifty_times() {
+        let schema = json!({ "additionalProperties": { "additionalProperties": false } });
+        let inner: serde_json::Map<String, Value> = (0..60).map(|number| (number.to_string(), json!(1))).collect();
+        let found = misfits(&schema.to_string(), &json!({ "K".repeat(1 << 20): inner }));
+        assert_eq!(found.len(), MISFITS_LIMIT);
+        assert!(found.iter().all(|one| one.path[0].len() == KEY_CHARS));
     }
 
     #[test]
