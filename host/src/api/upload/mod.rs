@@ -134,6 +134,10 @@ impl Uploads {
         if own >= self.limits.at_once_of_tenant {
             return Err(refused("the tenant"));
         }
+        // A second place only while others are free for others.
+        if own > 0 && self.places.available_permits() * 2 <= self.limits.at_once {
+            return Err(refused("the tenant"));
+        }
         let place = self.places.clone().try_acquire_owned().map_err(|_| refused("the engine"))?;
         of_tenants.insert(tenant.clone(), own + 1);
         Ok(Place { tenant: tenant.clone(), of_tenants: self.of_tenants.clone(), _place: place })

@@ -34,9 +34,13 @@ pub async fn receive(body: Body, directory: &Path, limit: u64, limits: &Limits) 
     Ok(Spooled { file: file.into_std().await, length })
 }
 
+/// Whoever is slower after a while holds a place that others want: a component of ten megabytes would take twenty minutes.
+const LEAST_BYTES_PER_SECOND: u64 = 8 << 10;
+const SLOWNESS_FROM: std::time::Duration = std::time::Duration::from_secs(10);
+
 async fn pour(body: Body, file: &mut tokio::fs::File, limit: u64, limits: &Limits) -> Answer<u64> {
     let mut stream = body.into_data_stream();
-    let mut length = 0_u64;
+    let (mut length, began) = (0_u64, std::time::Instant::now());
     loop {
         let late = || too_slow("no more of the upload came for too long");
         let next = tokio::time::timeout(limits.piece_timeout, stream.next()).await.map_err(|_| late())?;
@@ -45,6 +49,10 @@ async fn pour(body: Body, file: &mut tokio::fs::File, limit: u64, limits: &Limit
         length += piece.len() as u64;
         if length > limit {
             return Err(too_large(limit));
+        }
+        let since = began.elapsed();
+        if since > SLOWNESS_FROM && length < since.as_secs() * LEAST_BYTES_PER_SECOND {
+            return Err(too_slow("the upload comes too slowly"));
         }
         file.write_all(&piece).await.map_err(|error| unwritable(&error))?;
     }
