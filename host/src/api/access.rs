@@ -66,6 +66,11 @@ pub enum Takes {
 }
 
 impl Rule {
+    /// Whether a token opens nothing any more once this is done.
+    pub fn takes_a_token_back(&self) -> bool {
+        self.method == Verb::Delete && self.path.contains("/tokens/")
+    }
+
     pub fn is_of_tenant(&self) -> bool {
         self.path.starts_with("/v1/tenants/{tenant}")
     }

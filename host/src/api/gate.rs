@@ -118,6 +118,8 @@ async fn judge(api: &Api, rule: &Rule, named: Option<&str>, asked: Asked) -> Ans
     if let Some(tenant) = &tenant
         && (rule.method != Verb::Get || unmask)
         && token.role < Role::Operator
+        // Whoever has stolen a token uses the minute up, and must not be safe by that.
+        && !rule.takes_a_token_back()
     {
         // Before it is done: what is done has its line in the audit log.
         api.registry.may_change(&tenant.id).map_err(registry_problem)?;

@@ -96,7 +96,10 @@ impl Witness<'_> {
         reason: &str,
     ) -> Result<Vec<Pause>, OfficeError> {
         let before = self.office.pauses(None);
-        let stands = |scope: &Scope| before.iter().any(|pause| pause.scope == *scope && pause.reason == reason);
+        let by = Some(self.person());
+        let stands = |scope: &Scope| {
+            before.iter().any(|pause| pause.scope == *scope && pause.reason == reason && pause.by == by)
+        };
         let noted = self.note_scopes(tenant, what, "pause", json!({ "reason": reason }), |scope| !stands(scope)).await;
         let paused = self.office.pause(tenant, what, reason, self.person()).await?;
         noted.map(|()| paused)
@@ -171,6 +174,11 @@ impl Witness<'_> {
         mut detail: Value,
     ) -> Result<(), registry::Error> {
         let Some(registry) = self.registry else { return Ok(()) };
+        // A filter may be as long as a request: the line says how it begins.
+        let text = detail.to_string();
+        if text.len() > DETAIL_LIMIT_BYTES {
+            detail = json!({ "shortened": text[..text.floor_char_boundary(DETAIL_LIMIT_BYTES)] });
+        }
         let own = match tenant {
             Some(tenant) if registry.tenant(tenant)?.is_some() => Some(tenant),
             Some(tenant) => {
@@ -191,6 +199,9 @@ impl Witness<'_> {
 }
 
 const IN_BULK: &str = "in bulk";
+
+/// Of what a line says besides who did what to what.
+const DETAIL_LIMIT_BYTES: usize = 4 << 10;
 
 /// The order in the log's words. Of a body it is the digest.
 fn act(wish: &Wish) -> (&'static str, Value) {
