@@ -29,6 +29,8 @@ pub struct Peer {
     arguments: Vec<OsString>,
     /// A command that prints its version.
     version: (PathBuf, Vec<OsString>),
+    /// It asks for a newer compiler than a machine may have, and without it the others are measured all the same.
+    pub is_optional: bool,
 }
 
 /// All of them: `scripts` is `tests/bench/whole`, and `built` where `make bench-whole` installs what they need.
@@ -42,6 +44,7 @@ pub fn all(scripts: &Path, built: &Path) -> Vec<Peer> {
         program,
         arguments,
         version,
+        is_optional: name == "faucet",
     };
     let rust = (PathBuf::from("rustc"), vec!["--version".into()]);
     let asyncio = "import sys, aiohttp; print('Python', sys.version.split()[0] + ', aiohttp', aiohttp.__version__)";
