@@ -144,14 +144,19 @@ power-cut: build ## 20 simulated power cuts (as root; says so loudly where it ca
 
 WHOLE := tests/bench/whole
 PEERS := $(abspath $(TARGET))/bench-whole
+FAUCET := 1.17.0
 
-whole-peers: ## Install what Crossdock is measured beside, under target/bench-whole
+whole-peers: release ## Install what Crossdock is measured beside, under target/bench-whole
 	CARGO_TARGET_DIR=$(PEERS) $(CARGO) build --locked --release --manifest-path $(WHOLE)/native/Cargo.toml
 	cd $(WHOLE)/node && npm ci --no-audit --no-fund
 	for name in asyncio dlt; do \
 	  python3 -m venv $(PEERS)/$$name && $(PEERS)/$$name/bin/pip install --quiet --disable-pip-version-check --no-deps \
 	    --require-hashes -r $(WHOLE)/python/requirements-$$name.txt || exit 1; \
 	done
+	CARGO_TARGET_DIR=$(PEERS) $(CARGO) build --locked --release --target wasm32-unknown-unknown --manifest-path $(WHOLE)/faucet/mapping/Cargo.toml
+	$(CARGO) install faucet-cli --version =$(FAUCET) --locked --ignore-rust-version --no-default-features \
+	  --features source-rest,sink-http,transform-wasm --target-dir $(PEERS)/faucet --root $(PEERS) \
+	  || echo "whole-peers: faucet-cli $(FAUCET) IS NOT INSTALLED: the reason is above; it asks for Rust 1.99" >&2
 
 bench-whole: release whole-peers ## Compare the whole way with what people use instead; writes docs/benchmarks/whole.md and whole.svg
 	$(TARGET)/release/whole --peers $(PEERS) --components $(COMPONENTS) --output docs/benchmarks/whole.md $(WHOLE_ARGUMENTS)

@@ -12,7 +12,7 @@ use vendor_sim::proof::whole::{Load, peers, report};
 use vendor_sim::proof::{Failure, Result};
 
 /// Moves documents past a plain simulator, with every mover in turns, and says how many a second and what that cost.
-/// Fails where a mover cannot be run, unless it was left out by name.
+/// Fails where a mover cannot be run, unless it was left out by name; faucet alone is missed with a loud line.
 #[derive(Debug, Parser)]
 #[command(name = "whole", version)]
 struct Arguments {
@@ -68,13 +68,14 @@ fn main() -> ExitCode {
 
 fn run(arguments: &Arguments) -> Result<()> {
     let programs = arguments.paths.programs()?;
-    let (movers, versions) = movers(arguments)?;
+    let Wanted { movers, versions, absent } = wanted(arguments)?;
     let fast = Load { documents: arguments.documents, delay_ms: 0 };
     let slow = Load { documents: arguments.slow_documents, delay_ms: arguments.delay_ms };
     let loads = [fast, slow].into_iter().filter(|load| load.documents > 0).collect();
     let plan = Plan { movers, loads, rounds: arguments.rounds };
     let rows = plan.run(&programs, &mut |line| println!("{line}"))?;
-    let tables = format!("{}\n### Crossdock by stage\n\n{}", report::tables(&rows, "crossdock"), report::stages(&rows));
+    let (tables, stages) = (report::tables(&rows, "crossdock"), report::stages(&rows));
+    let tables = format!("{tables}{absent}\n### Crossdock by stage\n\n{stages}");
     println!("\n{tables}");
     let Some(output) = &arguments.output else { return Ok(()) };
     let machine = report::machine();
@@ -87,8 +88,15 @@ fn run(arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
-/// Those that are wanted, and their versions as a list.
-fn movers(arguments: &Arguments) -> Result<(Vec<Mover>, String)> {
+struct Wanted {
+    movers: Vec<Mover>,
+    /// As a list.
+    versions: String,
+    /// Those that are missed, a line each.
+    absent: String,
+}
+
+fn wanted(arguments: &Arguments) -> Result<Wanted> {
     let wanted = |name: &str| {
         let named = |list: &[String]| list.iter().any(|one| one == name);
         (arguments.only.is_empty() || named(&arguments.only)) && !named(&arguments.without)
@@ -105,7 +113,7 @@ fn movers(arguments: &Arguments) -> Result<(Vec<Mover>, String)> {
         Ours { name: "crossdock-signed", what: "as crossdock, signatures checked", setup: setup(fresh), signed: true },
     ];
     let mut movers: Vec<Mover> = ours.into_iter().filter(|ours| wanted(ours.name)).map(Mover::Ours).collect();
-    let (mut versions, mut missing) = (String::new(), Vec::new());
+    let (mut versions, mut absent, mut missing) = (String::new(), String::new(), Vec::new());
     for peer in peers::all(&arguments.scripts, &arguments.peers.canonicalize().unwrap_or(arguments.peers.clone())) {
         if !wanted(peer.name) {
             versions.push_str(&format!("- {}: NOT MEASURED, left out by name\n", peer.name));
@@ -116,11 +124,17 @@ fn movers(arguments: &Arguments) -> Result<(Vec<Mover>, String)> {
                 versions.push_str(&format!("- {}: {version}\n", peer.name));
                 movers.push(Mover::Peer(peer));
             }
+            Err(failure) if peer.is_optional => {
+                eprintln!("whole: NOT RUN: {failure}; `make whole-peers` installs it, or says why it cannot");
+                let why = "it is not installed here: `make whole-peers` does that, or says why it cannot";
+                absent.push_str(&format!("{}: not run, because {why}.\n", peer.name));
+                versions.push_str(&format!("- {}: NOT RUN\n", peer.name));
+            }
             Err(failure) => missing.push(failure.to_string()),
         }
     }
     if missing.is_empty() {
-        return Ok((movers, versions));
+        return Ok(Wanted { movers, versions, absent });
     }
     let remedy = "`make bench-whole` installs them; --without NAME,NAME leaves them out";
     Err(Failure::new(format!("{}\n{remedy}", missing.join("\n"))))

@@ -94,7 +94,7 @@ impl Dock {
         self.wait_for_answers(&mut engine)?;
         let took = began.elapsed();
         let (mover, simulator) = (spent(engine.id())?, spent(self.simulator.id())?);
-        let (peak_kib, stages) = (usage(engine.id())?.peak_kib, stages(&engine.metrics()?));
+        let (peak_kib, stages) = (Some(usage(engine.id())?.peak_kib), stages(&engine.metrics()?));
         self.end(&mut engine)?;
         self.load.check(self.simulator.counts()?)?;
         let simulator = simulator.saturating_sub(before);

@@ -10,7 +10,6 @@ use serde_json::{Value, json};
 
 use super::spent::{spent, wait};
 use super::{BATCH, Load, Run};
-use crate::proof::process::usage;
 use crate::proof::programs::Programs;
 use crate::proof::schemes::SALEOUT;
 use crate::proof::simulator::Simulator;
@@ -29,6 +28,8 @@ pub struct Peer {
     arguments: Vec<OsString>,
     /// A command that prints its version.
     version: (PathBuf, Vec<OsString>),
+    /// It asks for a newer compiler than a machine may have, and without it the others are measured all the same.
+    pub is_optional: bool,
 }
 
 /// All of them: `scripts` is `tests/bench/whole`, and `built` where `make bench-whole` installs what they need.
@@ -42,6 +43,7 @@ pub fn all(scripts: &Path, built: &Path) -> Vec<Peer> {
         program,
         arguments,
         version,
+        is_optional: name == "faucet",
     };
     let rust = (PathBuf::from("rustc"), vec!["--version".into()]);
     let asyncio = "import sys, aiohttp; print('Python', sys.version.split()[0] + ', aiohttp', aiohttp.__version__)";
@@ -118,7 +120,6 @@ impl Peer {
         if ended.is_none() {
             child.kill().map_err(failed)?;
         }
-        let peak_kib = usage(child.id()).map_or(0, |usage| usage.peak_kib);
         let status = child.wait().map_err(failed)?;
         let Some(mover) = ended.filter(|_| status.success()) else {
             let said = std::fs::read_to_string(directory.path().join("log")).unwrap_or_default();
@@ -128,7 +129,7 @@ impl Peer {
         };
         load.check(simulator.counts()?).map_err(|failure| Failure::during(self.name, failure))?;
         let simulator = spent(simulator.id())?.saturating_sub(before);
-        Ok(Run { documents: load.documents, took, mover, simulator, peak_kib, stages: Default::default() })
+        Ok(Run { documents: load.documents, took, mover, simulator, peak_kib: None, stages: Default::default() })
     }
 }
 

@@ -87,14 +87,14 @@ impl Plan {
             for (at, row) in rows.iter_mut().enumerate() {
                 let (run, _) = self.movers[at % self.movers.len()].run(programs, row.load, &[])?;
                 say(&format!(
-                    "round {round}  {:<18} {:>3} ms  {:>8.0} documents/s  {:>6.2} s  CPU: mover {:>6.2} s, simulator {:>5.2} s  {:>4} MiB",
+                    "round {round}  {:<18} {:>3} ms  {:>8.0} documents/s  {:>6.2} s  CPU: mover {:>6.2} s, simulator {:>5.2} s{}",
                     row.name,
                     row.load.delay_ms,
                     run.documents_a_second(),
                     run.took.as_secs_f64(),
                     run.mover.as_secs_f64(),
                     run.simulator.as_secs_f64(),
-                    run.peak_kib >> 10,
+                    run.peak_kib.map(|kib| format!("  {:>4} MiB", kib >> 10)).unwrap_or_default(),
                 ));
                 row.runs.push(run);
             }

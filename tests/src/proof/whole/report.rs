@@ -25,6 +25,15 @@ fn microseconds(row: &Row, of: impl Fn(&Run) -> Duration) -> f64 {
     median(&row.runs, |run| of(run).as_secs_f64() * 1e6 / run.documents as f64)
 }
 
+/// Blank where it is not known.
+fn memory(row: &Row) -> String {
+    if row.runs.iter().any(|run| run.peak_kib.is_none()) {
+        return String::new();
+    }
+    let mebibytes = |run: &Run| run.peak_kib.unwrap_or_default() as f64 / 1024.0;
+    format!("{:.0} MiB", median(&row.runs, mebibytes))
+}
+
 /// One table for each load, with the ratio to `yardstick` among its rows.
 pub fn tables(rows: &[Row], yardstick: &str) -> String {
     let mut text = String::new();
@@ -47,14 +56,14 @@ pub fn tables(rows: &[Row], yardstick: &str) -> String {
                 (rates.iter().copied().fold(f64::MAX, f64::min), rates.iter().copied().fold(0.0, f64::max));
             let _ = writeln!(
                 text,
-                "| {} ({}) | {:.0} | {least:.0} to {most:.0} | {:.2}× | {:.1} | {:.1} | {:.0} MiB |",
+                "| {} ({}) | {:.0} | {least:.0} to {most:.0} | {:.2}× | {:.1} | {:.1} | {} |",
                 row.name,
                 row.what,
                 rate(row),
                 ours / rate(row),
                 microseconds(row, |run| run.mover),
                 microseconds(row, |run| run.simulator),
-                median(&row.runs, |run| run.peak_kib as f64 / 1024.0),
+                memory(row),
             );
         }
         text.push('\n');

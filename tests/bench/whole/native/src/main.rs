@@ -48,7 +48,7 @@ async fn main() -> Result<()> {
         let permit = permits.clone().acquire_owned().await?;
         let client = client.clone();
         saves.spawn(async move {
-            let body = mapping::save(&settings.parameters, &page)?;
+            let body = mapping::save(&settings.parameters, &serde_json::from_slice::<Root<_>>(&page)?.response)?;
             save(&client, settings, session, body).await?;
             drop(permit);
             Result::Ok(())

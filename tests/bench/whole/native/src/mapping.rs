@@ -74,13 +74,7 @@ struct Item<'a> {
 }
 
 #[derive(Deserialize)]
-struct Root<'a> {
-    #[serde(borrow)]
-    response: Page<'a>,
-}
-
-#[derive(Deserialize)]
-struct Page<'a> {
+pub struct Page<'a> {
     #[serde(borrow)]
     datas: Vec<SaleOut<'a>>,
 }
@@ -170,15 +164,10 @@ struct Row<'a> {
     text2: &'a str,
 }
 
-pub fn save(parameters: &Parameters, page: &[u8]) -> Result<Vec<u8>> {
-    let root: Root<'_> = serde_json::from_slice(page)?;
-    let model = root.response.datas.iter().map(|saleout| bill(parameters, saleout)).collect::<Result<_>>()?;
-    let data = Save {
-        is_delete_entry: true,
-        is_auto_submit_and_audit: true,
-        interation_flags: "STK_InvCheckResult",
-        model,
-    };
+pub fn save(parameters: &Parameters, page: &Page<'_>) -> Result<Vec<u8>> {
+    let model = page.datas.iter().map(|saleout| bill(parameters, saleout)).collect::<Result<_>>()?;
+    let data =
+        Save { is_delete_entry: true, is_auto_submit_and_audit: true, interation_flags: "STK_InvCheckResult", model };
     Ok(serde_json::to_vec(&Call { formid: "SAL_OUTSTOCK", data })?)
 }
 
