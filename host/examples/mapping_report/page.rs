@@ -64,7 +64,7 @@ pub fn text(rows: &[Row], method: &Method) -> String {
     let mut text = format!(
         "# One document through a mapping
 
-Written by `make bench`; how is said in [README.md](README.md#how-a-mapping-is-measured). The mapping of `jushuitan-saleout-to-k3cloud` \
+Written by `make bench-mapping`; how is said in [README.md](README.md#how-a-mapping-is-measured). The mapping of `jushuitan-saleout-to-k3cloud` \
 over {} sale-outs of {} bytes on average, text in and text out. {} rounds, {} ms of processor time for each variant in each; the \
 programs take turns. Medians over the rounds; a ratio is the median of the rounds' own.
 

@@ -20,6 +20,7 @@ pub fn measure(input: &Input) {
         let mut state = RuntimeState::default();
         let mut context = Context::new(&mut target, &mut state, &timezone);
         match program.resolve(&mut context).expect("no error") {
+            Value::String(text) => text.to_string(),
             Value::Bytes(bytes) => String::from_utf8(bytes.to_vec()).expect("JSON is UTF-8"),
             other => panic!("not a text: {other:?}"),
         }
