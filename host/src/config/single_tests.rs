@@ -180,3 +180,16 @@ fn settings_nested_beyond_reason_are_refused_and_not_followed() {
     let objections = Tenant::new().read(&with("source", deep), &LoadOptions::new(&|_| None)).map(|_| ()).unwrap_err();
     assert!(objections[0].message.contains("nested too deeply"), "{objections:?}");
 }
+
+#[test]
+fn refusing_what_a_stranger_sends_takes_no_more_than_it_does() {
+    let unknown = |count: usize| (0..count).map(|number| (format!("u{number}"), json!(1))).collect::<Map<_, _>>();
+    let mut many = good();
+    many.as_object_mut().unwrap().extend(unknown(5_000));
+    for settings in [with("reference", json!({ ("K".repeat(500_000)): unknown(2_000) })), many] {
+        let objections = Tenant::new().read(&settings, &LoadOptions::new(&|_| None)).map(|_| ()).unwrap_err();
+        let length = |one: &Objection| one.pointer().len() + one.message.len() + one.remedy.len();
+        let bytes: usize = objections.iter().map(length).sum();
+        assert!(objections.len() <= 200 && bytes < 200_000, "{} objections, {bytes} bytes", objections.len());
+    }
+}
