@@ -74,18 +74,16 @@ impl<'a> Judge<'a> {
         }
         if let Some(Value::Array(values)) = schema.get("enum") {
             self.spend(values.iter().map(weight).sum())?;
-        }
-        if let Some(Value::Array(values)) = schema.get("enum")
-            && !values.iter().any(|one| same(one, value))
-        {
-            let known: Vec<String> = values.iter().map(shown).collect();
-            self.misfit(format!("is {}, and should be one of {}", shown(value), shortened(&known.join(", "))));
+            if !values.iter().any(|one| same(one, value)) {
+                let known: Vec<String> = values.iter().take(SHOWN_CHARS).map(shown).collect();
+                self.misfit(format!("is {}, and should be one of {}", shown(value), shortened(&known.join(", "))));
+            }
         }
         if let Some(only) = schema.get("const") {
             self.spend(weight(only))?;
-        }
-        if let Some(only) = schema.get("const").filter(|only| !same(only, value)) {
-            self.misfit(format!("is {}, and should be {}", shown(value), shown(only)));
+            if !same(only, value) {
+                self.misfit(format!("is {}, and should be {}", shown(value), shown(only)));
+            }
         }
         match value {
             Value::Object(object) => self.object(schema, object, depth)?,
