@@ -127,14 +127,20 @@ fn what_comes_while_a_group_is_synced_is_the_next_group() {
     let mut commits: Vec<_> = names.iter().map(|name| store.commit(put(name))).collect();
     assert!((&mut commits[0]).now_or_never().is_none());
     has_reached.recv_timeout(Duration::from_secs(20)).unwrap();
-    assert!(commits[1..].iter_mut().all(|commit| commit.now_or_never().is_none()));
-    assert_eq!(store.health().queued, 39);
-    fail::remove("state::after_flush");
-    drop(go_on);
+    // The second is applied while the first is synced.
+    let (has_begun, begin) = halt_at("state::before_apply");
+    assert!((&mut commits[1]).now_or_never().is_none());
+    has_begun.recv_timeout(Duration::from_secs(20)).unwrap();
+    assert!(commits[2..].iter_mut().all(|commit| commit.now_or_never().is_none()));
+    assert_eq!(store.health().queued, 38);
+    for (point, go_on) in [("state::before_apply", begin), ("state::after_flush", go_on)] {
+        fail::remove(point);
+        drop(go_on);
+    }
     let revisions: Vec<_> = block_on(futures::future::join_all(commits)).into_iter().map(|r| r.unwrap().0).collect();
     assert_eq!(revisions, (1..=40).collect::<Vec<_>>(), "in the order in which they came");
     store.close().unwrap();
-    assert_eq!((store.health().groups, store.health().batches), (2, 40));
+    assert_eq!((store.health().groups, store.health().batches), (3, 40));
     scenario.teardown();
 }
 

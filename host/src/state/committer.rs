@@ -1,7 +1,8 @@
-//! The one thread that writes.
+//! The one thread that writes rows. What it applied, the settler makes durable while this applies the next group.
 
 use std::any::Any;
 use std::io;
+use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Instant;
@@ -10,31 +11,34 @@ use bytes::Bytes;
 use tokio::sync::oneshot;
 
 use super::batch::{CommitError, Error, Revision};
-use super::directory;
 use super::format::{self, Opened, REVISION_ROW, SUM_ROW, sled_failed};
 use super::group::{Conflict, Ground, Group};
 use super::queue::{Answer, Request};
 use super::row::{Digest, Head};
+use super::settler::{self, Applied};
 use super::sled_store::{Core, guarded, is_used, no_row};
 use super::walk::TreeChange;
 
-/// Starts the thread. It ends when the queue is closed and empty.
-pub(super) fn start(core: Arc<Core>, opened: Opened) -> io::Result<JoinHandle<()>> {
-    std::thread::Builder::new().name("state-committer".into()).spawn(move || {
+/// Starts the two threads. They end when the queue is closed and empty.
+pub(super) fn start(core: &Arc<Core>, opened: Opened) -> io::Result<Vec<JoinHandle<()>>> {
+    let (applied, settler) = settler::start(Arc::clone(core))?;
+    let core = Arc::clone(core);
+    let committer = std::thread::Builder::new().name("state-committer".into()).spawn(move || {
         let mut last = opened;
         while let Some(requests) = core.queue.gather() {
-            core.pulse.begin(Instant::now());
-            let committed = commit(&core, requests, &mut last);
-            core.pulse.end(Instant::now(), committed);
-            collect(&core);
+            let dropped = commit(&core, requests, &mut last, &applied);
+            collect(&core, dropped);
+            core.unsettled.wait_for_room();
         }
-    })
+    })?;
+    Ok(vec![committer, settler])
 }
 
-/// Answers every request; says how many batches became durable.
-fn commit(core: &Core, requests: Vec<Request>, opened: &mut Opened) -> usize {
+/// Applies what fits and hands it on to be settled; answers the others. Says whether rows of large values went.
+fn commit(core: &Core, requests: Vec<Request>, opened: &mut Opened, to_settle: &SyncSender<Applied>) -> bool {
     let Opened { last, sum, .. } = opened;
     let mut fitting: Vec<(oneshot::Sender<Answer>, Revision)> = Vec::with_capacity(requests.len());
+    let beat = core.pulse.begin(Instant::now());
     let ground = Tree(core);
     let mut rooms = Vec::with_capacity(requests.len());
     let mut requests = requests.into_iter();
@@ -53,38 +57,45 @@ fn commit(core: &Core, requests: Vec<Request>, opened: &mut Opened) -> usize {
             }
         }
         if fitting.is_empty() {
-            return Ok((group.last(), *sum));
+            return Ok(None);
         }
         let (reached, sum) = (group.last(), group.sum(*sum));
         group.set(format::own_key(REVISION_ROW), format::number_value(reached.0), &ground)?;
         group.set(format::own_key(SUM_ROW), Bytes::copy_from_slice(&sum.bytes()), &ground)?;
         let (changes, dropped) = group.into_changes();
-        write(core, changes, reached)?;
-        core.garbage.lock().unwrap_or_else(PoisonError::into_inner).extend(dropped);
-        Ok((reached, sum))
+        Ok(Some((apply(core, changes)?, reached, sum, dropped)))
     });
     match written {
-        Ok(reached) => {
-            (*last, *sum) = reached;
-            let committed = fitting.len();
-            for (answer, revision) in fitting {
-                send(answer, Ok(revision));
+        Ok(Some((db, reached, reached_sum, dropped))) => {
+            (*last, *sum) = (reached, reached_sum);
+            let any_dropped = !dropped.is_empty();
+            core.unsettled.add();
+            let applied = Applied { db, reached, dropped, answers: fitting, rooms, beat };
+            if let Err(lost) = to_settle.send(applied) {
+                // It ends after this thread; were it gone, nothing could become durable.
+                core.fail(Error::Closed);
+                settler::refuse(core, lost.0, &Error::Closed);
             }
-            committed
+            any_dropped
+        }
+        Ok(None) => {
+            core.pulse.end(beat, Instant::now(), 0);
+            false
         }
         Err(error) => {
             // Closed before anyone hears of it: whoever hears must find it closed.
             core.fail(error.clone());
+            core.pulse.end(beat, Instant::now(), 0);
             for answer in fitting.into_iter().map(|(answer, _)| answer).chain(requests.map(|r| r.into_parts().1)) {
                 send(answer, Err(error.clone().into()));
             }
-            0
+            false
         }
     }
 }
 
-/// Makes a group durable. The order of apply, flush, sync and answer is what the store promises.
-fn write(core: &Core, changes: Vec<TreeChange>, reached: Revision) -> Result<(), Error> {
+/// Changes the tree as one atomic batch, which is not durable yet, and says of which store it was.
+fn apply(core: &Core, changes: Vec<TreeChange>) -> Result<sled::Db, Error> {
     fail::fail_point!("state::before_apply", |_| Err(injected("before_apply")));
     let mut batch = sled::Batch::default();
     for (key, value) in &changes {
@@ -101,22 +112,20 @@ fn write(core: &Core, changes: Vec<TreeChange>, reached: Revision) -> Result<(),
     }
     drop(gate);
     applied.map_err(|error| sled_failed(&error))?;
-    fail::fail_point!("state::after_apply", |_| Err(injected("after_apply")));
-    db.flush().map_err(|error| sled_failed(&error))?;
-    fail::fail_point!("state::after_flush", |_| Err(injected("after_flush")));
-    core.directory.sync().map_err(|error| directory::io_failed("syncing the store", &error))?;
-    fail::fail_point!("state::after_sync", |_| Err(injected("after_sync")));
-    core.directory
-        .note_acknowledged(reached)
-        .map_err(|error| directory::io_failed("marking what is acknowledged", &error))
+    Ok(db)
 }
 
 /// Files removed between two groups: each costs the filesystem's journal, and whoever commits next waits for it.
 const COLLECT_AT_ONCE: usize = 64;
 
 /// Removes large values that no row needs any more. Only here, between two groups: a file that is written for a batch is
-/// named by no row yet. That the rows which named these are gone is durable by now.
-fn collect(core: &Core) {
+/// named by no row yet. And only once every group is settled: where the row that went last came back with a crash, its
+/// file would be missing.
+fn collect(core: &Core, dropped: bool) {
+    if !dropped && core.garbage.lock().unwrap_or_else(PoisonError::into_inner).is_empty() {
+        return;
+    }
+    core.unsettled.wait_for_none();
     let mut garbage = core.garbage.lock().unwrap_or_else(PoisonError::into_inner);
     if garbage.is_empty() {
         return;
@@ -155,7 +164,7 @@ fn tell(core: &Core, changes: Vec<TreeChange>) {
 }
 
 #[cfg(feature = "failpoints")]
-fn injected(point: &str) -> Error {
+pub(super) fn injected(point: &str) -> Error {
     Error::Failed { detail: format!("injected at {point}") }
 }
 
@@ -181,7 +190,7 @@ impl From<Conflict> for CommitError {
     }
 }
 
-fn send(answer: oneshot::Sender<Answer>, outcome: Answer) {
+pub(super) fn send(answer: oneshot::Sender<Answer>, outcome: Answer) {
     // The caller may have dropped its future; the batch stands all the same.
     let _ = answer.send(outcome);
 }

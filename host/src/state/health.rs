@@ -3,6 +3,7 @@
 //! sled has a known deadlock under load without a fix. Nothing can undo one from inside, so a commit that takes too long
 //! is said loudly, in the log and to whoever asks, and a person or a supervisor restarts the process.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -16,9 +17,9 @@ pub struct Health {
     pub failure: Option<Error>,
     /// Batches that wait for the committer.
     pub queued: usize,
-    /// How long the group in work has been in work.
+    /// How long the oldest group in work has been in work: up to three are, one that is applied and two that are synced.
     pub committing_for: Option<Duration>,
-    /// The group in work has been in work for too long.
+    /// It has been in work for too long.
     pub stalled: bool,
     /// Groups made durable since the store was opened, and batches in them.
     pub groups: u64,
@@ -29,15 +30,20 @@ pub struct Health {
 
 #[derive(Debug, Default)]
 pub(super) struct Pulse {
-    beat: Mutex<Beat>,
+    work: Mutex<Work>,
     stop: Condvar,
 }
 
+/// A group in work, by its number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Beat(u64);
+
 #[derive(Debug, Default)]
-struct Beat {
-    started: Option<Instant>,
-    /// The group in work was already said to hang.
-    said: bool,
+struct Work {
+    next: u64,
+    started: BTreeMap<Beat, Instant>,
+    /// The group that was said to hang.
+    said: Option<Beat>,
     groups: u64,
     batches: u64,
     slowest_group: Duration,
@@ -45,47 +51,52 @@ struct Beat {
 }
 
 impl Pulse {
-    pub fn begin(&self, now: Instant) {
-        let mut beat = self.lock();
-        beat.started = Some(now);
-        beat.said = false;
+    pub fn begin(&self, now: Instant) -> Beat {
+        let mut work = self.lock();
+        work.next += 1;
+        let beat = Beat(work.next);
+        work.started.insert(beat, now);
+        beat
     }
 
-    pub fn end(&self, now: Instant, batches: usize) {
-        let mut beat = self.lock();
-        if let Some(started) = beat.started.take() {
+    pub fn end(&self, beat: Beat, now: Instant, batches: usize) {
+        let mut work = self.lock();
+        if let Some(started) = work.started.remove(&beat) {
             let took = now.saturating_duration_since(started);
-            beat.slowest_group = beat.slowest_group.max(took);
-            if beat.said {
+            work.slowest_group = work.slowest_group.max(took);
+            if work.said.take_if(|said| *said == beat).is_some() {
                 tracing::warn!(took_ms = took.as_millis() as u64, "the store's commit ended after all");
             }
         }
         if batches > 0 {
-            beat.groups += 1;
-            beat.batches += batches as u64;
+            work.groups += 1;
+            work.batches += batches as u64;
         }
     }
 
     pub fn health(&self, now: Instant, stall_after: Duration, queued: usize, failure: Option<Error>) -> Health {
-        let beat = self.lock();
-        let committing_for = beat.started.map(|started| now.saturating_duration_since(started));
+        let work = self.lock();
+        let committing_for = work.started.values().next().map(|started| now.saturating_duration_since(*started));
         Health {
             failure,
             queued,
             committing_for,
             stalled: committing_for.is_some_and(|time| time >= stall_after),
-            groups: beat.groups,
-            batches: beat.batches,
-            slowest_group: beat.slowest_group,
+            groups: work.groups,
+            batches: work.batches,
+            slowest_group: work.slowest_group,
         }
     }
 
-    /// How long the group in work has hung, where that has not been said yet.
+    /// How long the oldest group in work has hung, where that has not been said yet.
     fn newly_stalled(&self, now: Instant, stall_after: Duration) -> Option<Duration> {
-        let mut beat = self.lock();
-        let time = now.saturating_duration_since(beat.started?);
-        let news = time >= stall_after && !beat.said;
-        beat.said |= news;
+        let mut work = self.lock();
+        let (&beat, &started) = work.started.first_key_value()?;
+        let time = now.saturating_duration_since(started);
+        let news = time >= stall_after && work.said != Some(beat);
+        if news {
+            work.said = Some(beat);
+        }
         news.then_some(time)
     }
 
@@ -102,11 +113,11 @@ impl Pulse {
                         "the store's commit hangs; nothing is acknowledged; restart the engine if this stays"
                     );
                 }
-                let beat = pulse.lock();
-                if beat.stopping {
+                let work = pulse.lock();
+                if work.stopping {
                     return;
                 }
-                drop(pulse.stop.wait_timeout(beat, look_every));
+                drop(pulse.stop.wait_timeout(work, look_every));
             }
         })
     }
@@ -116,8 +127,8 @@ impl Pulse {
         self.stop.notify_all();
     }
 
-    fn lock(&self) -> MutexGuard<'_, Beat> {
-        self.beat.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Work> {
+        self.work.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -133,14 +144,17 @@ mod tests {
         let start = Instant::now();
         assert_eq!(pulse.newly_stalled(start + LIMIT, LIMIT), None, "nothing is in work");
 
-        pulse.begin(start);
+        let first = pulse.begin(start);
         assert_eq!(pulse.newly_stalled(start + LIMIT - Duration::from_millis(1), LIMIT), None);
         assert!(!pulse.health(start, LIMIT, 0, None).stalled);
         assert!(pulse.health(start + LIMIT, LIMIT, 0, None).stalled);
         assert_eq!(pulse.newly_stalled(start + LIMIT, LIMIT), Some(LIMIT));
         assert_eq!(pulse.newly_stalled(start + LIMIT * 2, LIMIT), None, "said already");
 
-        pulse.end(start + LIMIT * 2, 3);
+        let second = pulse.begin(start + LIMIT);
+        assert_eq!(pulse.health(start + LIMIT, LIMIT, 0, None).committing_for, Some(LIMIT), "the oldest");
+        pulse.end(first, start + LIMIT * 2, 3);
+        pulse.end(second, start + LIMIT * 2, 0);
         let health = pulse.health(start + LIMIT * 3, LIMIT, 0, None);
         assert!(!health.stalled);
         assert_eq!((health.groups, health.batches, health.slowest_group), (1, 3, LIMIT * 2));

@@ -35,6 +35,7 @@ mod note;
 mod queue;
 mod rewrite;
 mod row;
+mod settler;
 mod sled_store;
 mod sum;
 #[cfg(test)]

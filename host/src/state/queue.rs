@@ -35,7 +35,7 @@ pub(super) struct Request {
 }
 
 /// Of the tenant, and of all.
-type Room = (OwnedSemaphorePermit, OwnedSemaphorePermit);
+pub(super) type Room = (OwnedSemaphorePermit, OwnedSemaphorePermit);
 
 impl Request {
     /// The room is given back when it is dropped: after the answer, since a group in work takes memory too.

@@ -1,7 +1,7 @@
 //! The store on disk: one sled tree, one committer.
 //!
-//! Every byte goes through the committer thread: it gathers what is ready, applies it as one atomic batch, flushes,
-//! syncs the filesystem, and only then answers. After any failure of sled or of the disk the store is closed and
+//! Every row goes through the committer thread: it gathers what is ready and applies it as one atomic batch. The settler
+//! thread flushes, syncs the filesystem, and only then answers, while the committer is at the next group. After any failure of sled or of the disk the store is closed and
 //! acknowledges nothing any more, for nobody can say what of the failed group is durable; opening it again can.
 
 use std::collections::VecDeque;
@@ -26,6 +26,7 @@ use super::health::{Health, Pulse};
 use super::note;
 use super::queue::Queue;
 use super::row::{self, Digest, Payload, Row};
+use super::settler::Unsettled;
 use super::walk::TreeChange;
 
 /// What an operator may set.
@@ -47,7 +48,8 @@ impl Default for Settings {
 /// The durable store in a data directory. Dropping it closes it.
 pub struct SledStore {
     core: Arc<Core>,
-    committer: Mutex<Option<JoinHandle<()>>>,
+    /// The committer and the settler.
+    writers: Mutex<Vec<JoinHandle<()>>>,
     watchdog: Mutex<Option<JoinHandle<()>>>,
     stall_after: Duration,
 }
@@ -61,6 +63,7 @@ pub(super) struct Core {
     pub blobs: Blobs,
     pub queue: Queue,
     pub pulse: Arc<Pulse>,
+    pub unsettled: Unsettled,
     pub lease: u64,
     /// Where a walk that is under way hears of changes.
     pub tap: Mutex<Option<mpsc::Sender<TreeChange>>>,
@@ -100,6 +103,7 @@ impl SledStore {
             blobs,
             queue: Queue::new(),
             pulse: Arc::default(),
+            unsettled: Unsettled::default(),
             lease: opened.lease,
             tap: Mutex::new(None),
             files: RwLock::new(()),
@@ -111,17 +115,17 @@ impl SledStore {
         let stall_after = Duration::from_millis(settings.stall_after_ms);
         let no_thread = |error: io::Error| Error::Open { detail: format!("cannot start a thread: {error}") };
         let watchdog = core.pulse.watch(stall_after).map_err(no_thread)?;
-        let committer = committer::start(Arc::clone(&core), opened).map_err(no_thread)?;
-        Ok(Self { core, committer: Mutex::new(Some(committer)), watchdog: Mutex::new(Some(watchdog)), stall_after })
+        let writers = committer::start(&core, opened).map_err(no_thread)?;
+        Ok(Self { core, writers: Mutex::new(writers), watchdog: Mutex::new(Some(watchdog)), stall_after })
     }
 
     /// Commits what is queued, takes nothing more, and lets go of the files: when this returns, the store can be opened
     /// again. Blocks. Later calls find it closed and do nothing.
     pub fn close(&self) -> Result<(), Error> {
         self.core.queue.close();
-        if let Some(committer) = lock(&self.committer).take() {
+        for writer in lock(&self.writers).drain(..) {
             // A panic in there was caught and noted as the failure; there is nothing more to learn from this.
-            let _ = committer.join();
+            let _ = writer.join();
         }
         self.core.pulse.stop();
         if let Some(watchdog) = lock(&self.watchdog).take() {
