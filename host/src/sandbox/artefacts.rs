@@ -1,6 +1,9 @@
 //! Compiled modules on disk. An artefact is native code that wasmtime runs as it stands, so none is loaded unless this
 //! node wrote it: each carries an HMAC under a key that never leaves the node, over the module, the engine it was made
 //! for, and the bytes. Whatever does not verify is deleted and made again from the component.
+//!
+//! Beside each lies a note of what was found out about the module, under the same key: where nothing of the engine, its
+//! settings and the rules has changed since, its next loading need not find out again.
 
 use std::hash::{Hash, Hasher};
 use std::io::{self, Read, Write};
@@ -19,6 +22,9 @@ use crate::node_key::{self, NodeKey};
 const KEY_FILE: &str = "artefact.key";
 const MAGIC: &[u8; 8] = b"CDARTF02";
 const MAC_BYTES: usize = 32;
+/// Raised with every change to what a component or its description must be, so that what was let through before is looked
+/// at again.
+const NOTE_LABEL: &[u8] = b"crossdock note 1\0";
 /// Microseconds that compiling took, in front of the artefact.
 const COST_BYTES: usize = 8;
 
@@ -84,21 +90,30 @@ impl Artefacts {
         cost: Duration,
     ) -> Result<(), Error> {
         let cost = u64::try_from(cost.as_micros()).unwrap_or(u64::MAX).to_le_bytes();
-        let name = file_name(module, class);
-        let draft = format!("{name}.{:016x}.tmp", rand::random::<u64>());
-        let written = self
-            .write_draft(
-                &draft,
-                &self.mac(module, class, engine, cost, artefact).finalize().into_bytes(),
-                cost,
-                artefact,
-            )
-            .and_then(|()| self.dir.rename(&draft, &self.dir, &name));
-        written.map_err(|error| {
-            // The draft may not even exist; the error that matters is the one above.
-            let _ = self.dir.remove_file(&draft);
-            problem(&name, &error)
-        })
+        let mac = self.mac(module, class, engine, cost, artefact).finalize().into_bytes();
+        self.put(&file_name(module, class), &[MAGIC, &mac, &cost, artefact])
+    }
+
+    /// What [`Artefacts::note`] kept of the module for this engine and these settings, verified.
+    pub fn noted(&self, module: &Digest, class: ModuleClass, engine: &Engine, settings: &[u8]) -> Option<Vec<u8>> {
+        let mut bytes = self.dir.read(note_name(module, class)).ok()?;
+        let (mac, note) = bytes.split_at_checked(MAC_BYTES)?;
+        self.note_mac(module, class, engine, settings, note).verify_slice(mac).ok()?;
+        bytes.drain(..MAC_BYTES);
+        Some(bytes)
+    }
+
+    /// Keeps what was found out about a module, so that its next loading need not.
+    pub fn note(
+        &self,
+        module: &Digest,
+        class: ModuleClass,
+        engine: &Engine,
+        settings: &[u8],
+        note: &[u8],
+    ) -> Result<(), Error> {
+        let mac = self.note_mac(module, class, engine, settings, note).finalize().into_bytes();
+        self.put(&note_name(module, class), &[&mac, note])
     }
 
     pub fn remove(&self, module: &Digest, class: ModuleClass) -> Result<(), Error> {
@@ -109,12 +124,20 @@ impl Artefacts {
         }
     }
 
-    fn write_draft(&self, draft: &str, mac: &[u8], cost: [u8; COST_BYTES], artefact: &[u8]) -> io::Result<()> {
+    /// A reader sees all of the file or none.
+    fn put(&self, name: &str, parts: &[&[u8]]) -> Result<(), Error> {
+        let draft = format!("{name}.{:016x}.tmp", rand::random::<u64>());
+        let written = self.write_draft(&draft, parts).and_then(|()| self.dir.rename(&draft, &self.dir, name));
+        written.map_err(|error| {
+            // The draft may not even exist; the error that matters is the one above.
+            let _ = self.dir.remove_file(&draft);
+            problem(name, &error)
+        })
+    }
+
+    fn write_draft(&self, draft: &str, parts: &[&[u8]]) -> io::Result<()> {
         let mut file = self.dir.open_with(draft, OpenOptions::new().write(true).create_new(true).mode(0o600))?;
-        file.write_all(MAGIC)?;
-        file.write_all(mac)?;
-        file.write_all(&cost)?;
-        file.write_all(artefact)?;
+        parts.iter().try_for_each(|part| file.write_all(part))?;
         file.sync_all()
     }
 
@@ -136,6 +159,25 @@ impl Artefacts {
         mac.update(artefact);
         mac
     }
+
+    fn note_mac(
+        &self,
+        module: &Digest,
+        class: ModuleClass,
+        engine: &Engine,
+        settings: &[u8],
+        note: &[u8],
+    ) -> Hmac<Sha256> {
+        let mut mac = <Hmac<Sha256> as Mac>::new_from_slice(&self.key).expect("an HMAC takes a key of any length");
+        mac.update(NOTE_LABEL);
+        mac.update(module.as_bytes());
+        mac.update(class.as_str().as_bytes());
+        mac.update(&[0]);
+        mac.update(&engine_fingerprint(engine));
+        mac.update(&Sha256::digest(settings));
+        mac.update(note);
+        mac
+    }
 }
 
 /// wasmtime's version, target, CPU features and every setting that changes generated code.
@@ -152,6 +194,10 @@ fn engine_fingerprint(engine: &Engine) -> [u8; 32] {
     let mut feed = Feed(Sha256::new());
     engine.precompile_compatibility_hash().hash(&mut feed);
     feed.0.finalize().into()
+}
+
+fn note_name(module: &Digest, class: ModuleClass) -> String {
+    format!("{module}.{}.note", class.as_str())
 }
 
 fn file_name(module: &Digest, class: ModuleClass) -> String {

@@ -33,6 +33,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use cap_std::fs::Dir;
+use serde::{Deserialize, Serialize};
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
@@ -69,6 +70,7 @@ pub struct Sandbox {
 
 struct Inner {
     settings: Settings,
+    settings_json: Vec<u8>,
     /// Guests of both classes compute on the same cores.
     cores: Arc<Gate>,
     standard: Lane,
@@ -109,6 +111,13 @@ struct Slot {
     refusal: Option<(Error, Duration)>,
 }
 
+/// What loading a module for the first time found out: it depends on its bytes and on the settings alone.
+#[derive(Serialize, Deserialize)]
+struct Note {
+    seen: Facts,
+    description: Description,
+}
+
 /// What loading a component took of the compiler's time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Cost {
@@ -128,8 +137,11 @@ impl Sandbox {
         let interpreter = Lane::new(&settings, ModuleClass::Interpreter)?;
         let cores = Gate::new(engine::computing(&settings), u32::MAX, settings.tenant_weights.clone());
         let ticker = Ticker::start(vec![standard.engine.weak(), interpreter.engine.weak()], cores.clone())?;
+        let settings_json =
+            serde_json::to_vec(&settings).map_err(|error| Error::Internal { problem: error.to_string() })?;
         let inner = Inner {
             settings,
+            settings_json,
             cores,
             standard,
             interpreter,
@@ -258,20 +270,37 @@ impl Sandbox {
         let started = Instant::now();
         let inner = &self.inner;
         let limits = inner.settings.class(class);
-        let seen = prescan::scan(component, limits)?;
         let lane = self.lane(class);
+        let noted = inner.artefacts.noted(&digest, class, &lane.engine, &inner.settings_json);
+        let noted = noted.and_then(|note| serde_json::from_slice::<Note>(&note).ok());
+        let is_noted = noted.is_some();
+        let seen = match &noted {
+            Some(note) => note.seen,
+            None => prescan::scan(component, limits)?,
+        };
         let (compiled, artefact_bytes) = self.compiled(component, digest, class, aside, cost)?;
         let (pre, imports) = module::link(&compiled)?;
-        let engine = Client::engine();
-        let desk = Desk { slots: &lane.gate, cores: &inner.cores, client: aside.unwrap_or(&engine) };
-        let said = run::describe(&pre, &inner.settings, class, &desk)?;
+        let description = match noted {
+            Some(note) => note.description,
+            None => {
+                let engine = Client::engine();
+                let desk = Desk { slots: &lane.gate, cores: &inner.cores, client: aside.unwrap_or(&engine) };
+                let description = module::describe(run::describe(&pre, &inner.settings, class, &desk)?)?;
+                let note = Note { seen, description };
+                let bytes =
+                    serde_json::to_vec(&note).map_err(|error| Error::Internal { problem: error.to_string() })?;
+                inner.artefacts.note(&digest, class, &lane.engine, &inner.settings_json, &bytes)?;
+                note.description
+            }
+        };
         Ok(Module(Arc::new(Loaded {
             digest,
             class,
             size: component.len() as u64,
-            description: module::describe(said)?,
+            description,
             compile: CompileFacts {
                 cached: cost.known,
+                noted: is_noted,
                 elapsed: started.elapsed(),
                 cost: cost.compiling,
                 artefact_bytes,

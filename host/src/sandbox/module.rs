@@ -36,6 +36,8 @@ pub struct Description {
 pub struct CompileFacts {
     /// The artefact was there already.
     pub cached: bool,
+    /// And so was what the pre-scan and `describe` said, under these settings.
+    pub noted: bool,
     pub elapsed: Duration,
     /// What compiling it took when it was done, without waiting for its turn.
     pub cost: Duration,

@@ -3,6 +3,7 @@
 //!
 //! It does not validate: wasmtime does, in the child.
 
+use serde::{Deserialize, Serialize};
 use wasmparser::{
     BinaryReaderError, CanonicalFunction, CanonicalOption, ComponentInstance, Encoding, FunctionBody, Instance,
     Operator, Parser, Payload,
@@ -13,7 +14,7 @@ use super::error::Error;
 use super::settings::ClassLimits;
 
 /// What the pre-scan counted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Facts {
     pub core_modules: u64,
     pub instances: u64,

@@ -270,6 +270,31 @@ fn an_artefact_of_another_module_or_another_key_is_not_used() {
 }
 
 #[test]
+fn what_was_found_out_about_a_module_is_kept_for_that_module_those_settings_and_that_key() {
+    let dir = tempfile::tempdir().unwrap();
+    let load = |bytes: &[u8], settings: Settings| sandbox_in(dir.path(), settings).load(bytes, ModuleClass::Standard);
+    let noted = |bytes: &[u8]| load(bytes, small()).unwrap().compile_facts().noted;
+    let (mine, other) = (guest(ECHO), guest("unreachable"));
+    assert_eq!([noted(&mine), noted(&mine)], [false, true]);
+    let note = |of: &[u8]| dir.path().join(format!("{}.standard.note", Digest::of(of)));
+    fs::copy(note(&mine), note(&other)).unwrap();
+    assert!(!noted(&other), "a note was taken for another module");
+    let mut bytes = fs::read(note(&mine)).unwrap();
+    let at = bytes.len() - 3;
+    bytes[at] ^= 1;
+    fs::write(note(&mine), bytes).unwrap();
+    assert_eq!([noted(&mine), noted(&mine)], [false, true], "a note that was tampered with was used");
+    let mut strict = small();
+    strict.standard.functions = 0;
+    assert!(
+        matches!(load(&mine, strict), Err(Error::CompileLimit { .. } | Error::ModuleRefused { .. })),
+        "scanned once more"
+    );
+    fs::remove_file(dir.path().join("artefact.key")).unwrap();
+    assert!(!noted(&mine), "a note under another key was used");
+}
+
+#[test]
 fn the_key_is_the_owners_alone_and_one_that_others_can_read_is_not_used() {
     use std::os::unix::fs::PermissionsExt;
     let dir = tempfile::tempdir().unwrap();
