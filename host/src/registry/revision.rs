@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::model::TenantId;
+use crate::model::{PageRoom, TenantId};
 use crate::state::{Key, KeyBuilder, Table};
 
 use super::change::Draft;
@@ -15,9 +15,7 @@ const REVISIONS_LIMIT: usize = 500;
 
 /// The same, once it is deleted: enough to see what it was, for no quota counts what is gone.
 const DELETED_REVISIONS_LIMIT: usize = 20;
-/// Bytes after which a list ends. A revision of a scheme may be a mebibyte, which takes many times as much in memory.
-const LIST_BYTES: usize = 4 << 20;
-/// Rows that one look brings: so many may be over it.
+/// Rows that one look brings. A revision of a scheme may be a mebibyte, which takes many times as much in memory.
 const LIST_STEP: usize = 4;
 
 /// Whose revisions.
@@ -87,7 +85,7 @@ fn last_part(key: &Key) -> Option<String> {
     String::from_utf8(parts.rsplit(|byte| *byte == 0).next()?.to_vec()).ok()
 }
 
-/// Revisions after `after`, oldest first: at most `limit`, and fewer where they are large. Whoever wants to know whether
+/// Revisions after `after`, oldest first: at most `limit`, and what one page takes. Whoever wants to know whether
 /// there are more asks for what follows the last one.
 pub(super) fn list<T: DeserializeOwned>(
     registry: &Registry,
@@ -99,13 +97,15 @@ pub(super) fn list<T: DeserializeOwned>(
 ) -> Result<Vec<T>, Error> {
     let prefix = History::prefix(tenant, name);
     let mut last = prefix.clone().number(after).build();
-    let (prefix, mut found, mut bytes) = (prefix.build(), Vec::new(), 0);
-    while found.len() < limit && bytes < LIST_BYTES {
+    let (prefix, mut found, mut room) = (prefix.build(), Vec::new(), PageRoom::default());
+    while found.len() < limit {
         let step = LIST_STEP.min(limit - found.len());
         let rows = registry.store().scan(history.table, &prefix, Some(&last), step)?;
         let is_end = rows.len() < step;
         for (key, row) in rows {
-            bytes += row.value.len();
+            if !room.takes(row.value.len()) {
+                return Ok(found);
+            }
             found.push(decode(history.table, &row.value)?);
             last = key;
         }

@@ -202,3 +202,36 @@ async fn a_log_is_read_in_pages_and_by_what_is_looked_for() {
     assert_eq!(numbers(AuditFilter { until: Some(until), ..AuditFilter::default() }), [1]);
     assert_eq!(desk.registry.audit(None, 0, 10, &all).unwrap().rows.len(), 1, "the operator's own is another log");
 }
+
+/// A line may be long: a change of a connection names all its secrets.
+#[tokio::test]
+async fn a_page_of_the_log_is_bounded_by_its_bytes() {
+    let desk = Desk::new().await;
+    let record = async |action: &str, object: &str, bytes: usize| {
+        let detail = json!({ "text": "x".repeat(bytes) });
+        desk.registry.record(&CONSOLE, Some(&acme()), action, object, detail).await.unwrap();
+    };
+    for _ in 0..20 {
+        record("connection.change", "long", 300_000).await;
+        record("connection.change", "short", 10).await;
+    }
+    record("connection.change", "longest", 2_000_000).await;
+    record("connection.change", "last", 10).await;
+    let pages = |filter: AuditFilter| {
+        let (mut after, mut numbers, mut sizes) = (0, Vec::new(), Vec::new());
+        loop {
+            let page = desk.registry.audit(Some(&acme()), after, 500, &filter).unwrap();
+            numbers.extend(page.rows.iter().map(|row| row.number));
+            sizes.push(page.rows.len());
+            match page.next {
+                Some(next) => after = next,
+                None => return (numbers, sizes),
+            }
+        }
+    };
+    let (numbers, sizes) = pages(AuditFilter::default());
+    assert_eq!(numbers, (1..=42).collect::<Vec<_>>(), "each line once");
+    assert_eq!(sizes, [6, 6, 6, 6, 6, 6, 4, 1, 1], "{sizes:?}");
+    let (numbers, sizes) = pages(AuditFilter { object: Some("short".into()), ..AuditFilter::default() });
+    assert_eq!((numbers.len(), sizes), (20, vec![20]), "what is passed over takes no room");
+}
