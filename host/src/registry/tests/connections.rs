@@ -216,17 +216,6 @@ async fn each_change_is_a_revision_and_numbers_are_never_given_twice() {
 }
 
 #[tokio::test]
-async fn only_the_newest_revisions_are_kept() {
-    let desk = Desk::new().await;
-    desk.quotas(Quotas { changes_per_minute: 1_000, ..Quotas::default() }).await;
-    for _ in 0..510 {
-        desk.connect("jst").await;
-    }
-    let revisions = desk.registry.connection_revisions(&acme(), &connection("jst"), 0, usize::MAX).unwrap();
-    assert_eq!((revisions.len(), revisions[0].revision, revisions[499].revision), (500, 11, 510));
-}
-
-#[tokio::test]
 async fn a_connection_or_table_in_use_stays() {
     let desk = Desk::new().await;
     desk.scheme().await;
