@@ -53,7 +53,7 @@ async fn each_change_leaves_one_line_and_each_function_is_among_them() {
         leaves!(put_connection(&admin, &acme, &name, System::YonyouU8, settings, None), of, "connection.create", name);
     }
     let (jst, saleout) = (connection("jst"), scheme("saleout"));
-    let settings_ = json!({ "app_secret": SECRET });
+    let settings_ = json!({ "app_secret": SECRET, "token": SECRET });
     leaves!(put_connection(&admin, &acme, &jst, System::YonyouU8, settings_, None), of, "connection.change", "jst");
     leaves!(put_table(&admin, &acme, "shops", table(&Entries::new()), None), of, "table.create", "shops");
     let put = |note: &str| SchemePut { settings: settings(), module: one, enabled: None, note: note.into() };
@@ -170,7 +170,7 @@ async fn of_two_changes_of_one_row_at_once_the_second_is_decided_anew() {
     let conflicts =
         |result: &Result<ConnectionRow, Error>| matches!(result, Err(Error::Conflict { expected: 1, found: 2 }));
     assert!(one.is_ok() && conflicts(&two) || two.is_ok() && conflicts(&one), "{one:?} {two:?}");
-    let (one, two) = tokio::join!(put(left, "https://b.example", None), put(right, "https://c.example", None));
+    let (one, two) = tokio::join!(put(left, "https://d.example", None), put(right, "https://e.example", None));
     let revisions: BTreeSet<u64> = [one, two].into_iter().map(|row| row.unwrap().revision).collect();
     assert_eq!(revisions, [3, 4].into());
 }

@@ -24,11 +24,15 @@ async fn what_changes_nothing_has_no_line_and_no_revision() {
     let lines = desk.lines(Some(&acme()));
     assert!(lines.iter().all(|line| !line.action.ends_with(".change")), "{lines:?}");
     assert_eq!(desk.lines(None).len(), 1, "the tenant's making");
-    // What is different is a change, and so is a secret that is given: nobody is told whether it is the one that is kept.
+    assert_eq!(desk.connect("k3").await.revision, 1, "nor does the secret that is there already");
+    assert_eq!(desk.lines(Some(&acme())).len(), lines.len());
+    // What is different is a change.
     let mut other = plain.clone();
     other["org_num"] = json!("200");
     assert_eq!(desk.put_connection("jst", other).await.unwrap().revision, 2);
-    assert_eq!(desk.connect("k3").await.revision, 2);
+    let mut secret = plain.clone();
+    secret["app_secret"] = json!("another");
+    assert_eq!(desk.put_connection("k3", secret).await.unwrap().revision, 2);
     let mut without = plain;
     without["app_secret"] = Value::Null;
     assert_eq!(desk.put_connection("k3", without.clone()).await.unwrap().revision, 3);
