@@ -256,7 +256,7 @@ impl<'de> Visitor<'de> for Once {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct PageQuery {
-    /// Entries at most.
+    /// Entries at most; a page of large ones is shorter, and has a `next`.
     #[param(minimum = 1, maximum = 500, default = 100)]
     pub limit: Option<u64>,
     /// `next` of the page before.

@@ -10,6 +10,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::problem::{Answer, Problem};
+use crate::model::PageRoom;
 
 /// Some of a list.
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -21,10 +22,15 @@ pub struct Page<T> {
 }
 
 impl<T> Page<T> {
-    /// From one entry more than a page has, where there are so many.
-    pub fn of(mut items: Vec<T>, limit: usize, id: impl Fn(&T) -> String) -> Json<Self> {
-        let more = items.len() > limit;
-        items.truncate(limit);
+    /// From one entry more than a page has, where there are so many; and fewer where they are large.
+    pub fn of(mut items: Vec<T>, limit: usize, id: impl Fn(&T) -> String) -> Json<Self>
+    where
+        T: Serialize,
+    {
+        let mut room = PageRoom::default();
+        let fits = items.iter().take(limit).take_while(|item| room.takes_entry(item)).count();
+        let more = items.len() > fits;
+        items.truncate(fits);
         let next = items.last().filter(|_| more).map(|last| mark(&id(last)));
         Json(Self { items, next })
     }
@@ -40,10 +46,6 @@ impl<T> Page<T> {
         let Some(last) = items.last().map(number) else { return Ok(Self { items, next: None }) };
         let next = (!rows(last, 1)?.is_empty()).then(|| mark(&last.to_string()));
         Ok(Self { items, next })
-    }
-
-    pub fn map<U>(self, make: impl Fn(T) -> U) -> Page<U> {
-        Page { items: self.items.into_iter().map(make).collect(), next: self.next }
     }
 }
 
@@ -89,4 +91,23 @@ pub fn made<T: IntoResponse>(created: bool, answer: T) -> Response {
     let mut response = answer.into_response();
     *response.status_mut() = status;
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_ends_where_it_is_full_of_entries_or_of_bytes() {
+        let page = |sizes: &[usize], limit| {
+            let items: Vec<String> = sizes.iter().map(|size| "x".repeat(*size)).collect();
+            let Json(page) = Page::of(items, limit, |item| item.len().to_string());
+            (page.items.len(), page.next)
+        };
+        assert_eq!(page(&[1, 2, 3], 3), (3, None));
+        assert_eq!(page(&[1, 2, 3, 4], 3), (3, Some(mark("3"))));
+        assert_eq!(page(&[400_000, 400_001, 400_002], 3), (2, Some(mark("400001"))));
+        assert_eq!(page(&[2_000_000, 1], 3), (1, Some(mark("2000000"))), "the list goes on all the same");
+        assert_eq!(page(&[], 3), (0, None));
+    }
 }

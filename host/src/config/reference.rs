@@ -12,7 +12,7 @@ use serde::de::{Deserializer as _, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use toml::de::DeValue;
 
-use crate::model::{ConnectionName, TenantId, is_unseen};
+use crate::model::{ConnectionName, TenantId, is_no_part_of_a_name};
 
 use super::csv::{self, Record};
 use super::problem::{Place, closest};
@@ -71,7 +71,7 @@ pub(super) fn read(
     let mut found = Vec::new();
     for (name, value) in tables.table {
         let table = name.get_ref();
-        if table.is_empty() || table.len() > NAME_LIMIT_BYTES || table.chars().any(is_unseen) {
+        if table.is_empty() || table.len() > NAME_LIMIT_BYTES || table.chars().any(is_no_part_of_a_name) {
             let message = format!("{table:?} cannot be the name of a table");
             scheme.report.add(name.span(), message, "use the name that the module looks up, at most 128 characters");
             continue;

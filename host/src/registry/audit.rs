@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::model::TenantId;
+use crate::model::{PageRoom, TenantId};
 use crate::state::{Batch, Expect, Key, KeyBuilder, Revision, Table};
 
 use super::rows::{decode, encode, under};
@@ -13,7 +13,8 @@ use super::{Actor, Error, Registry};
 
 /// Rows that one answer looks at, at most, where a filter passes over most of them.
 const SEARCH_LIMIT: usize = 10_000;
-const SCAN_ROWS: usize = 500;
+/// Rows that one look brings. A line of a connection with very many secrets is a hundred kilobytes.
+const SCAN_ROWS: usize = 64;
 
 /// One line of the audit log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -129,7 +130,7 @@ impl Registry {
         .await
     }
 
-    /// Rows with numbers greater than `after`, in order, at most `limit`.
+    /// Rows with numbers greater than `after`, in order, at most `limit`, and what one page takes.
     pub fn audit(
         &self,
         tenant: Option<&TenantId>,
@@ -138,15 +139,19 @@ impl Registry {
         filter: &AuditFilter,
     ) -> Result<AuditPage, Error> {
         let prefix = line_prefix(tenant).build();
-        let (mut rows, mut seen, mut last) = (Vec::new(), 0, after);
-        while rows.len() < limit && seen < SEARCH_LIMIT {
+        let (mut rows, mut seen, mut last, mut room) = (Vec::new(), 0, after, PageRoom::default());
+        'page: while rows.len() < limit && seen < SEARCH_LIMIT {
             let from = line_prefix(tenant).number(last).build();
             let found = self.store().scan(Table::Audit, &prefix, Some(&from), SCAN_ROWS)?;
             let is_last = found.len() < SCAN_ROWS;
-            for (_, row) in found {
-                let row: AuditRow = decode(Table::Audit, &row.value)?;
+            for (_, stored) in found {
+                let row: AuditRow = decode(Table::Audit, &stored.value)?;
+                let is_meant = filter.takes(&row);
+                if is_meant && !room.takes(stored.value.len()) {
+                    break 'page;
+                }
                 (seen, last) = (seen + 1, row.number);
-                if filter.takes(&row) {
+                if is_meant {
                     rows.push(row);
                     if rows.len() == limit {
                         break;

@@ -1,24 +1,37 @@
 //! What a thing was before: its revisions, each with who made it and when.
 
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::TenantId;
+use jiff::Timestamp;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::model::{PageRoom, TenantId};
 use crate::state::{Key, KeyBuilder, Table};
 
 use super::change::Draft;
-use super::rows::{decode, under};
+use super::rows::{decode, encode, under};
 use super::{Error, Registry};
 
-/// Revisions that are kept of one thing. The audit log keeps that there were others.
-const REVISIONS_LIMIT: usize = 500;
+/// How much is kept of what one thing was.
+#[derive(Debug, Clone, Copy)]
+struct Keeps {
+    revisions: usize,
+    /// Of their rows together. The newest stays, however large.
+    bytes: usize,
+}
 
-/// The same, once it is deleted: enough to see what it was, for no quota counts what is gone.
-const DELETED_REVISIONS_LIMIT: usize = 20;
-/// Bytes after which a list ends. A revision of a scheme may be a mebibyte, which takes many times as much in memory.
-const LIST_BYTES: usize = 4 << 20;
-/// Rows that one look brings: so many may be over it.
-const LIST_STEP: usize = 4;
+/// What is kept of a thing that is there; the audit log keeps that there was more. No quota counts it, so it must be little
+/// beside what they do count: a scheme of fifty kilobytes has its last hundred and fifty, one of a mebibyte its last seven.
+const KEPT: Keeps = Keeps { revisions: 500, bytes: 8 << 20 };
+
+/// The same, once it is deleted: enough to see what it was.
+const KEPT_OF_DELETED: Keeps = Keeps { revisions: 20, bytes: 1 << 20 };
+/// Deleted things of one kind of which anything is kept: whoever makes and deletes one after the other must not fill the
+/// store.
+const DELETED_LIMIT: usize = 50;
+/// Rows that one look brings. A revision of a scheme may be a mebibyte, which takes many times as much in memory.
+const STEP: usize = 4;
 
 /// Whose revisions.
 #[derive(Debug, Clone, Copy)]
@@ -40,7 +53,7 @@ impl History {
         Ok(draft.get(self.table, &Self::end_key(tenant, name))?.unwrap_or(0))
     }
 
-    /// Adds a revision, and forgets the oldest where there are too many.
+    /// Adds a revision, and forgets the oldest where there are too many or they are too large.
     pub fn put<T: Serialize>(
         self,
         draft: &mut Draft<'_>,
@@ -49,45 +62,101 @@ impl History {
         revision: u64,
         row: &T,
     ) -> Result<(), Error> {
-        let prefix = Self::prefix(tenant, name);
-        let kept = draft.registry.store().keys(self.table, &prefix.clone().build(), None, usize::MAX)?;
-        let over = (kept.len() + 1).saturating_sub(REVISIONS_LIMIT);
-        for (old, _) in kept.into_iter().take(over) {
-            draft.remove(self.table, old);
-        }
-        draft.put(self.table, prefix.number(revision).build(), row);
+        let key = Self::prefix(tenant, name).number(revision).build();
+        let row = encode(row);
+        let mut rows = self.sizes(draft.registry, tenant, name)?;
+        rows.push((key.clone(), row.len()));
+        self.forget(draft, rows, KEPT);
+        draft.put_bytes(self.table, key, row.into());
         Ok(())
     }
 
     /// The thing goes; its newest revisions stay, and the next of this name goes on counting.
     pub fn end(self, draft: &mut Draft<'_>, tenant: &TenantId, name: &str, revision: u64) -> Result<(), Error> {
+        let rows = self.sizes(draft.registry, tenant, name)?;
+        self.forget(draft, rows, KEPT_OF_DELETED);
+        self.forget_ended(draft, tenant, name)?;
+        draft.put(self.table, Self::end_key(tenant, name), &revision);
+        Ok(())
+    }
+
+    /// The rows of one thing and their sizes, oldest first.
+    fn sizes(self, registry: &Registry, tenant: &TenantId, name: &str) -> Result<Vec<(Key, usize)>, Error> {
         let prefix = Self::prefix(tenant, name).build();
-        let kept = draft.registry.store().keys(self.table, &prefix, None, usize::MAX)?;
-        let over = kept.len().saturating_sub(DELETED_REVISIONS_LIMIT);
-        for (old, _) in kept.into_iter().take(over) {
+        let mut sizes: Vec<(Key, usize)> = Vec::new();
+        loop {
+            let last = sizes.last().map(|(key, _)| key);
+            let rows = registry.store().scan(self.table, &prefix, last, STEP)?;
+            let is_end = rows.len() < STEP;
+            sizes.extend(rows.into_iter().map(|(key, row)| (key, row.value.len())));
+            if is_end {
+                return Ok(sizes);
+            }
+        }
+    }
+
+    /// The oldest of these, until the rest is what is kept.
+    fn forget(self, draft: &mut Draft<'_>, rows: Vec<(Key, usize)>, keeps: Keeps) {
+        let mut bytes = 0;
+        let newest = rows.iter().rev().take(keeps.revisions).take_while(|(_, size)| {
+            bytes += size;
+            bytes <= keeps.bytes
+        });
+        let over = rows.len().saturating_sub(newest.count().max(1));
+        for (old, _) in rows.into_iter().take(over) {
             draft.remove(self.table, old);
         }
-        draft.put(self.table, Self::end_key(tenant, name), &revision);
+    }
+
+    /// Beside the one that ends now, those that were changed last are remembered. What is looked at is what is kept, however
+    /// many names there were.
+    fn forget_ended(self, draft: &mut Draft<'_>, tenant: &TenantId, name: &str) -> Result<(), Error> {
+        #[derive(Deserialize)]
+        struct Changed {
+            changed_at: Timestamp,
+        }
+        let prefix = under(Some(tenant), "then").build();
+        let mut kept: BTreeMap<String, Vec<Key>> = BTreeMap::new();
+        for (key, _) in draft.registry.store().keys(self.table, &prefix, None, usize::MAX)? {
+            if let Some(of) = name_after(&prefix, &key) {
+                kept.entry(of).or_default().push(key);
+            }
+        }
+        let alive = names(draft.registry, self, tenant, "now")?;
+        kept.retain(|other, _| other != name && !alive.contains(other));
+        let mut others = Vec::new();
+        for rows in kept.into_values() {
+            let newest = rows.last().map(|newest| draft.registry.read::<Changed>(self.table, newest)).transpose()?;
+            others.push((newest.flatten().map(|newest| newest.changed_at), rows));
+        }
+        others.sort_by_key(|(changed_at, _)| *changed_at);
+        let over = (others.len() + 1).saturating_sub(DELETED_LIMIT);
+        for row in others.into_iter().take(over).flat_map(|(_, rows)| rows) {
+            draft.remove(self.table, row);
+        }
         Ok(())
     }
 }
 
 /// Names under which something was and is not any more.
 pub(super) fn ended(registry: &Registry, history: History, tenant: &TenantId) -> Result<Vec<String>, Error> {
-    let names = |kind: &str| -> Result<Vec<String>, Error> {
-        let keys = registry.store().keys(history.table, &under(Some(tenant), kind).build(), None, usize::MAX)?;
-        Ok(keys.iter().filter_map(|(key, _)| last_part(key)).collect())
-    };
-    let now = names("now")?;
-    Ok(names("last")?.into_iter().filter(|name| !now.contains(name)).collect())
+    let now = names(registry, history, tenant, "now")?;
+    Ok(names(registry, history, tenant, "last")?.into_iter().filter(|name| !now.contains(name)).collect())
 }
 
-fn last_part(key: &Key) -> Option<String> {
-    let parts = key.as_bytes().strip_suffix(&[0])?;
-    String::from_utf8(parts.rsplit(|byte| *byte == 0).next()?.to_vec()).ok()
+fn names(registry: &Registry, history: History, tenant: &TenantId, kind: &str) -> Result<BTreeSet<String>, Error> {
+    let prefix = under(Some(tenant), kind).build();
+    let keys = registry.store().keys(history.table, &prefix, None, usize::MAX)?;
+    Ok(keys.iter().filter_map(|(key, _)| name_after(&prefix, key)).collect())
 }
 
-/// Revisions after `after`, oldest first: at most `limit`, and fewer where they are large. Whoever wants to know whether
+fn name_after(prefix: &Key, key: &Key) -> Option<String> {
+    let rest = key.as_bytes().strip_prefix(prefix.as_bytes())?;
+    let name = rest.split(|byte| *byte == 0).next()?;
+    String::from_utf8(name.to_vec()).ok()
+}
+
+/// Revisions after `after`, oldest first: at most `limit`, and what one page takes. Whoever wants to know whether
 /// there are more asks for what follows the last one.
 pub(super) fn list<T: DeserializeOwned>(
     registry: &Registry,
@@ -99,13 +168,15 @@ pub(super) fn list<T: DeserializeOwned>(
 ) -> Result<Vec<T>, Error> {
     let prefix = History::prefix(tenant, name);
     let mut last = prefix.clone().number(after).build();
-    let (prefix, mut found, mut bytes) = (prefix.build(), Vec::new(), 0);
-    while found.len() < limit && bytes < LIST_BYTES {
-        let step = LIST_STEP.min(limit - found.len());
+    let (prefix, mut found, mut room) = (prefix.build(), Vec::new(), PageRoom::default());
+    while found.len() < limit {
+        let step = STEP.min(limit - found.len());
         let rows = registry.store().scan(history.table, &prefix, Some(&last), step)?;
         let is_end = rows.len() < step;
         for (key, row) in rows {
-            bytes += row.value.len();
+            if !room.takes(row.value.len()) {
+                return Ok(found);
+            }
             found.push(decode(history.table, &row.value)?);
             last = key;
         }

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
+use subtle::{Choice, ConstantTimeEq};
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::config;
@@ -42,6 +43,15 @@ impl Secrets {
 
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// Whether all of these are among the others, with the same texts. It takes its time whatever differs, and where.
+    pub fn are_among(&self, others: &Secrets) -> bool {
+        let is_same = |(pointer, secret): (&String, &Zeroizing<String>)| match others.0.get(pointer) {
+            Some(other) => other.as_bytes().ct_eq(secret.as_bytes()),
+            None => Choice::from(0),
+        };
+        self.0.iter().map(is_same).fold(Choice::from(1), |all, one| all & one).into()
     }
 
     /// The same once more, for a change that may have to be decided anew.

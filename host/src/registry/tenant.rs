@@ -324,7 +324,7 @@ fn check(display_name: Option<&str>, weight: Option<u32>, policy: Option<&Policy
         return Err(Error::invalid("/policy/compare_documents", "is out of range", remedy));
     }
     if let Some(name) = display_name {
-        text::check("/display_name", name, DISPLAY_NAME_LIMIT)?;
+        text::name("/display_name", name, DISPLAY_NAME_LIMIT)?;
     }
     if weight.is_some_and(|weight| weight == 0 || weight > WEIGHT_LIMIT) {
         let remedy = format!("write a whole number from 1 to {WEIGHT_LIMIT}");

@@ -339,7 +339,7 @@ fn pinned(api: &Api, caller: &Caller, module: Option<&str>) -> Answer<Option<Dig
 
 fn usable(reason: String) -> Answer<String> {
     let length = reason.chars().count();
-    if length == 0 || length > REASON_LIMIT || reason.chars().any(is_unseen) {
+    if reason.trim().is_empty() || length > REASON_LIMIT || reason.chars().any(is_unseen) {
         let remedy = format!("write 1 to {REASON_LIMIT} characters, without line breaks");
         return Err(Problem::at("/reason", "is no usable reason", remedy));
     }

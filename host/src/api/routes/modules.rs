@@ -107,8 +107,8 @@ async fn list_modules(
     let usage = |_| Problem::invalid("the query after is what the page before had as next");
     let after = after(page.after.as_deref())?.map(|text| Digest::try_from(text).map_err(usage)).transpose()?;
     let found = api.registry.modules(caller.tenant()?, after.as_ref(), limit + 1).map_err(registry_problem)?;
-    let Json(page) = Page::of(found, limit, |row| row.digest.to_string());
-    Ok(Json(page.map(|row| ModuleSummary::from(&row))))
+    let summaries = found.iter().map(ModuleSummary::from).collect();
+    Ok(Page::of(summaries, limit, |one: &ModuleSummary| one.digest.to_string()))
 }
 
 /// Takes a component: looks at it, compiles it in a process of its own, tries it with the samples, and keeps it. The same

@@ -21,7 +21,7 @@ use super::super::gate::Caller;
 use super::super::page::{Page, Tagged, after, made, mark};
 use super::super::problem::{Answer, Problem};
 use super::super::upload;
-use crate::model::TenantId;
+use crate::model::{PageRoom, TenantId};
 use crate::registry::{Registry, TableRow};
 
 pub fn routes() -> OpenApiRouter<Arc<Api>> {
@@ -86,9 +86,11 @@ fn view(
     let row = registry.table(tenant, table).map_err(registry_problem)?.ok_or_else(unknown)?;
     let entries = registry.table_entries(tenant, table).map_err(registry_problem)?.ok_or_else(unknown)?;
     let from = after.map_or(Bound::Unbounded, Bound::Excluded);
-    let mut items = BTreeMap::new();
-    let mut rest = entries.range::<String, _>((from, Bound::Unbounded));
-    for (key, entry) in rest.by_ref().take(limit) {
+    let (mut items, mut room) = (BTreeMap::new(), PageRoom::default());
+    let mut rest = entries.range::<String, _>((from, Bound::Unbounded)).peekable();
+    while let Some((key, entry)) =
+        rest.next_if(|(key, entry)| items.len() < limit && room.takes(key.len() + entry.len()))
+    {
         items.insert(key.clone(), RawValue::from_string(entry.clone()).map_err(Problem::internal)?);
     }
     let next = rest.next().and_then(|_| items.keys().next_back()).map(|last| mark(last));

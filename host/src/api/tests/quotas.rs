@@ -1,9 +1,10 @@
 //! What one tenant does at the cost of others, and what it could learn of them.
 
+use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, Sender};
 
 use super::*;
-use crate::model::Digest;
+use crate::model::{Digest, PAGE_LIMIT_BYTES};
 use crate::registry::Quotas;
 use crate::sandbox::tests::guests;
 use crate::sandbox::{self, Call, Context, Isolation, Lookup, ModuleClass, References};
@@ -222,7 +223,12 @@ async fn a_page_of_revisions_is_bounded_by_their_bytes() {
     loop {
         let path = format!("/v1/tenants/acme/connections/large/revisions?limit=500{after}");
         let reply = bench.get(&path, &admin).await;
-        assert!(reply.status == 200 && reply.body.len() < 5_000_000, "{} of {} bytes", reply.status, reply.body.len());
+        assert!(
+            reply.status == 200 && reply.body.len() < PAGE_LIMIT_BYTES + 1_000,
+            "{} of {} bytes",
+            reply.status,
+            reply.body.len()
+        );
         let page = reply.value();
         seen.extend(page["items"].as_array().unwrap().iter().filter_map(|row| row["revision"].as_u64()));
         match page["next"].as_str() {
@@ -231,5 +237,35 @@ async fn a_page_of_revisions_is_bounded_by_their_bytes() {
         }
     }
     assert_eq!(seen, (1..=100).collect::<Vec<_>>());
+    bench.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_of_any_list_is_bounded_by_its_bytes() {
+    let bench = Bench::start().await;
+    let (admin, operator, acme) = (bench.admin().await, bench.token(None, Role::Operator, false).await, tenant("acme"));
+    let entries: BTreeMap<String, Value> =
+        (0..7).map(|number| (number.to_string(), json!("x".repeat(300_000)))).collect();
+    assert_eq!(bench.json("PUT", "/v1/tenants/acme/tables/large", &admin, &json!(entries)).await.status, 201);
+    for _ in 0..7 {
+        let detail = json!({ "text": "x".repeat(300_000) });
+        bench.registry.record(&Actor::console(), Some(&acme), "document.retry", "1", detail).await.unwrap();
+    }
+    let lists = [("/v1/tenants/acme/tables/large", &admin), ("/v1/tenants/acme/audit?action=document", &operator)];
+    for (path, token) in lists {
+        let (mut after, mut pages) = (String::new(), Vec::new());
+        loop {
+            let mark = if path.contains('?') { '&' } else { '?' };
+            let reply = bench.get(&format!("{path}{mark}limit=500{after}"), token).await;
+            assert!(reply.status == 200 && reply.body.len() < PAGE_LIMIT_BYTES + 1_000, "{} bytes", reply.body.len());
+            let page = reply.value();
+            pages.push(page["items"].as_array().map_or_else(|| page["items"].as_object().unwrap().len(), Vec::len));
+            match page["next"].as_str() {
+                Some(next) => after = format!("&after={next}"),
+                None => break,
+            }
+        }
+        assert_eq!(pages, [3, 3, 1], "{path}");
+    }
     bench.finish().await;
 }

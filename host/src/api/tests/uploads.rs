@@ -228,3 +228,26 @@ async fn forms_that_are_none_are_told_what_is_wrong() {
     endless.problem(400, "invalid_request");
     bench.finish().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tables_that_come_along_have_no_more_entries_than_an_uploaded_one() {
+    let bench = Bench::start().await;
+    let admin = bench.admin().await;
+    let component = guests::guest(guests::ECHO);
+    let table = |count: usize| {
+        let entries: Vec<String> = (0..count).map(|number| format!("\"{number}\":1")).collect();
+        format!("{{{}}}", entries.join(",")).into_bytes()
+    };
+    let (most, more, half) = (table(200_000), table(200_001), table(100_001));
+    let module = ("module", "", component.as_slice());
+    assert_eq!(bench.upload(&admin, &[module, ("table.a", "", &most)]).await.status, 201);
+    let refused = bench.upload(&admin, &[module, ("table.a", "", &more)]).await.problem(400, "invalid_request");
+    assert!(refused["detail"].as_str().unwrap().contains("at most 200000 entries"), "{refused:#}");
+    let both = [module, ("table.a", "", half.as_slice()), ("table.b", "", half.as_slice())];
+    let refused = bench.upload(&admin, &both).await.problem(400, "invalid_request");
+    assert!(refused["detail"].as_str().unwrap().contains("more than 200000 entries together"), "{refused:#}");
+    let json = "content-type: application/json\r\n";
+    let refused = bench.ask("PUT", "/v1/tenants/acme/tables/a", &admin, json, &more).await;
+    refused.problem(400, "invalid_request");
+    bench.finish().await;
+}

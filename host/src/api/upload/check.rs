@@ -12,6 +12,7 @@ use base64::prelude::BASE64_STANDARD as BASE64;
 use bytes::Bytes;
 use serde_json::value::RawValue;
 
+use super::entries::Sent;
 use super::form::{self, Part};
 use super::report::Report;
 use super::spool::{self, Spooled};
@@ -23,7 +24,7 @@ use crate::api::gate::Caller;
 use crate::api::problem::{Answer, Code, Entry, Problem};
 use crate::model::Digest;
 use crate::pipeline::quota::Exceeded;
-use crate::registry::{ModuleRow, Refusal, Tenant, signed_message};
+use crate::registry::{Entries, ModuleRow, Refusal, TABLE_LIMIT_ENTRIES, Tenant, signed_message};
 use crate::sandbox::{self, Module, ModuleClass};
 
 /// The signature of a raw upload: 64 bytes in base64.
@@ -177,7 +178,9 @@ struct Parts {
     signature: Option<[u8; 64]>,
     parameters: Option<String>,
     samples: Vec<Given>,
-    tables: BTreeMap<String, BTreeMap<String, String>>,
+    tables: BTreeMap<String, Entries>,
+    /// Of all tables together: they are in memory until the last sample has run.
+    entries: usize,
 }
 
 impl Parts {
@@ -207,8 +210,12 @@ impl Parts {
                     let known = "module, signature, parameters, sample and table.NAME";
                     Problem::invalid(format!("the form has a part named {name:?}; parts are {known}"))
                 })?;
-                let entries: BTreeMap<String, Box<RawValue>> = read(&part.bytes)?;
-                let entries = entries.into_iter().map(|(key, entry)| (key, entry.get().to_owned())).collect();
+                let Sent(entries) = read(&part.bytes)?;
+                self.entries += entries.len();
+                if self.entries > TABLE_LIMIT_ENTRIES {
+                    let problem = format!("the form's tables have more than {TABLE_LIMIT_ENTRIES} entries together");
+                    return Err(Problem::invalid(problem));
+                }
                 self.tables.insert(table.to_owned(), entries).map_or(Ok(()), |_| Err(twice()))
             }
         }

@@ -174,4 +174,23 @@ mod tests {
         uploads.memory_for(&acme).await.unwrap();
         assert!(uploads.in_memory_of_tenants.lock().unwrap().len() <= 2, "who has none is forgotten");
     }
+
+    #[test]
+    fn a_tenant_has_a_second_place_only_while_more_than_half_of_all_are_free() {
+        let limits = Limits { at_once: 4, at_once_of_tenant: 2, ..Limits::default() };
+        let uploads = Uploads::new(Path::new("/nonexistent"), limits);
+        let [acme, globex, initech] = ["acme", "globex", "initech"].map(|name| TenantId::new(name).unwrap());
+        let first = uploads.enter(&acme).unwrap_or_else(|problem| panic!("{problem:?}"));
+        let theirs = uploads.enter(&globex).unwrap_or_else(|problem| panic!("{problem:?}"));
+        let refused = uploads.enter(&acme).err().unwrap();
+        assert_eq!((refused.code(), refused.waits()), (Code::TooManyRequests, Some(COME_AGAIN)));
+        assert!(uploads.enter(&initech).is_ok(), "a first place is there for others");
+        drop(theirs);
+        let second = uploads.enter(&acme).unwrap_or_else(|problem| panic!("{problem:?}"));
+        assert!(uploads.enter(&acme).is_err(), "a third is nobody's");
+        drop(first);
+        assert!(uploads.enter(&acme).is_ok(), "what is given back is free again");
+        drop(second);
+        assert!(uploads.of_tenants.lock().unwrap().is_empty(), "who has none is forgotten");
+    }
 }

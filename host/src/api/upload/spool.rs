@@ -40,7 +40,7 @@ const SLOWNESS_FROM: std::time::Duration = std::time::Duration::from_secs(10);
 
 async fn pour(body: Body, file: &mut tokio::fs::File, limit: u64, limits: &Limits) -> Answer<u64> {
     let mut stream = body.into_data_stream();
-    let (mut length, began) = (0_u64, std::time::Instant::now());
+    let (mut length, began) = (0_u64, tokio::time::Instant::now());
     loop {
         let late = || too_slow("no more of the upload came for too long");
         let next = tokio::time::timeout(limits.piece_timeout, stream.next()).await.map_err(|_| late())?;
@@ -75,5 +75,34 @@ impl Spooled {
         let mut bytes = Vec::with_capacity(length);
         self.file.rewind().and_then(|()| self.file.read_to_end(&mut bytes)).map_err(|error| unwritable(&error))?;
         Ok(bytes.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    /// What becomes of a body that comes at so many bytes a second, by a clock that the test moves.
+    async fn taken(seconds: usize, bytes_per_second: usize) -> Answer<u64> {
+        let pieces = futures::stream::iter(0..seconds).then(move |_| async move {
+            tokio::time::advance(Duration::from_secs(1)).await;
+            Ok::<_, std::io::Error>(vec![b'x'; bytes_per_second])
+        });
+        let directory = tempfile::tempdir().unwrap();
+        let limits = Limits { timeout: Duration::MAX, piece_timeout: Duration::MAX, ..Limits::default() };
+        let spooled = receive(Body::from_stream(pieces), directory.path(), u64::MAX, &limits).await?;
+        Ok(spooled.length)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_upload_that_comes_too_slowly_loses_its_place_after_ten_seconds() {
+        let (least, late) = (8 << 10, Code::UploadTimeout);
+        assert_eq!(taken(30, least).await.unwrap(), 30 * 8_192);
+        let refused = taken(30, least - 1).await.unwrap_err();
+        assert_eq!((refused.code(), refused.detail()), (late, "the upload comes too slowly"));
+        assert_eq!(taken(10, 1).await.unwrap(), 10, "whoever is done by then may be slow");
+        assert_eq!(taken(11, 1).await.unwrap_err().code(), late);
     }
 }

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::model::{DocumentKey, TenantId};
+use crate::model::{DocumentKey, PageRoom, TenantId};
 use crate::pipeline::subject::{End, Fate, Phase, Subject, Version};
 use crate::telemetry::mask_text;
 
@@ -97,11 +97,22 @@ impl Office {
         let limit = filter.limit.unwrap_or(PAGE).clamp(1, PAGE_LIMIT);
         let after = filter.after.as_deref().map(Place::read).transpose()?;
         let (hits, next) = self.hits(tenant, filter, after.as_ref(), limit)?;
-        let line = |hit: &Hit| {
-            let version = hit.subject.version(hit.version)?;
-            Some(hit.desk.summary(&hit.key, &hit.subject, version))
-        };
-        Ok(Found { documents: hits.iter().filter_map(line).collect(), next: next.map(|place| place.token()) })
+        let (mut documents, mut room) = (Vec::new(), PageRoom::default());
+        let (mut next, mut last) = (next, None);
+        for hit in hits {
+            let Some(version) = hit.subject.version(hit.version) else { continue };
+            let line = hit.desk.summary(&hit.key, &hit.subject, version);
+            // A document of a thousand bills is half a megabyte.
+            if !room.takes_entry(&line) {
+                next = last;
+                break;
+            }
+            documents.push(line);
+            let began = after.as_ref().and_then(|place| place.began);
+            last =
+                Some(Place { tenant: hit.desk.tenant.clone(), scheme: hit.desk.scheme.clone(), key: hit.key, began });
+        }
+        Ok(Found { documents, next: next.map(|place| place.token()) })
     }
 
     /// The next documents that are meant, in the order of tenants, schemes and keys, and where to go on.

@@ -53,7 +53,7 @@ async fn each_change_leaves_one_line_and_each_function_is_among_them() {
         leaves!(put_connection(&admin, &acme, &name, System::YonyouU8, settings, None), of, "connection.create", name);
     }
     let (jst, saleout) = (connection("jst"), scheme("saleout"));
-    let settings_ = json!({ "app_secret": SECRET });
+    let settings_ = json!({ "app_secret": SECRET, "token": SECRET });
     leaves!(put_connection(&admin, &acme, &jst, System::YonyouU8, settings_, None), of, "connection.change", "jst");
     leaves!(put_table(&admin, &acme, "shops", table(&Entries::new()), None), of, "table.create", "shops");
     let put = |note: &str| SchemePut { settings: settings(), module: one, enabled: None, note: note.into() };
@@ -170,7 +170,7 @@ async fn of_two_changes_of_one_row_at_once_the_second_is_decided_anew() {
     let conflicts =
         |result: &Result<ConnectionRow, Error>| matches!(result, Err(Error::Conflict { expected: 1, found: 2 }));
     assert!(one.is_ok() && conflicts(&two) || two.is_ok() && conflicts(&one), "{one:?} {two:?}");
-    let (one, two) = tokio::join!(put(left, "https://b.example", None), put(right, "https://c.example", None));
+    let (one, two) = tokio::join!(put(left, "https://d.example", None), put(right, "https://e.example", None));
     let revisions: BTreeSet<u64> = [one, two].into_iter().map(|row| row.unwrap().revision).collect();
     assert_eq!(revisions, [3, 4].into());
 }
@@ -201,4 +201,37 @@ async fn a_log_is_read_in_pages_and_by_what_is_looked_for() {
     let until = desk.now() - SignedDuration::from_secs(29);
     assert_eq!(numbers(AuditFilter { until: Some(until), ..AuditFilter::default() }), [1]);
     assert_eq!(desk.registry.audit(None, 0, 10, &all).unwrap().rows.len(), 1, "the operator's own is another log");
+}
+
+/// A line may be long: a change of a connection names all its secrets.
+#[tokio::test]
+async fn a_page_of_the_log_is_bounded_by_its_bytes() {
+    let desk = Desk::new().await;
+    let record = async |action: &str, object: &str, bytes: usize| {
+        let detail = json!({ "text": "x".repeat(bytes) });
+        desk.registry.record(&CONSOLE, Some(&acme()), action, object, detail).await.unwrap();
+    };
+    for _ in 0..20 {
+        record("connection.change", "long", 300_000).await;
+        record("connection.change", "short", 10).await;
+    }
+    record("connection.change", "longest", 2_000_000).await;
+    record("connection.change", "last", 10).await;
+    let pages = |filter: AuditFilter| {
+        let (mut after, mut numbers, mut sizes) = (0, Vec::new(), Vec::new());
+        loop {
+            let page = desk.registry.audit(Some(&acme()), after, 500, &filter).unwrap();
+            numbers.extend(page.rows.iter().map(|row| row.number));
+            sizes.push(page.rows.len());
+            match page.next {
+                Some(next) => after = next,
+                None => return (numbers, sizes),
+            }
+        }
+    };
+    let (numbers, sizes) = pages(AuditFilter::default());
+    assert_eq!(numbers, (1..=42).collect::<Vec<_>>(), "each line once");
+    assert_eq!(sizes, [6, 6, 6, 6, 6, 6, 4, 1, 1], "{sizes:?}");
+    let (numbers, sizes) = pages(AuditFilter { object: Some("short".into()), ..AuditFilter::default() });
+    assert_eq!((numbers.len(), sizes), (20, vec![20]), "what is passed over takes no room");
 }

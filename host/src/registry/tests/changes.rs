@@ -24,11 +24,15 @@ async fn what_changes_nothing_has_no_line_and_no_revision() {
     let lines = desk.lines(Some(&acme()));
     assert!(lines.iter().all(|line| !line.action.ends_with(".change")), "{lines:?}");
     assert_eq!(desk.lines(None).len(), 1, "the tenant's making");
-    // What is different is a change, and so is a secret that is given: nobody is told whether it is the one that is kept.
+    assert_eq!(desk.connect("k3").await.revision, 1, "nor does the secret that is there already");
+    assert_eq!(desk.lines(Some(&acme())).len(), lines.len());
+    // What is different is a change.
     let mut other = plain.clone();
     other["org_num"] = json!("200");
     assert_eq!(desk.put_connection("jst", other).await.unwrap().revision, 2);
-    assert_eq!(desk.connect("k3").await.revision, 2);
+    let mut secret = plain.clone();
+    secret["app_secret"] = json!("another");
+    assert_eq!(desk.put_connection("k3", secret).await.unwrap().revision, 2);
     let mut without = plain;
     without["app_secret"] = Value::Null;
     assert_eq!(desk.put_connection("k3", without.clone()).await.unwrap().revision, 3);
@@ -77,45 +81,4 @@ async fn changes_are_counted_through_any_number_of_the_operators() {
         desk.registry.record(&CONSOLE, Some(&acme()), "document.retry", &number.to_string(), json!({})).await.unwrap();
     }
     assert_eq!(told(desk.put_connection("jst", json!({})).await).0, 1);
-}
-
-#[tokio::test]
-async fn of_what_is_deleted_the_newest_revisions_stay() {
-    let desk = Desk::new().await;
-    desk.scheme().await;
-    let name = scheme("saleout");
-    for number in 0..30 {
-        desk.registry.set_enabled(&ADMIN, &acme(), &name, number % 2 == 0, None).await.unwrap();
-    }
-    desk.registry.delete_scheme(&ADMIN, &acme(), &name, None).await.unwrap();
-    let kept = desk.registry.scheme_revisions(&acme(), &name, 0, usize::MAX).unwrap();
-    assert_eq!((kept.len(), kept[0].revision, kept[19].revision), (20, 12, 31));
-    for number in 0..30 {
-        desk.put_connection("jst", json!({ "number": number })).await.unwrap();
-    }
-    desk.registry.delete_connection(&ADMIN, &acme(), &connection("jst"), None).await.unwrap();
-    assert_eq!(desk.registry.connection_revisions(&acme(), &connection("jst"), 0, usize::MAX).unwrap().len(), 20);
-    assert_eq!(desk.connect("jst").await.revision, 32, "numbers go on");
-}
-
-#[tokio::test]
-async fn a_list_of_large_revisions_ends_early_and_goes_on() {
-    let desk = Desk::new().await;
-    desk.upload("m", "1", b"one").await.unwrap();
-    for number in 0..20 {
-        let settings = json!({ "number": number, "parameters": { "text": "x".repeat(1_000_000) } });
-        let put = SchemePut { settings, module: Digest::of(b"one"), enabled: None, note: String::new() };
-        desk.registry.put_scheme(&ADMIN, &acme(), &scheme("large"), put, None).await.unwrap();
-    }
-    let (mut last, mut pages) = (0, Vec::new());
-    loop {
-        let found = desk.registry.scheme_revisions(&acme(), &scheme("large"), last, 500).unwrap();
-        let Some(newest) = found.last() else { break };
-        last = newest.revision;
-        pages.push(found.len());
-    }
-    assert!(pages.len() >= 3 && pages.iter().all(|page| *page <= 8), "{pages:?}");
-    assert_eq!((pages.iter().sum::<usize>(), last), (20, 20));
-    let two = desk.registry.scheme_revisions(&acme(), &scheme("large"), 3, 2).unwrap();
-    assert_eq!(two.iter().map(|row| row.revision).collect::<Vec<_>>(), [4, 5]);
 }

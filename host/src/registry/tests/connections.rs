@@ -123,7 +123,7 @@ async fn what_is_sealed_opens_only_where_it_was_sealed() {
     desk.connect("jst").await;
     let old =
         desk.store.get(Table::Connections, &super::super::connection::key(&acme(), "jst")).unwrap().unwrap().value;
-    desk.connect("jst").await;
+    desk.put_connection("jst", json!({ "base_url": "https://a.example", "app_secret": "a newer one" })).await.unwrap();
     let now =
         desk.store.get(Table::Connections, &super::super::connection::key(&acme(), "jst")).unwrap().unwrap().value;
     let other = TenantId::new("other").unwrap();
@@ -215,15 +215,29 @@ async fn each_change_is_a_revision_and_numbers_are_never_given_twice() {
     assert_eq!((again.revision, again.secrets.len()), (3, 0), "a later one of this name is no earlier one");
 }
 
+/// The quota answers before the comparison does: else a tenant that has used it up could guess for ever, and lose nothing.
 #[tokio::test]
-async fn only_the_newest_revisions_are_kept() {
+async fn a_secret_is_compared_for_whoever_may_change_it_and_a_wrong_guess_takes_its_place() {
     let desk = Desk::new().await;
-    desk.quotas(Quotas { changes_per_minute: 1_000, ..Quotas::default() }).await;
-    for _ in 0..510 {
-        desk.connect("jst").await;
+    let put =
+        |secret: &str| desk.put_connection("jst", json!({ "login": { "password": secret }, "app_secret": SECRET }));
+    let first = put("p4ssw0rd").await.unwrap();
+    assert_eq!(put("p4ssw0rd").await.unwrap(), first);
+    let only_one = json!({ "login": {}, "app_secret": SECRET });
+    assert_eq!(desk.put_connection("jst", only_one).await.unwrap(), first, "the other one is left out");
+    let more = json!({ "login": {}, "app_secret": SECRET, "token": SECRET });
+    assert_eq!(desk.put_connection("jst", more).await.unwrap().revision, 2, "another place is another secret");
+    assert_eq!(put("p4ssw0re").await.unwrap().revision, 3);
+    let opened = desk.registry.opened_connection(&acme(), &connection("jst")).unwrap().unwrap();
+    assert_eq!(opened.settings.expose()["login"]["password"].as_str(), Some("p4ssw0re"));
+
+    desk.quotas(Quotas { changes_per_minute: 3, ..Quotas::default() }).await;
+    for guess in ["p4ssw0re", "wrong"] {
+        let refused = put(guess).await;
+        assert!(matches!(refused, Err(Error::Quota { quota: "changes_per_minute", .. })), "{refused:?}");
     }
-    let revisions = desk.registry.connection_revisions(&acme(), &connection("jst"), 0, usize::MAX).unwrap();
-    assert_eq!((revisions.len(), revisions[0].revision, revisions[499].revision), (500, 11, 510));
+    let without = json!({ "login": {} });
+    assert_eq!(desk.put_connection("jst", without).await.unwrap().revision, 3, "what compares nothing may ask");
 }
 
 #[tokio::test]

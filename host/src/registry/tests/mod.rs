@@ -5,6 +5,7 @@ mod budgets;
 mod changes;
 mod connections;
 mod modules;
+mod revisions;
 mod rotation;
 mod schemes;
 mod tenants;

@@ -124,7 +124,15 @@ static ACME: std::sync::LazyLock<TenantId> = std::sync::LazyLock::new(acme);
 async fn names_hold_nothing_that_a_reader_does_not_see() {
     let desk = Desk::new().await;
     desk.scheme().await;
-    for unseen in ["shops\u{202e}spohs", "sho\u{200b}ps", "\u{feff}shops", "sh\u{2066}ops", "shops\u{7f}"] {
+    for unseen in [
+        "shops\u{202e}spohs",
+        "sho\u{200b}ps",
+        "\u{feff}shops",
+        "sh\u{2066}ops",
+        "shops\u{7f}",
+        "shops\u{2800}",
+        "shops\u{fe0f}",
+    ] {
         let entries = Entries::from([("a".to_owned(), "1".to_owned())]);
         let table = desk.registry.put_table(&admin(), &acme(), unseen, super::table(&entries), None).await.map(drop);
         let change = TenantChange { display_name: Some(unseen.into()), ..TenantChange::default() };
@@ -136,5 +144,15 @@ async fn names_hold_nothing_that_a_reader_does_not_see() {
                 "{result:?}"
             );
         }
+    }
+    // Blanks that are taken for others are no part of a name; a sentence may have them.
+    for blank in ["sh\u{a0}ops", "sh\u{3000}ops", "sh\u{2003}ops"] {
+        let table = desk.registry.put_table(&admin(), &acme(), blank, super::table(&Entries::new()), None).await;
+        assert!(matches!(&table, Err(Error::Invalid { problem, .. }) if problem.contains("blank")), "{table:?}");
+        let change = TenantChange { display_name: Some(blank.into()), ..TenantChange::default() };
+        let tenant = desk.registry.change_tenant(&CONSOLE, &ACME, change, None).await;
+        assert!(matches!(&tenant, Err(Error::Invalid { problem, .. }) if problem.contains("blank")), "{tenant:?}");
+        let note = desk.registry.rollback(&admin(), &acme(), &scheme("saleout"), None, blank).await;
+        assert!(matches!(note, Err(Error::State { .. })), "{note:?}");
     }
 }

@@ -171,3 +171,17 @@ async fn tokens_that_open_nothing_take_nobodys_place() {
     assert_eq!(desk.registry.tokens(Some(&acme()), None, usize::MAX).unwrap().len(), 501);
     assert_eq!(desk.registry.token(Some(&acme()), &first.unwrap().id).unwrap(), None);
 }
+
+/// A token that leaked is revoked now, whatever else was changed within the minute.
+#[tokio::test]
+async fn a_token_is_revoked_also_when_no_changes_are_left() {
+    let desk = Desk::new().await;
+    let (made, text) = token(&desk).await;
+    desk.quotas(Quotas { changes_per_minute: 1, ..Quotas::default() }).await;
+    let another = desk.registry.create_token(&admin(), Some(&acme()), new(Role::TenantViewer)).await;
+    assert!(matches!(another, Err(Error::Quota { quota: "changes_per_minute", .. })));
+    let revoked = desk.registry.revoke_token(&admin(), Some(&acme()), &made.id).await.unwrap();
+    assert_eq!(revoked.revoked_at, Some(desk.now()));
+    assert_eq!(desk.registry.authenticate(text.expose()).unwrap_err(), Unauthenticated::Revoked);
+    assert_eq!(desk.lines(Some(&acme())).last().unwrap().action, "token.revoke");
+}

@@ -109,3 +109,24 @@ async fn a_token_of_nobodys_is_refused() {
         assert!(matches!(refused, OfficeError::NotUsable(_)), "{token:?}: {refused}");
     }
 }
+
+/// A line has all the document's bills and the words of its fault.
+#[tokio::test]
+async fn a_page_of_documents_is_bounded_by_its_bytes() {
+    let rig = Rig::new();
+    for number in 0..10 {
+        rig.parked(ACME, &format!("d{number}"), &"x".repeat(300_000)).await;
+    }
+    let (mut filter, mut seen, mut pages) = (Filter::default(), Vec::new(), Vec::new());
+    loop {
+        let found = rig.office.search(None, &filter).unwrap();
+        seen.extend(found.documents.iter().map(|one| one.key.clone()));
+        pages.push(found.documents.len());
+        filter.after = found.next;
+        if filter.after.is_none() {
+            break;
+        }
+    }
+    assert_eq!(seen, (0..10).map(|number| format!("d{number}")).collect::<Vec<_>>(), "each document once");
+    assert_eq!(pages, [3, 3, 3, 1]);
+}

@@ -114,3 +114,48 @@ async fn what_cannot_be_noted_is_not_done_but_the_plug_is_pulled() {
     assert!(matches!(paused, Err(OfficeError::Audit(_))), "{paused:?}");
     assert_eq!(rig.office.pauses(None).len(), 1);
 }
+
+/// Whose a pause is decides who may resume it: the same words from the operator are another pause.
+#[tokio::test]
+async fn a_pause_that_becomes_the_operators_has_a_line_and_its_repetition_none() {
+    let rig = Rig::new();
+    let registry = rig.registry().await;
+    let (console, acme) = (Actor::console(), tenant(ACME));
+    let admin = Actor { role: Role::TenantAdmin, ..Actor::engine() };
+    let what = PauseRequest::Scheme("acme/saleout".into());
+    for actor in [&admin, &admin, &console, &console] {
+        let witness = Witness { office: &rig.office, registry: Some(&registry), actor };
+        let (of, what) = match actor.role {
+            Role::Operator => (None, what.clone()),
+            _ => (Some(&acme), PauseRequest::Scheme(SCHEME.into())),
+        };
+        witness.pause(of, &what, "an incident").await.unwrap();
+    }
+    let own = lines(&registry, Some(ACME));
+    let told: Vec<(&str, &str, Role)> =
+        own.iter().map(|row| (row.action.as_str(), row.object.as_str(), row.actor.role)).collect();
+    assert_eq!(told, [("scheme.pause", SCHEME, Role::TenantAdmin), ("scheme.pause", SCHEME, Role::Operator)]);
+    assert_eq!(rig.office.pauses(None)[0].person(), Some(Person::Operator));
+}
+
+#[tokio::test]
+async fn what_a_line_says_besides_is_four_kibibytes_and_cut_between_two_characters() {
+    let rig = Rig::new();
+    let registry = rig.registry().await;
+    let console = Actor::console();
+    let witness = Witness { office: &rig.office, registry: Some(&registry), actor: &console };
+    // One of three begins where the limit would be within a character.
+    for (key, beginning) in [("a", ""), ("b", "x"), ("c", "xx")] {
+        rig.parked(ACME, key, "no customer").await;
+        let reason = format!("{beginning}{}", "重".repeat(5_000));
+        witness.command(None, &wish(key, Wish::Discard { reason })).await.unwrap();
+    }
+    rig.parked(BETA, "z", "no customer").await;
+    witness.command(None, &wish("z", Wish::Discard { reason: "重".repeat(5_000) })).await.unwrap();
+    let own = lines(&registry, Some(ACME));
+    let kept: Vec<usize> = own.iter().map(|row| row.detail["shortened"].as_str().unwrap().len()).collect();
+    assert!(kept.len() == 3 && kept.iter().all(|bytes| (4_094..=4_096).contains(bytes)), "{kept:?}");
+    assert!(own[0].detail["shortened"].as_str().unwrap().ends_with("重重"), "{own:?}");
+    let other = lines(&registry, None).pop().unwrap();
+    assert_eq!(other.detail["tenant"], BETA, "whose it was is not cut off");
+}
