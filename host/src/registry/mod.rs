@@ -16,6 +16,7 @@ mod actor;
 mod audit;
 mod budget;
 mod change;
+mod clearance;
 mod compare;
 mod connection;
 mod error;

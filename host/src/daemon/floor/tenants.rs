@@ -97,7 +97,10 @@ impl Floor {
 }
 
 /// The tenant's row, and the names of its schemes, of those too that are no more: what they moved is there still.
-pub(super) fn found(registry: &Registry, tenant: &TenantId) -> Result<(Option<Tenant>, Vec<SchemeRef>), registry::Error> {
+pub(super) fn found(
+    registry: &Registry,
+    tenant: &TenantId,
+) -> Result<(Option<Tenant>, Vec<SchemeRef>), registry::Error> {
     let row = registry.tenant(tenant)?;
     let rows = registry.schemes(tenant, None, usize::MAX)?;
     let names = rows.into_iter().map(|row| row.name).chain(registry.deleted_schemes(tenant)?);

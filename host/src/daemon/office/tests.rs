@@ -2,6 +2,7 @@
 
 mod bulk;
 mod orders;
+mod policy;
 mod search;
 mod tenants;
 mod witness;
@@ -100,7 +101,14 @@ impl Rig {
             let desk = desk(&tenant, &scheme, shared.clone(), &gates, &now);
             (SchemeRef { tenant, scheme }, Arc::new(desk))
         });
-        let office = Office { desks: desks.into_iter().collect(), gates, data_dir: dir.path().into(), library, now, registry: None };
+        let office = Office {
+            desks: desks.into_iter().collect(),
+            gates,
+            data_dir: dir.path().into(),
+            library,
+            now,
+            registry: None,
+        };
         Self { office, store, clock, _dir: dir }
     }
 
