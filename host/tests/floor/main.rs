@@ -283,7 +283,7 @@ async fn of_a_suspended_tenant_nothing_runs_also_after_a_restart() {
     engine.scheme("acme", "flow", module, json!({})).await.unwrap();
     engine.wait("some documents", |engine| engine.status("acme", "flow")?.throttled).await;
     engine
-        .change("acme", TenantChange { suspended: Some(true), quotas: Some(PLENTY), ..TenantChange::default() })
+        .change("acme", TenantChange { suspended: Some(true), quotas: Some(PLENTY.into()), ..TenantChange::default() })
         .await;
     let status = engine.status("acme", "flow").unwrap();
     assert_eq!((status.state, status.reason.as_deref()), (SchemeState::Off, Some("the tenant is suspended")));

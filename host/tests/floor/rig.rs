@@ -305,7 +305,7 @@ impl Engine {
     }
 
     pub async fn quotas(&self, id: &str, quotas: Quotas) {
-        self.change(id, TenantChange { quotas: Some(quotas), ..TenantChange::default() }).await;
+        self.change(id, TenantChange { quotas: Some(quotas.into()), ..TenantChange::default() }).await;
     }
 
     pub async fn change(&self, id: &str, change: TenantChange) {

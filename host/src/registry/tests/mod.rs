@@ -121,12 +121,12 @@ impl Desk {
     }
 
     async fn policy(&self, policy: Policy) {
-        let change = TenantChange { policy: Some(policy), ..TenantChange::default() };
+        let change = TenantChange { policy: Some(policy.into()), ..TenantChange::default() };
         self.registry.change_tenant(&Actor::console(), &acme(), change, None).await.unwrap();
     }
 
     async fn quotas(&self, quotas: Quotas) {
-        let change = TenantChange { quotas: Some(quotas), ..TenantChange::default() };
+        let change = TenantChange { quotas: Some(quotas.into()), ..TenantChange::default() };
         self.registry.change_tenant(&Actor::console(), &acme(), change, None).await.unwrap();
     }
 

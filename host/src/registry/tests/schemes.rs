@@ -135,7 +135,7 @@ async fn a_comparison_of_too_few_documents_clears_nothing_and_one_that_differed_
     check(&[looked(200, 500, false), looked(40, 40, true)], true).await;
     for documents in [0, 1_001] {
         let policy = Policy { compare_documents: documents, ..Policy::default() };
-        let change = TenantChange { policy: Some(policy), ..TenantChange::default() };
+        let change = TenantChange { policy: Some(policy.into()), ..TenantChange::default() };
         let refused = desk.registry.change_tenant(&CONSOLE, &ACME, change, None).await;
         assert!(matches!(refused, Err(Error::Invalid { .. })), "{refused:?}");
     }

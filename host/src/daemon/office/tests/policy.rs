@@ -37,7 +37,7 @@ async fn ruled() -> (Rig, Registry) {
     let put = SchemePut { settings, module: Digest::of(ONE), enabled: Some(true), note: String::new() };
     registry.put_scheme(&actor, &acme, &SchemeId::new(SCHEME).unwrap(), put, None).await.unwrap();
     let policy = Policy { require_clean_compare: true, ..Policy::default() };
-    let change = TenantChange { policy: Some(policy), ..TenantChange::default() };
+    let change = TenantChange { policy: Some(policy.into()), ..TenantChange::default() };
     registry.change_tenant(&actor, &acme, change, None).await.unwrap();
     (rig, registry)
 }
