@@ -66,7 +66,7 @@ pub enum OfficeError {
     /// There is no capsule to be had.
     #[error("{0}")]
     Capsule(String),
-    #[error("the operator paused {0}, and alone takes that back")]
+    #[error("the operator paused {0}, and alone takes that back; what stops all of a tenant is to suspend it")]
     OperatorsPause(String),
     #[error("scheme {0} stands still: {1}")]
     StandsStill(String, String),

@@ -243,6 +243,14 @@ async fn a_scheme_is_shown_and_paused_before_it_has_begun_and_comes_up_paused() 
     assert_eq!((shown.state, shown.paused_by), (SchemeState::Paused, Some(Person::Operator)), "{shown:?}");
     assert_eq!((rig.bills(), rig.requests()), (bills, asked), "nothing left for what was paused");
     let acme = tenant("acme");
+    // It is a plug of the name's: made again, the scheme is paused still.
+    engine.enable("acme", "flow", false).await.unwrap();
+    engine.parts.registry.delete_scheme(&actor(), &acme, &name("flow"), None).await.unwrap();
+    engine.settle("acme", "flow").await.unwrap();
+    assert!(engine.status("acme", "flow").is_none());
+    engine.scheme("acme", "flow", module, json!({})).await.unwrap();
+    let shown = engine.status("acme", "flow").unwrap();
+    assert_eq!((shown.state, shown.paused_by), (SchemeState::Paused, Some(Person::Operator)), "{shown:?}");
     for what in [PauseRequest::Scheme("flow".into()), PauseRequest::Connection("k3".into())] {
         engine.parts.office.resume(Some(&acme), &what, Person::Operator).await.unwrap();
     }
