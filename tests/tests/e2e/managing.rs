@@ -244,7 +244,7 @@ fn a_tenant_is_managed_from_the_command_line_alone() {
     {
         assert!(actions.iter().any(|found| found == action), "{action} is not in {actions:?}");
     }
-    assert_eq!(operator.lines(&["audit", "--operator", "--action", "tenant"]).len(), 2);
+    assert_eq!(operator.lines(&["audit", "--operator", "--action", "tenant"]).len(), 4);
 
     let rotated = told(world.product.succeed(&["credentials", "rotate", "--output", "json"]));
     assert_eq!(serde_json::from_str::<Value>(&rotated).unwrap(), json!({ "resealed": 2, "kept": 0, "lost": 0 }));
