@@ -150,6 +150,6 @@ pub fn office_problem(error: OfficeError) -> Problem {
         OfficeError::Command(CommandError::Stopped(_)) => Problem::new(Code::Unavailable, said),
         OfficeError::NotUsable(_) => Problem::invalid(said),
         OfficeError::Ledger(error) => ledger_problem(error),
-        OfficeError::Audit(error) => registry_problem(error),
+        OfficeError::Audit(error) | OfficeError::Registry(error) => registry_problem(error),
     }
 }

@@ -35,10 +35,14 @@ impl ScopeArguments {
     }
 }
 
+/// A tenant's people make schemes and connections of their own: what is paused is a name, not what stands behind it.
+const ANOTHER_NAME: &str = "A pause holds for the scheme or connection that it names, also where that is deleted and made again. A tenant can make \
+                            another one. What it cannot go round: crossdock tenant change TENANT --suspend";
+
 /// Once it returns, no request of the scope is under way and none leaves until `resume`, a restart included. What was
 /// under way has been answered, or is known to be unknown and is asked about later.
 #[derive(Debug, Args)]
-#[command(after_help = format!("{}\n\nExample: crossdock pause --connection k3 --reason 'month end'", exit::HELP))]
+#[command(after_help = format!("{ANOTHER_NAME}\n\n{}\n\nExample: crossdock pause --connection k3 --reason 'month end'", exit::HELP))]
 pub struct PauseArguments {
     #[command(flatten)]
     scope: ScopeArguments,

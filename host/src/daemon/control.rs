@@ -194,6 +194,7 @@ fn answer<T: Serialize>(result: Result<T, OfficeError>) -> Response {
             | OfficeError::Capsule(_)
             | OfficeError::OperatorsPause(_)
             | OfficeError::Audit(_)
+            | OfficeError::Registry(_)
             | OfficeError::StandsStill(..)),
         ) => problem(StatusCode::CONFLICT, error.to_string()),
         Err(error) => problem(StatusCode::NOT_FOUND, error.to_string()),

@@ -137,13 +137,18 @@ impl Engine {
 
     fn seat_stored(&self, office: &Office, registry: &Registry) -> Result<(), registry::Error> {
         for tenant in all_tenants(registry)? {
-            let names = registry.schemes(&tenant.id, None, usize::MAX)?.into_iter().map(|row| row.name);
-            for scheme in names.chain(registry.deleted_schemes(&tenant.id)?) {
+            let of_row = |row: registry::SchemeRow| {
+                let connections = row.connections().into_iter().filter_map(|name| ConnectionName::new(name).ok());
+                (row.name.clone(), connections.collect())
+            };
+            let rows = registry.schemes(&tenant.id, None, usize::MAX)?.into_iter().map(of_row);
+            let deleted = registry.deleted_schemes(&tenant.id)?.into_iter().map(|name| (name, Vec::new()));
+            for (scheme, connections) in rows.chain(deleted) {
                 let tenant = tenant.id.clone();
                 let name = SchemeRef { tenant: tenant.clone(), scheme: scheme.clone() };
                 let ledger = Ledger::new(self.workshop.shared.store.clone(), tenant.clone(), scheme.clone());
                 let why = "no engine runs it".to_owned();
-                let desk = Desk::standing(tenant, scheme, ledger, Seat::default(), why);
+                let desk = Desk::standing(tenant, scheme, ledger, Seat::default(), connections, why);
                 office.desks.put(&name, Arc::new(desk));
             }
         }

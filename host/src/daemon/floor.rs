@@ -8,6 +8,7 @@
 //! - A change of the module alone takes place between two documents. Every other change stops the scheme in order and
 //!   starts it as after a restart of the engine: what it does not know the fate of, it asks about.
 
+mod begin;
 mod blueprint;
 mod compare;
 mod meters;
@@ -18,6 +19,7 @@ mod tables;
 mod tenants;
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -91,6 +93,8 @@ pub struct Floor {
     tables: Tables,
     /// Comparisons, one of each tenant at a time.
     comparing: Mutex<HashMap<TenantId, Arc<tokio::sync::Semaphore>>>,
+    /// Every scheme was made what it is to be, once since the start.
+    has_begun: AtomicBool,
     stop: CancellationToken,
     tasks: TaskTracker,
 }
@@ -142,7 +146,7 @@ struct Shown {
 enum At {
     /// It is not to run.
     Rest,
-    /// It is to run, and nobody has put it to work yet, or it cannot be put together.
+    /// It is to run, and nobody has put it to work yet; or, with a reason, it cannot be put together.
     Standstill,
     Work,
 }
@@ -168,9 +172,15 @@ impl Floor {
             tenants: Mutex::default(),
             shown: Register::default(),
             comparing: Mutex::default(),
+            has_begun: AtomicBool::new(false),
             stop,
             tasks: TaskTracker::new(),
         })
+    }
+
+    /// Whether there are schemes that nobody has looked at since the start: what is to run may not run yet.
+    pub fn is_starting(&self) -> bool {
+        !self.has_begun.load(Ordering::Acquire)
     }
 
     /// Puts the file's schemes to work, and begins to do so with the registry's. What of those cannot be read keeps

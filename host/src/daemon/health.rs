@@ -33,7 +33,8 @@ pub(super) fn router(health: Arc<Health>) -> axum::Router {
     axum::Router::new().route("/healthz", get(healthz)).route("/metrics", get(metrics)).with_state(health)
 }
 
-/// 200 while every scheme can work; 503 where the store failed, or a scheme stopped or stands still. Paused is healthy: somebody said so.
+/// 200 while every scheme can work; 503 where the store failed, or a scheme stopped, stands still or has not begun since the
+/// start. Paused is healthy: somebody said so.
 async fn healthz(State(health): State<Arc<Health>>) -> Response {
     let now = Timestamp::now();
     // Of one that could not even be put together it is only the name: its reasons are for those who may see it.
@@ -64,10 +65,11 @@ async fn healthz(State(health): State<Arc<Health>>) -> Response {
         health.library.tables().iter().map(|table| reference(table.status(), now)).collect();
     let pauses: Vec<String> =
         health.gates.pauses().iter().map(|pause| mask_text(&format!("{}: {}", pause.scope, pause.reason))).collect();
-    let healthy = stopped.is_empty() && !store_failed;
+    let starting = health.floor.is_starting();
+    let healthy = stopped.is_empty() && !store_failed && !starting;
     let status = if healthy { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let body = json!({
-        "healthy": healthy, "store_failed": store_failed, "stopped": stopped, "paused": pauses, "schemes": schemes,
+        "healthy": healthy, "starting": starting, "store_failed": store_failed, "stopped": stopped, "paused": pauses, "schemes": schemes,
         "references": references, "connections": traffic::connections(&health.gates), "disk": traffic::disk(&health.gates),
     });
     (status, axum::Json(body)).into_response()

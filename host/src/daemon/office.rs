@@ -23,7 +23,7 @@ use crate::pipeline::gate::Gates;
 use crate::pipeline::ledger::Error as LedgerError;
 use crate::pipeline::reference::Library;
 use crate::pipeline::subject::Subject;
-use crate::registry;
+use crate::registry::{self, Registry};
 use crate::telemetry::is_named;
 
 use super::engine::Engine;
@@ -45,6 +45,8 @@ pub struct Office {
     pub(super) data_dir: PathBuf,
     pub(super) library: Library,
     pub(super) now: Now,
+    /// What people manage; without it there are the schemes of the file alone.
+    registry: Option<Registry>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -64,7 +66,7 @@ pub enum OfficeError {
     /// There is no capsule to be had.
     #[error("{0}")]
     Capsule(String),
-    #[error("the operator paused {0}, and alone takes that back")]
+    #[error("the operator paused {0}, and alone takes that back; what stops all of a tenant is to suspend it")]
     OperatorsPause(String),
     #[error("scheme {0} stands still: {1}")]
     StandsStill(String, String),
@@ -74,6 +76,9 @@ pub enum OfficeError {
     Command(#[from] CommandError),
     #[error(transparent)]
     Ledger(#[from] LedgerError),
+    /// What is managed cannot be read, or does not allow it.
+    #[error(transparent)]
+    Registry(registry::Error),
     /// It was not carried out, for it could not be noted.
     #[error("the audit log: {0}")]
     Audit(#[from] registry::Error),
@@ -89,6 +94,7 @@ impl Office {
             data_dir: engine.data_dir.clone(),
             library: engine.library.clone(),
             now: engine.now.clone(),
+            registry: engine.registry.clone(),
         }
     }
 

@@ -33,6 +33,7 @@ use super::retention::Retention;
 use super::traffic;
 
 /// What a surface above the engine works with.
+#[derive(Clone)]
 pub struct FloorParts {
     pub floor: Arc<Floor>,
     pub office: Arc<Office>,
@@ -40,6 +41,8 @@ pub struct FloorParts {
     pub sandbox: Sandbox,
     pub store: Arc<dyn Store>,
     pub config: Arc<Config>,
+    /// Where the health page answers.
+    pub listen: SocketAddr,
 }
 
 /// A surface that is open, and takes requests once it is polled.
@@ -121,8 +124,6 @@ pub async fn serve(
         .merge(errands::router(registers.backfills.clone(), registers.auditors.clone()))
         .merge(compaction::router(compactor.clone()))
         .merge(registry_desk::router(bootstrap.clone()));
-    servers.spawn(async move { axum::serve(socket, router).with_graceful_shutdown(ended.cancelled_owned()).await });
-
     let mut drivers = JoinSet::new();
     drivers.spawn(compactor.run());
     let down_after = Duration::try_from(config.engine.down_after).unwrap_or(Duration::MAX);
@@ -138,6 +139,9 @@ pub async fn serve(
         &engine.schemes,
         scheme_stop.clone(),
     );
+    // Before anybody can ask for them: what is in the registry can be shown and paused from the first instant.
+    floor.announce_stored().await;
+    servers.spawn(async move { axum::serve(socket, router).with_graceful_shutdown(ended.cancelled_owned()).await });
     let health = Arc::new(Health {
         schemes: registers.watchers.clone(),
         gates: engine.gates.clone(),
@@ -160,6 +164,7 @@ pub async fn serve(
                 sandbox: engine.workshop.shared.sandbox.clone(),
                 store: engine.store.clone(),
                 config: shared_config,
+                listen: address,
             };
             Some(surface(parts, http_stop.clone()).await?)
         }

@@ -55,6 +55,15 @@ pub(super) struct Differed {
 }
 
 impl Compare {
+    fn is_of(&self, scheme: &SchemeRow, module: &Digest) -> bool {
+        self.candidate == *module && self.against == scheme.module && self.scheme_revision == scheme.revision
+    }
+
+    /// Whether it was one of these two, and there was no document to compare.
+    pub(super) fn found_nothing(&self, scheme: &SchemeRow, module: &Digest) -> bool {
+        self.is_of(scheme, module) && self.available == 0
+    }
+
     /// Whether it lets the module be activated on the scheme as it is, or what would.
     pub(super) fn clears(
         &self,
@@ -63,9 +72,7 @@ impl Compare {
         least: u64,
         differed: &[Differed],
     ) -> Result<(), String> {
-        let is_of_this =
-            self.candidate == *module && self.against == scheme.module && self.scheme_revision == scheme.revision;
-        if !is_of_this {
+        if !self.is_of(scheme, module) {
             return Err(format!(
                 "compare it with the module that runs, over {least} documents or all there are; nothing may differ"
             ));
@@ -92,7 +99,7 @@ impl Differed {
     }
 }
 
-fn key(tenant: &TenantId, scheme: &SchemeId) -> Key {
+pub(super) fn key(tenant: &TenantId, scheme: &SchemeId) -> Key {
     under(Some(tenant), "compared").text(scheme.as_str()).build()
 }
 

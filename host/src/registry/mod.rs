@@ -16,6 +16,7 @@ mod actor;
 mod audit;
 mod budget;
 mod change;
+mod clearance;
 mod compare;
 mod connection;
 mod error;
@@ -33,6 +34,7 @@ mod secrets;
 mod signing_key;
 mod table;
 mod tenant;
+mod tenant_change;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -58,7 +60,8 @@ pub use scheme::{SchemePut, SchemeRow};
 pub use seal::{Keyring, SealError, SealKey};
 pub use signing_key::{SigningKey, signed_message};
 pub use table::{Entries, TABLE_LIMIT_BYTES, TABLE_LIMIT_ENTRIES, TableContent, TableRow};
-pub use tenant::{NewTenant, Policy, Quotas, Tenant, TenantChange, Used};
+pub use tenant::{NewTenant, Policy, Quotas, Tenant, Used};
+pub use tenant_change::{PolicyChange, QuotasChange, TenantChange};
 pub use token::{NewToken, Rights, Token, TokenText, Unauthenticated};
 
 use crate::model::{ConnectionName, SchemeId, TenantId};

@@ -53,6 +53,17 @@ impl History {
         Ok(draft.get(self.table, &Self::end_key(tenant, name))?.unwrap_or(0))
     }
 
+    /// What the thing of this name was at the end, before it was deleted.
+    pub fn ended<T: DeserializeOwned>(
+        self,
+        draft: &mut Draft<'_>,
+        tenant: &TenantId,
+        name: &str,
+    ) -> Result<Option<T>, Error> {
+        let last = self.last(draft, tenant, name)?;
+        draft.get(self.table, &Self::prefix(tenant, name).number(last).build())
+    }
+
     /// Adds a revision, and forgets the oldest where there are too many or they are too large.
     pub fn put<T: Serialize>(
         self,

@@ -10,6 +10,7 @@ use crate::model::{ConnectionName, Digest, ModuleRef, SchemeId, TenantId};
 use crate::state::{Key, Table};
 
 use super::change::Draft;
+use super::clearance::{Clearance, may_activate, may_return, note_ran, way_back};
 use super::module::ModuleRow;
 use super::revision::{self, History};
 use super::rows::under;
@@ -119,13 +120,11 @@ impl Registry {
                     HISTORY.last(draft, tenant, name.as_str())?
                 }
             };
-            if let Some(before) = before.as_ref().filter(|before| before.module != put.module) {
-                may_activate(draft, found, before, &put.module)?;
-            }
-            let previous = before.as_ref().and_then(|row| match row.module == put.module {
-                true => row.previous_module,
-                false => Some(row.module),
-            });
+            let (clearance, previous) = match &before {
+                Some(row) if row.module == put.module => (Clearance::NotAsked, row.previous_module),
+                Some(row) => (may_activate(draft, found, row, &put.module)?, way_back(draft, found, row)?),
+                None => (comes_back(draft, found, name, &put.module)?, None),
+            };
             let row = SchemeRow {
                 name: name.clone(),
                 settings: put.settings.clone(),
@@ -140,7 +139,7 @@ impl Registry {
             };
             names_exist(draft, tenant, &row)?;
             let action = if before.is_some() { "scheme.change" } else { "scheme.create" };
-            write(draft, tenant, row, action, before.as_ref())
+            write(draft, tenant, row, action, before.as_ref(), clearance)
         })
         .await
     }
@@ -182,7 +181,7 @@ impl Registry {
     ) -> Result<SchemeRow, Error> {
         let action = if enabled { "scheme.enable" } else { "scheme.disable" };
         self.alter(actor, tenant, name, expected, action, String::new(), |_, _, row| {
-            Ok((row.enabled != enabled).then(|| SchemeRow { enabled, ..row }))
+            Ok((row.enabled != enabled).then(|| (SchemeRow { enabled, ..row }, Clearance::NotAsked)))
         })
         .await
     }
@@ -202,9 +201,10 @@ impl Registry {
                 return Ok(None);
             }
             let pinned = pin(draft, found, module)?;
-            may_activate(draft, found, &row, module)?;
-            let previous_module = Some(row.module);
-            Ok(Some(SchemeRow { module: *module, module_ref: pinned.module(), previous_module, ..row }))
+            let clearance = may_activate(draft, found, &row, module)?;
+            let previous_module = way_back(draft, found, &row)?;
+            let row = SchemeRow { module: *module, module_ref: pinned.module(), previous_module, ..row };
+            Ok(Some((row, clearance)))
         })
         .await
     }
@@ -235,8 +235,9 @@ impl Registry {
                 Err(Error::Policy { policy: "require_signature", .. }) => found.may_run_class(&pinned)?,
                 judged => judged?,
             }
-            let previous_module = Some(row.module);
-            Ok(Some(SchemeRow { module, module_ref: pinned.module(), previous_module, ..row }))
+            let previous_module = way_back(draft, found, &row)?.filter(|previous| *previous != module);
+            let row = SchemeRow { module, module_ref: pinned.module(), previous_module, ..row };
+            Ok(Some((row, Clearance::NotAsked)))
         })
         .await
     }
@@ -275,17 +276,17 @@ impl Registry {
         expected: Option<u64>,
         action: &str,
         note: String,
-        make: impl Fn(&mut Draft<'_>, &Tenant, SchemeRow) -> Result<Option<SchemeRow>, Error> + Send + Sync,
+        make: impl Fn(&mut Draft<'_>, &Tenant, SchemeRow) -> Result<Option<(SchemeRow, Clearance)>, Error> + Send + Sync,
     ) -> Result<SchemeRow, Error> {
         text::check("/note", &note, NOTE_LIMIT)?;
         self.unmanaged(tenant, name)?;
         self.change_of(actor, tenant, |draft, found| {
             let before = present(draft, tenant, name)?;
             super::expect_revision(expected, before.revision)?;
-            let Some(row) = make(draft, found, before.clone())? else { return Ok(before) };
+            let Some((row, clearance)) = make(draft, found, before.clone())? else { return Ok(before) };
             let (changed_at, changed_by) = (draft.at, actor.token.clone());
             let row = SchemeRow { revision: before.revision + 1, changed_at, changed_by, note: note.clone(), ..row };
-            write(draft, tenant, row, action, Some(&before))
+            write(draft, tenant, row, action, Some(&before), clearance)
         })
         .await
     }
@@ -308,7 +309,11 @@ fn write(
     row: SchemeRow,
     action: &str,
     before: Option<&SchemeRow>,
+    clearance: Clearance,
 ) -> Result<SchemeRow, Error> {
+    if let Some(before) = before.filter(|before| before.module != row.module) {
+        note_ran(draft, tenant, before)?;
+    }
     HISTORY.put(draft, tenant, row.name.as_str(), row.revision, &row)?;
     draft.put(Table::Schemes, key(tenant, &row.name), &row);
     let signed = draft.registry.module(tenant, &row.module)?.is_some_and(|module| module.signed_by.is_some());
@@ -319,6 +324,7 @@ fn write(
         "enabled": row.enabled,
         "settings_changed": before.is_none_or(|before| before.settings != row.settings),
         "signed": signed,
+        "compare": clearance.word(),
         "note": row.note,
     });
     draft.log(action, &row.name, detail);
@@ -339,20 +345,13 @@ fn owned(draft: &mut Draft<'_>, tenant: &Tenant, digest: &Digest) -> Result<Modu
         .ok_or_else(|| Error::invalid("/module", format!("{digest} is no module of this tenant"), "upload it first"))
 }
 
-/// A tenant can ask that nothing is activated that was not compared, as the scheme is now, without a difference.
-fn may_activate(draft: &mut Draft<'_>, tenant: &Tenant, scheme: &SchemeRow, module: &Digest) -> Result<(), Error> {
-    if !tenant.policy.require_clean_compare {
-        return Ok(());
-    }
-    let least = tenant.policy.compare_documents;
-    let cleared = match draft.registry.compare(&tenant.id, &scheme.name)? {
-        Some(compare) => {
-            let differed = draft.registry.differed(&tenant.id, &scheme.name)?;
-            compare.clears(scheme, module, least, &differed)
-        }
-        None => Err(format!("compare it with the module that runs first, over {least} documents or all there are")),
-    };
-    cleared.map_err(|remedy| Error::Policy { policy: "require_clean_compare", remedy })
+/// A scheme under the name of one that was deleted, if there was one: it goes on with that one's documents.
+fn comes_back(draft: &mut Draft<'_>, tenant: &Tenant, name: &SchemeId, module: &Digest) -> Result<Clearance, Error> {
+    let last: Option<SchemeRow> = HISTORY.ended(draft, &tenant.id, name.as_str())?;
+    let Some(last) = last.filter(|last| last.module != *module) else { return Ok(Clearance::NotAsked) };
+    let clearance = may_return(draft, tenant, &last, module)?;
+    note_ran(draft, &tenant.id, &last)?;
+    Ok(clearance)
 }
 
 /// For one scheme more.

@@ -13,7 +13,7 @@ use crate::state::{Key, KeyBuilder, Table};
 use super::change::Draft;
 use super::module::ModuleRow;
 use super::rows::under;
-use super::{Actor, Error, Registry, text};
+use super::{Actor, Error, Registry, TenantChange, text};
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Tenant {
@@ -140,24 +140,8 @@ pub struct NewTenant {
     pub policy: Policy,
 }
 
-fn one() -> u32 {
+pub(super) fn one() -> u32 {
     1
-}
-
-/// What is to be different of a tenant.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct TenantChange {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub display_name: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub suspended: Option<bool>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub weight: Option<u32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub quotas: Option<Quotas>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub policy: Option<Policy>,
 }
 
 /// The row: what is left of a deleted tenant keeps its id from being given again.
@@ -209,7 +193,7 @@ impl Registry {
     }
 
     pub async fn create_tenant(&self, actor: &Actor, new: NewTenant) -> Result<Tenant, Error> {
-        check(Some(&new.display_name), Some(new.weight), Some(&new.policy))?;
+        check(&new.display_name, new.weight, &new.policy)?;
         self.change(actor, None, |draft| {
             let problem = match draft.get(Table::Tenants, &key(&new.id))? {
                 Some(Kept::Tenant(_)) => Some("exists"),
@@ -246,21 +230,11 @@ impl Registry {
         change: TenantChange,
         expected: Option<u64>,
     ) -> Result<Tenant, Error> {
-        check(change.display_name.as_deref(), change.weight, change.policy.as_ref())?;
         self.change(actor, None, |draft| {
-            let found = draft.tenant(id)?;
-            super::expect_revision(expected, found.revision)?;
-            let before = found.clone();
-            let tenant = Tenant {
-                id: found.id,
-                display_name: change.display_name.clone().unwrap_or(found.display_name),
-                created_at: found.created_at,
-                suspended: change.suspended.unwrap_or(found.suspended),
-                weight: change.weight.unwrap_or(found.weight),
-                quotas: change.quotas.unwrap_or(found.quotas),
-                policy: change.policy.unwrap_or(found.policy),
-                revision: found.revision,
-            };
+            let before = draft.tenant(id)?;
+            super::expect_revision(expected, before.revision)?;
+            let tenant = change.of(before.clone());
+            check(&tenant.display_name, tenant.weight, &tenant.policy)?;
             if tenant == before {
                 return Ok(before);
             }
@@ -318,15 +292,13 @@ impl Draft<'_> {
     }
 }
 
-fn check(display_name: Option<&str>, weight: Option<u32>, policy: Option<&Policy>) -> Result<(), Error> {
-    if policy.is_some_and(|policy| !(1..=COMPARE_DOCUMENTS_LIMIT).contains(&policy.compare_documents)) {
+fn check(display_name: &str, weight: u32, policy: &Policy) -> Result<(), Error> {
+    if !(1..=COMPARE_DOCUMENTS_LIMIT).contains(&policy.compare_documents) {
         let remedy = format!("write a whole number from 1 to {COMPARE_DOCUMENTS_LIMIT}");
         return Err(Error::invalid("/policy/compare_documents", "is out of range", remedy));
     }
-    if let Some(name) = display_name {
-        text::name("/display_name", name, DISPLAY_NAME_LIMIT)?;
-    }
-    if weight.is_some_and(|weight| weight == 0 || weight > WEIGHT_LIMIT) {
+    text::name("/display_name", display_name, DISPLAY_NAME_LIMIT)?;
+    if weight == 0 || weight > WEIGHT_LIMIT {
         let remedy = format!("write a whole number from 1 to {WEIGHT_LIMIT}");
         return Err(Error::invalid("/weight", "is out of range", remedy));
     }

@@ -9,7 +9,8 @@ mod rig;
 
 use std::collections::BTreeSet;
 
-use crossdock::daemon::{FloorError, SchemeState};
+use crossdock::daemon::{FloorError, FloorParts, PauseRequest, SchemeState};
+use crossdock::pipeline::gate::Person;
 use crossdock::registry::{Quotas, TenantChange};
 use serde_json::json;
 
@@ -175,7 +176,8 @@ async fn a_scheme_that_cannot_be_put_together_stands_still_and_keeps_nobody_from
     engine.end().await;
 
     let engine = rig.start().await;
-    let status = engine.wait("the broken one to be looked at", |engine| engine.status("acme", "broken")).await;
+    engine.wait("all schemes to be looked at", |engine| (!engine.parts.floor.is_starting()).then_some(())).await;
+    let status = engine.status("acme", "broken").unwrap();
     assert_eq!(status.state, SchemeState::StandsStill);
     assert!(status.reason.unwrap().contains("/schedule"));
     engine.done(&rig, "flow").await;
@@ -199,6 +201,61 @@ async fn the_health_page_names_a_scheme_that_stands_still_and_says_no_more() {
     assert!(!page.to_string().contains("noon"), "{page:#}");
     engine.enable("acme", "broken", false).await.unwrap();
     assert_eq!(engine.health().await.0, 200, "nobody wants it to run");
+    engine.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_scheme_is_shown_and_paused_before_it_has_begun_and_comes_up_paused() {
+    let mut rig = Rig::new(&["--documents", "3"]);
+    let engine = rig.start().await;
+    engine.tenant("acme", PLENTY).await;
+    engine.connection("acme", "spare", json!({})).await;
+    let module = engine.module("acme", "1.0.0", &rig.component()).await;
+    engine.scheme("acme", "flow", module, json!({})).await.unwrap();
+    engine.scheme("acme", "off", module, json!({})).await.unwrap();
+    engine.enable("acme", "off", false).await.unwrap();
+    engine.done(&rig, "flow").await;
+    engine.end().await;
+
+    rig.add_documents(4);
+    let (bills, asked) = (rig.bills(), rig.requests());
+    let look = async |parts: FloorParts| {
+        let acme = tenant("acme");
+        let all = parts.floor.schemes(&acme).into_iter().map(|one| (one.name, one.state)).collect::<Vec<_>>();
+        let health = rig::health(parts.listen).await;
+        for what in [PauseRequest::Scheme("flow".into()), PauseRequest::Connection("spare".into())] {
+            parts.office.pause(Some(&acme), &what, "an incident", Person::Operator).await.unwrap();
+        }
+        // On the control socket, where no tenant is named.
+        let by_socket = parts.office.pause(None, &PauseRequest::Connection("k3".into()), "", Person::Operator).await;
+        (all, health, by_socket.map(|paused| paused.len()), parts.floor.scheme(&acme, &name("flow")))
+    };
+    let (engine, (all, (status, page), by_socket, shown)) = rig.start_looking(move |parts| Box::pin(look(parts))).await;
+    assert_eq!(all, [(name("flow"), SchemeState::Starting), (name("off"), SchemeState::Off)]);
+    assert_eq!((status, &page["starting"], &page["healthy"]), (503, &json!(true), &json!(false)), "{page:#}");
+    assert_eq!(by_socket.unwrap(), 1);
+    let shown = shown.unwrap();
+    assert_eq!((shown.state, shown.paused_by), (SchemeState::Starting, Some(Person::Operator)), "{shown:?}");
+    engine.wait("all schemes to be looked at", |engine| (!engine.parts.floor.is_starting()).then_some(())).await;
+    let (status, page) = engine.health().await;
+    assert_eq!((status, &page["starting"]), (200, &json!(false)), "{page:#}");
+    let shown = engine.status("acme", "flow").unwrap();
+    assert_eq!((shown.state, shown.paused_by), (SchemeState::Paused, Some(Person::Operator)), "{shown:?}");
+    assert_eq!((rig.bills(), rig.requests()), (bills, asked), "nothing left for what was paused");
+    let acme = tenant("acme");
+    // It is a plug of the name's: made again, the scheme is paused still.
+    engine.enable("acme", "flow", false).await.unwrap();
+    engine.parts.registry.delete_scheme(&actor(), &acme, &name("flow"), None).await.unwrap();
+    engine.settle("acme", "flow").await.unwrap();
+    assert!(engine.status("acme", "flow").is_none());
+    engine.scheme("acme", "flow", module, json!({})).await.unwrap();
+    let shown = engine.status("acme", "flow").unwrap();
+    assert_eq!((shown.state, shown.paused_by), (SchemeState::Paused, Some(Person::Operator)), "{shown:?}");
+    for what in [PauseRequest::Scheme("flow".into()), PauseRequest::Connection("k3".into())] {
+        engine.parts.office.resume(Some(&acme), &what, Person::Operator).await.unwrap();
+    }
+    engine.done(&rig, "flow").await;
+    rig.check_books("flow");
     engine.end().await;
 }
 
@@ -234,7 +291,7 @@ async fn of_a_suspended_tenant_nothing_runs_also_after_a_restart() {
     engine.scheme("acme", "flow", module, json!({})).await.unwrap();
     engine.wait("some documents", |engine| engine.status("acme", "flow")?.throttled).await;
     engine
-        .change("acme", TenantChange { suspended: Some(true), quotas: Some(PLENTY), ..TenantChange::default() })
+        .change("acme", TenantChange { suspended: Some(true), quotas: Some(PLENTY.into()), ..TenantChange::default() })
         .await;
     let status = engine.status("acme", "flow").unwrap();
     assert_eq!((status.state, status.reason.as_deref()), (SchemeState::Off, Some("the tenant is suspended")));

@@ -10,6 +10,7 @@ use crossdock::model::{ConnectionName, Digest, SchemeId, System, TenantId};
 use crossdock::pipeline::step::Sabotage;
 use crossdock::registry::{Actor, ModuleRow, NewTenant, Policy, Quotas, SchemePut, TenantChange};
 use crossdock::sandbox::ModuleClass;
+use futures::future::BoxFuture;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng as _;
 use serde_json::{Value, json};
@@ -60,11 +61,20 @@ impl Rig {
     }
 
     pub async fn start(&mut self) -> Engine {
+        self.start_looking(|_| Box::pin(async {})).await.0
+    }
+
+    /// With what a look brings that is taken when people can ask, and nobody is at work yet.
+    pub async fn start_looking<T: Send + 'static>(
+        &mut self,
+        look: impl FnOnce(FloorParts) -> BoxFuture<'static, T> + Send + 'static,
+    ) -> (Engine, T) {
         let config = daemon::load(&self.world.product.configuration, false).unwrap_or_else(|why| panic!("{why}"));
         let (handed, parts) = oneshot::channel();
         let surface: Surface = Box::new(move |parts, stop: CancellationToken| {
             Box::pin(async move {
-                assert!(handed.send(parts).is_ok());
+                let seen = look(parts.clone()).await;
+                assert!(handed.send((parts, seen)).is_ok());
                 let address = "127.0.0.1:1".parse().unwrap();
                 Ok(Surfaced { address, serving: Box::pin(async move { stop.cancelled().await }) })
             })
@@ -72,13 +82,13 @@ impl Rig {
         let (stop, (ready, is_ready)) = (CancellationToken::new(), oneshot::channel());
         let (ended, program) = (stop.clone(), self.programs.crossdock.clone());
         let task = tokio::spawn(async move {
-            let announce = |address, _| ready.send(address).expect("the test waits");
+            let announce = |_, _| ready.send(()).expect("the test waits");
             daemon::serve(config, program, Sabotage::None, ended, Some(surface), announce).await.unwrap();
         });
-        let parts = parts.await.expect("the engine opens");
-        let address = is_ready.await.expect("the engine begins");
+        let (parts, seen) = parts.await.expect("the engine opens");
+        is_ready.await.expect("the engine begins");
         let (simulator, parameters) = (Connections::of(&self.world), self.parameters());
-        Engine { parts, address, stop, task, simulator, parameters }
+        (Engine { parts, stop, task, simulator, parameters }, seen)
     }
 
     /// The scheme's own mapping.
@@ -185,11 +195,16 @@ impl Connections {
     }
 }
 
+pub async fn health(of: SocketAddr) -> (u16, Value) {
+    let url = format!("http://{of}/healthz");
+    let page = tokio::task::spawn_blocking(move || http::ask("GET", &url, b"")).await.unwrap();
+    let page = page.unwrap_or_else(|why| panic!("{why}"));
+    (page.status, serde_json::from_slice(&page.body).unwrap())
+}
+
 /// An engine that runs in this process.
 pub struct Engine {
     pub parts: FloorParts,
-    /// Of its health page.
-    address: SocketAddr,
     stop: CancellationToken,
     task: JoinHandle<()>,
     simulator: Connections,
@@ -207,10 +222,7 @@ impl Engine {
 
     /// The health page.
     pub async fn health(&self) -> (u16, Value) {
-        let url = format!("http://{}/healthz", self.address);
-        let page = tokio::task::spawn_blocking(move || http::ask("GET", &url, b"")).await.unwrap();
-        let page = page.unwrap_or_else(|why| panic!("{why}"));
-        (page.status, serde_json::from_slice(&page.body).unwrap())
+        health(self.parts.listen).await
     }
 
     /// With both connections.
@@ -293,7 +305,7 @@ impl Engine {
     }
 
     pub async fn quotas(&self, id: &str, quotas: Quotas) {
-        self.change(id, TenantChange { quotas: Some(quotas), ..TenantChange::default() }).await;
+        self.change(id, TenantChange { quotas: Some(quotas.into()), ..TenantChange::default() }).await;
     }
 
     pub async fn change(&self, id: &str, change: TenantChange) {

@@ -135,7 +135,7 @@ fn a_module_is_activated_and_taken_back_while_documents_flow() {
         &json!({ "module": "jushuitan-saleout-to-k3cloud@1.1.0" }),
     );
     assert_eq!((&active["status"]["state"], &active["status"]["module"]), (&json!("running"), &second["digest"]));
-    stage.operator.does("PATCH", "/tenants/acme", &json!({ "quotas": {} }));
+    stage.operator.does("PATCH", "/tenants/acme", &json!({ "quotas": null }));
     stage.settled(24);
     let ran = |with: &Value| stage.modules().iter().filter(|(_, module)| module == with).count();
     let (before, after) = (ran(&first["digest"]), ran(&second["digest"]));

@@ -139,6 +139,15 @@ fn a_tenant_is_managed_from_the_command_line_alone() {
     let acme = operator.json(&["tenant", "show", "acme"]);
     assert_eq!((&acme["quotas"]["modules"], &acme["policy"]["require_signature"]), (&json!(1), &json!(true)));
     assert_eq!(acme["quotas"]["schemes"], json!(20), "what was not named is as it was");
+    operator.text(&["tenant", "change", "acme", "--policy", "require_clean_compare=true", "--quota", "schemes=7"]);
+    let acme = operator.json(&["tenant", "show", "acme"]);
+    let policy = ["require_signature", "require_clean_compare"].map(|rule| &acme["policy"][rule]);
+    assert_eq!((policy, &acme["quotas"]["modules"]), ([&json!(true); 2], &json!(1)), "{acme:#}");
+    let defaults = ["--policy", "require_clean_compare=default", "--quota", "schemes=default"];
+    operator.text(&[&["tenant", "change", "acme"][..], &defaults].concat());
+    let acme = operator.json(&["tenant", "show", "acme"]);
+    let policy = ["require_signature", "require_clean_compare"].map(|rule| &acme["policy"][rule]);
+    assert_eq!((policy, &acme["quotas"]["schemes"]), ([&json!(true), &json!(false)], &json!(20)), "{acme:#}");
     let create = ["token", "create", "--tenant", "acme", "--name", "Li", "--role", "tenant-admin"];
     let token = operator.text(&create);
 
@@ -235,7 +244,7 @@ fn a_tenant_is_managed_from_the_command_line_alone() {
     {
         assert!(actions.iter().any(|found| found == action), "{action} is not in {actions:?}");
     }
-    assert_eq!(operator.lines(&["audit", "--operator", "--action", "tenant"]).len(), 2);
+    assert_eq!(operator.lines(&["audit", "--operator", "--action", "tenant"]).len(), 4);
 
     let rotated = told(world.product.succeed(&["credentials", "rotate", "--output", "json"]));
     assert_eq!(serde_json::from_str::<Value>(&rotated).unwrap(), json!({ "resealed": 2, "kept": 0, "lost": 0 }));

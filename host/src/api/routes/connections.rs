@@ -150,7 +150,8 @@ async fn connection_revisions(
     Ok(Json(page))
 }
 
-/// Lets no request begin over the connection, and returns when none is under way.
+/// Lets no request begin over the connection, and returns when none is under way. It holds for the connection of this name;
+/// all that a tenant runs, under whatever names, stops when the operator suspends the tenant.
 #[utoipa::path(post, path = "/v1/tenants/{tenant}/connections/{connection}/pause", tag = "connections",
     request_body = NewPause, responses((status = 200, body = ConnectionView)))]
 async fn pause_connection(

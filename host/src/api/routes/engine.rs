@@ -100,7 +100,8 @@ async fn engine_status(State(api): State<Arc<Api>>) -> Answer<Json<EngineStatus>
     for status in &all {
         *schemes.entry(word(status.state).to_owned()).or_default() += 1;
     }
-    let is_well = |status: &SchemeStatus| matches!(status.state, SchemeState::Running | SchemeState::Off);
+    use SchemeState::{Off, Running, Starting};
+    let is_well = |status: &SchemeStatus| matches!(status.state, Running | Off | Starting);
     Ok(Json(EngineStatus {
         version: env!("CARGO_PKG_VERSION").into(),
         wasmtime: sandbox::WASMTIME.into(),
@@ -117,6 +118,7 @@ fn word(state: SchemeState) -> &'static str {
         SchemeState::Running => "running",
         SchemeState::Paused => "paused",
         SchemeState::Off => "off",
+        SchemeState::Starting => "starting",
         SchemeState::StandsStill => "stands_still",
         SchemeState::Failed => "failed",
     }

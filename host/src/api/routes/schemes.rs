@@ -235,7 +235,8 @@ async fn disable_scheme(
     switch(&api, &caller, &scheme, false, expected).await
 }
 
-/// Lets no request of the scheme begin, and returns when none is under way. A pause survives a restart.
+/// Lets no request of the scheme begin, and returns when none is under way. A pause survives a restart, and holds for the
+/// scheme of this name; all that a tenant runs, under whatever names, stops when the operator suspends the tenant.
 #[utoipa::path(post, path = "/v1/tenants/{tenant}/schemes/{scheme}/pause", tag = "schemes", request_body = NewPause,
     responses((status = 200, body = SchemeView)))]
 async fn pause_scheme(

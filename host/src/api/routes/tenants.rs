@@ -50,7 +50,8 @@ async fn show_tenant(caller: Caller) -> Answer<Tagged<Tenant>> {
     Ok(Tagged(tenant.revision, tenant))
 }
 
-/// Changes what is named, and leaves the rest. Quotas and policy are taken whole: a quota that is left out has its default.
+/// Changes what is named, and leaves the rest, as a merge patch (RFC 7396): a quota or rule that is left out stays as it is,
+/// and one that is null has its default.
 #[utoipa::path(patch, path = "/v1/tenants/{tenant}", tag = "tenants", request_body = TenantChange,
     responses((status = 200, body = Tenant)))]
 async fn change_tenant(

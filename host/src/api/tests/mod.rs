@@ -157,7 +157,7 @@ impl Bench {
     }
 
     async fn policy(&self, of: &str, policy: Policy) {
-        let change = TenantChange { policy: Some(policy), ..TenantChange::default() };
+        let change = TenantChange { policy: Some(policy.into()), ..TenantChange::default() };
         self.registry.change_tenant(&Actor::console(), &tenant(of), change, None).await.unwrap();
     }
 

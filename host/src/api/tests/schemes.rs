@@ -163,6 +163,32 @@ async fn personal_data_is_shown_to_whoever_has_the_right_and_asks_and_each_look_
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_rule_that_a_patch_does_not_name_stays_on() {
+    let bench = Bench::start().await;
+    let operator = bench.token(None, Role::Operator, false).await;
+    let patch = async |body: Value| bench.json("PATCH", "/v1/tenants/acme", &operator, &body).await;
+    let policy = json!({ "require_signature": true, "compare_documents": 7 });
+    assert_eq!(patch(json!({ "policy": policy })).await.status, 200);
+    let changed =
+        patch(json!({ "policy": { "require_clean_compare": true, "compare_documents": null } })).await.value();
+    let rules =
+        ["require_signature", "require_clean_compare", "compare_documents"].map(|rule| &changed["policy"][rule]);
+    assert_eq!(rules, [&json!(true), &json!(true), &json!(20)], "{changed:#}");
+    for (body, pointer) in [
+        (json!({ "policy": { "require_signature": "no" } }), "/policy/require_signature"),
+        (json!({ "quotas": { "modules": -1 } }), "/quotas/modules"),
+        (json!({ "policy": { "compare_documents": 0 } }), "/policy/compare_documents"),
+    ] {
+        let told = patch(body).await.problem(400, "invalid_request");
+        assert_eq!(told["errors"][0]["pointer"], pointer, "{told:#}");
+    }
+    let described = bench.get("/v1/openapi.json", "").await.value();
+    let quota = &described["components"]["schemas"]["QuotasChange"]["properties"]["modules"]["type"];
+    assert_eq!(quota, &json!(["integer", "null"]), "{quota}");
+    bench.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_suspended_tenants_people_may_look_and_change_nothing() {
     let bench = Bench::start().await;
     let (operator, admin) = (bench.token(None, Role::Operator, false).await, bench.admin().await);

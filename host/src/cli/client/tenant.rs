@@ -62,11 +62,11 @@ struct What {
     /// Its share beside other tenants', 1 to 100
     #[arg(long)]
     weight: Option<u32>,
-    /// A quota, such as modules=10 or ledger_bytes=1000000000; may be repeated
+    /// A quota, such as modules=10, ledger_bytes=1000000000 or modules=default; may be repeated
     #[arg(long, value_name = "QUOTA=NUMBER", value_parser = quota)]
-    quota: Vec<(String, u64)>,
+    quota: Vec<(String, Value)>,
     /// A rule: interpreter_modules, require_signature or require_clean_compare with true or false, compare_documents with a
-    /// number; may be repeated
+    /// number, any of them with default; may be repeated
     #[arg(long, value_name = "RULE=VALUE", value_parser = policy)]
     policy: Vec<(String, Value)>,
 }
@@ -114,23 +114,25 @@ async fn tenants(arguments: &Tenants) -> Result<(), Error> {
             output::one(output, &found, written)
         }
         Command::Create { tenant_id, change } => {
-            let mut body = change.body(None);
+            let mut body = change.body();
+            // A new tenant has the default of whatever is not named.
+            for part in ["quotas", "policy"] {
+                if let Some(named) = body.get_mut(part).and_then(Value::as_object_mut) {
+                    named.retain(|_, value| !value.is_null());
+                }
+            }
             body.insert("id".into(), json!(tenant_id));
             let body = Body::Json(Value::Object(body));
             let made = server.ask(Method::POST, &["v1", "tenants"], Ask { body, ..Ask::default() }).await?.body;
             output::one(output, &made, written)
         }
         Command::Change { tenant_id, change, suspend, unsuspend } => {
-            // The server takes quotas and rules whole, so what is not named is taken from what is there, and sent only if
-            // nobody changed it meanwhile.
-            let found = ask(Method::GET, tenant_id, Ask::default()).await?;
-            let mut body = change.body(Some(&found.body));
+            let mut body = change.body();
             if *suspend || *unsuspend {
                 body.insert("suspended".into(), json!(suspend));
             }
             let body = Body::Json(Value::Object(body));
-            let change = Ask { body, expected: found.revision, ..Ask::default() };
-            let changed = ask(Method::PATCH, tenant_id, change).await?.body;
+            let changed = ask(Method::PATCH, tenant_id, Ask { body, ..Ask::default() }).await?.body;
             output::one(output, &changed, written)
         }
         Command::Delete { tenant_id } => {
@@ -141,8 +143,8 @@ async fn tenants(arguments: &Tenants) -> Result<(), Error> {
 }
 
 impl What {
-    /// With what `before` has where this names nothing.
-    fn body(&self, before: Option<&Value>) -> Map<String, Value> {
+    /// What is named, and nothing else: the server leaves the rest as it is.
+    fn body(&self) -> Map<String, Value> {
         let mut body = Map::new();
         if let Some(name) = &self.display_name {
             body.insert("display_name".into(), json!(name));
@@ -150,29 +152,32 @@ impl What {
         if let Some(weight) = self.weight {
             body.insert("weight".into(), json!(weight));
         }
-        let merged = |name: &str, named: Vec<(String, Value)>| {
-            let mut all = before.and_then(|before| before.get(name)?.as_object().cloned()).unwrap_or_default();
-            all.extend(named);
-            Value::Object(all)
-        };
-        if !self.quota.is_empty() {
-            let named = self.quota.iter().map(|(name, limit)| (name.clone(), json!(limit))).collect();
-            body.insert("quotas".into(), merged("quotas", named));
-        }
-        if !self.policy.is_empty() {
-            body.insert("policy".into(), merged("policy", self.policy.clone()));
+        for (part, named) in [("quotas", &self.quota), ("policy", &self.policy)] {
+            if !named.is_empty() {
+                body.insert(part.into(), Value::Object(named.iter().cloned().collect()));
+            }
         }
         body
     }
 }
 
-fn quota(text: &str) -> Result<(String, u64), String> {
+/// Which the server takes for what the quota or rule has where nobody says anything.
+const DEFAULT: &str = "default";
+
+fn quota(text: &str) -> Result<(String, Value), String> {
     let (name, limit) = text.split_once('=').ok_or("write it as QUOTA=NUMBER")?;
-    Ok((name.to_owned(), limit.parse().map_err(|_| format!("{limit:?} is not a whole number"))?))
+    if limit == DEFAULT {
+        return Ok((name.to_owned(), Value::Null));
+    }
+    let limit: u64 = limit.parse().map_err(|_| format!("{limit:?} is neither a whole number nor {DEFAULT}"))?;
+    Ok((name.to_owned(), json!(limit)))
 }
 
 fn policy(text: &str) -> Result<(String, Value), String> {
     let (name, value) = text.split_once('=').ok_or("write it as RULE=true, RULE=false or RULE=NUMBER")?;
+    if value == DEFAULT {
+        return Ok((name.to_owned(), Value::Null));
+    }
     let number = value.parse().ok().map(|number: u64| json!(number));
     let value = value.parse().ok().map(|on: bool| json!(on)).or(number);
     Ok((name.to_owned(), value.ok_or("the value is neither true nor false nor a number")?))

@@ -120,19 +120,9 @@ impl Floor {
             let was_there = registry.deleted_schemes(&name.tenant)?.contains(&name.scheme);
             return Ok(if was_there { Wanted::Deleted } else { Wanted::Nothing });
         };
-        let connections: Vec<ConnectionName> =
-            row.connections().into_iter().filter_map(|name| ConnectionName::new(name).ok()).collect();
-        let shown = Shown {
-            managed_by: ManagedBy::Api,
-            enabled: row.enabled,
-            revision: Some(row.revision),
-            module: Some((row.module, Some(row.module_ref.clone()))),
-            connections,
-            at: At::Standstill,
-            reason: None,
-        };
-        if let Some(why) = off(row.enabled, suspended) {
-            return Ok(Wanted::Off(Shown { at: At::Rest, reason: Some(why.into()), ..shown }));
+        let shown = Shown::of_row(&row, suspended);
+        if shown.at == At::Rest {
+            return Ok(Wanted::Off(shown));
         }
         let (scheme, objections, around) = match self.read(registry, name, &row) {
             Ok(read) => read,
@@ -265,6 +255,22 @@ impl Floor {
             others.extend(rows.iter().filter(|other| other.name != name.scheme).filter_map(|row| another(tenant, row)));
         }
         Ok(Surroundings { connections, others, tables, revisions })
+    }
+}
+
+impl Shown {
+    /// Of a scheme of the registry's, with nobody at work.
+    pub(super) fn of_row(row: &SchemeRow, suspended: bool) -> Self {
+        let off = off(row.enabled, suspended);
+        Self {
+            managed_by: ManagedBy::Api,
+            enabled: row.enabled,
+            revision: Some(row.revision),
+            module: Some((row.module, Some(row.module_ref.clone()))),
+            connections: row.connections().into_iter().filter_map(|name| ConnectionName::new(name).ok()).collect(),
+            at: if off.is_some() { At::Rest } else { At::Standstill },
+            reason: off.map(str::to_owned),
+        }
     }
 }
 

@@ -60,6 +60,7 @@ impl Floor {
     }
 
     pub(super) async fn settle(self: &Arc<Self>, name: &SchemeRef) -> Result<(), FloorError> {
+        self.announce(name).await?;
         // A module may have to be compiled, for minutes: before the tenant's other changes have to wait for this one.
         // It stays loaded while it is held.
         let _warm = self.warm(name).await?;
@@ -98,14 +99,14 @@ impl Floor {
                 let place = places.entry(name.scheme.clone()).or_default();
                 self.put_to_rest(place, name).await;
                 self.registers.office.desks.remove(name);
-                self.leave_a_desk(place, name, DELETED.into());
+                self.leave_a_desk(place, name, &[], DELETED.into());
                 self.shown.remove(name);
                 return Ok(());
             }
             Wanted::Off(shown) => {
                 let place = places.entry(name.scheme.clone()).or_default();
                 self.put_to_rest(place, name).await;
-                self.leave_a_desk(place, name, shown.reason.clone().unwrap_or_default());
+                self.leave_a_desk(place, name, &shown.connections, shown.reason.clone().unwrap_or_default());
                 self.shown.put(name, shown);
                 return Ok(());
             }
@@ -222,7 +223,8 @@ impl Floor {
         self.workshop.close(tenant, name);
         // Those that stood still for this connection's sake may begin.
         let standing = self.shown.look();
-        let standing = standing.iter().filter(|(of, shown)| of.tenant == *tenant && shown.at == At::Standstill);
+        let stands = |shown: &Shown| shown.at == At::Standstill && shown.reason.is_some();
+        let standing = standing.iter().filter(|(of, shown)| of.tenant == *tenant && stands(shown));
         let standing = standing.map(|(of, _)| of.scheme.clone()).filter(|scheme| !users.contains(scheme));
         let again: Vec<SchemeId> = users.iter().cloned().chain(standing).collect();
         let mut settled = Ok(());
@@ -274,18 +276,18 @@ impl Floor {
     }
 
     /// Its documents can be looked at, and what was put together of it is still good for commands.
-    fn leave_a_desk(&self, place: &Place, name: &SchemeRef, why: String) {
+    pub(super) fn leave_a_desk(&self, place: &Place, name: &SchemeRef, connections: &[ConnectionName], why: String) {
         if self.registers.office.desks.get(name).is_none_or(|desk| desk.works().is_none()) {
             let SchemeRef { tenant, scheme } = name.clone();
             let ledger = Ledger::new(self.workshop.shared.store.clone(), tenant.clone(), scheme.clone());
-            let desk = Desk::standing(tenant, scheme, ledger, place.seat.clone(), why);
+            let desk = Desk::standing(tenant, scheme, ledger, place.seat.clone(), connections.to_vec(), why);
             self.registers.office.desks.put(name, Arc::new(desk));
         }
     }
 
     fn stand_still(&self, place: &Place, name: &SchemeRef, shown: Shown, why: String) {
         tracing::error!(scheme = %name, "the scheme stands still: {why}");
-        self.leave_a_desk(place, name, why.clone());
+        self.leave_a_desk(place, name, &shown.connections, why.clone());
         self.shown.put(name, Shown { reason: Some(why), at: At::Standstill, ..shown });
     }
 

@@ -30,6 +30,8 @@ pub enum SchemeState {
     Paused,
     /// It is switched off, or its tenant is suspended.
     Off,
+    /// It is to run, and nobody has got to it yet: the engine or its scheme is just starting.
+    Starting,
     /// It is to run and cannot; `reason` says why.
     StandsStill,
     /// A task of it ended; it does nothing until it is started anew.
@@ -254,6 +256,7 @@ fn stands(shown: &Shown, seen: &Seen, paused: Option<String>) -> (SchemeState, O
     let reason = shown.reason.clone();
     match (shown.at, &seen.stopped) {
         (At::Rest, _) => (SchemeState::Off, reason),
+        (At::Standstill, _) if reason.is_none() => (SchemeState::Starting, paused),
         (At::Standstill, _) => (SchemeState::StandsStill, reason),
         (At::Work, Some(why)) => (SchemeState::Failed, Some(why.clone())),
         (At::Work, None) if paused.is_some() => (SchemeState::Paused, paused),

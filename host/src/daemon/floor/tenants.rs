@@ -73,37 +73,8 @@ impl Floor {
         self.workshop.shared.sandbox.set_share(tenant, weight, most);
     }
 
-    /// Begins to put the registry's schemes to work, each tenant's beside the others'.
-    pub(super) fn start_stored(self: &Arc<Self>) {
-        let Some(registry) = self.registry.clone() else { return };
-        let floor = self.clone();
-        self.tasks.spawn(async move {
-            let rows = registry.clone();
-            let Ok(Ok(tenants)) = floor.aside(move |_| all_tenants(&rows)).await else { return };
-            for tenant in tenants {
-                let (starting, registry) = (floor.clone(), registry.clone());
-                floor.tasks.spawn(async move { starting.start_tenant(&registry, tenant.id).await });
-            }
-        });
-    }
-
-    async fn start_tenant(self: Arc<Self>, registry: &Registry, tenant: TenantId) {
-        let (registry, of) = (registry.clone(), tenant.clone());
-        let names = match self.aside(move |_| found(&registry, &of)).await {
-            Ok(Ok((_, names))) => names,
-            Ok(Err(error)) => return tracing::error!(%tenant, "the tenant's schemes cannot be read: {error}"),
-            Err(_) => return,
-        };
-        // First, or what is committed meanwhile would count twice.
-        self.take_stock(&tenant, &names).await;
-        for name in names {
-            // What is wrong is logged and shown where it is found.
-            let _ = self.settle(&name).await;
-        }
-    }
-
     /// Counts what the ledger holds of the tenant: from then on each commit says what it adds.
-    async fn take_stock(self: &Arc<Self>, tenant: &TenantId, stored: &[SchemeRef]) {
+    pub(super) async fn take_stock(self: &Arc<Self>, tenant: &TenantId, stored: &[SchemeRef]) {
         let of_file = self.config.schemes.iter().filter(|one| one.tenant == *tenant);
         let of_file = of_file.map(|one| SchemeRef { tenant: tenant.clone(), scheme: one.name.clone() });
         let names: Vec<SchemeRef> = of_file.chain(stored.iter().cloned()).collect();
@@ -126,7 +97,10 @@ impl Floor {
 }
 
 /// The tenant's row, and the names of its schemes, of those too that are no more: what they moved is there still.
-fn found(registry: &Registry, tenant: &TenantId) -> Result<(Option<Tenant>, Vec<SchemeRef>), registry::Error> {
+pub(super) fn found(
+    registry: &Registry,
+    tenant: &TenantId,
+) -> Result<(Option<Tenant>, Vec<SchemeRef>), registry::Error> {
     let row = registry.tenant(tenant)?;
     let rows = registry.schemes(tenant, None, usize::MAX)?;
     let names = rows.into_iter().map(|row| row.name).chain(registry.deleted_schemes(tenant)?);

@@ -12,6 +12,7 @@ use crate::model::{DocumentKey, TenantId};
 use crate::pipeline::command::{Command, CommandError, Order};
 use crate::pipeline::erasure::Erasure;
 use crate::pipeline::step::Event;
+use crate::registry;
 use crate::telemetry::SchemeRef;
 
 use super::place::Place;
@@ -118,7 +119,12 @@ impl Office {
     ) -> Result<BulkAnswer, OfficeError> {
         let mut answer = BulkAnswer { matched: hits.len() as u64, next, ..BulkAnswer::default() };
         let mut erasures = self.erasures(&hits, request).await?;
+        let barred = self.barred(&hits, request)?;
         for hit in &hits {
+            if let Some(refused) = barred.get(&scheme(hit)) {
+                answer.refuse(hit, refused.clone());
+                continue;
+            }
             let done = match request.dry_run {
                 true => self
                     .judge(&hit.desk, &hit.subject, &request.event(hit))
@@ -163,6 +169,22 @@ impl Office {
         };
         let order = Order { key: hit.key.clone(), version: Some(hit.version), command, by: request.by.clone() };
         hit.desk.order(order, (self.now)()).await.map(drop)
+    }
+
+    /// Schemes whose documents may not be tried with the module that was chosen, each with why.
+    fn barred(
+        &self,
+        hits: &[Hit],
+        request: &BulkRequest,
+    ) -> Result<BTreeMap<SchemeRef, (String, String)>, OfficeError> {
+        let schemes: BTreeMap<SchemeRef, &Hit> = hits.iter().map(|hit| (scheme(hit), hit)).collect();
+        let mut barred = BTreeMap::new();
+        for (scheme, hit) in schemes {
+            if let Err(error) = self.may_try(&hit.desk, &request.wish) {
+                barred.insert(scheme, kind(error)?);
+            }
+        }
+        Ok(barred)
     }
 
     /// One walk over each scheme, for all of its documents that are to be erased.
@@ -233,6 +255,7 @@ fn kind(error: OfficeError) -> Result<(String, String), OfficeError> {
         OfficeError::Command(CommandError::Stopped(_)) => "stopped",
         OfficeError::Command(CommandError::NoSuchDocument(_) | CommandError::NothingParked(_)) => "not_parked",
         OfficeError::StandsStill(..) => "stands_still",
+        OfficeError::Registry(registry::Error::Policy { policy: "require_clean_compare", .. }) => "compare_required",
         _ => return Err(error),
     };
     Ok((reason.into(), error.to_string()))

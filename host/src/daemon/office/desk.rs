@@ -30,12 +30,12 @@ pub(in super::super) struct Desk {
     pub ledger: Ledger,
     pub seat: Seat,
     pub(super) works: Result<Works, String>,
+    /// Its ends', and those that its reference tables come from; what is known of them, where it stands still.
+    pub(super) connections: Vec<ConnectionName>,
 }
 
 /// What a scheme works with.
 pub(in super::super) struct Works {
-    /// Its ends', and those that its reference tables come from.
-    pub connections: Vec<ConnectionName>,
     pub rules: Rules,
     pub destination: Destination,
     pub transformer: Arc<SandboxTransformer>,
@@ -46,8 +46,8 @@ pub(in super::super) struct Works {
 impl Desk {
     pub fn of(scheme: &Scheme, seat: Seat) -> Self {
         let connections = [&scheme.parts.source_connection, &scheme.parts.destination.connection].into_iter().cloned();
+        let connections = connections.chain(reference_desk::connections(&scheme.config.reference)).collect();
         let works = Works {
-            connections: connections.chain(reference_desk::connections(&scheme.config.reference)).collect(),
             rules: scheme.parts.rules.clone(),
             destination: scheme.parts.destination.clone(),
             transformer: scheme.transformer.clone(),
@@ -55,12 +55,20 @@ impl Desk {
             document_limit_bytes: scheme.parts.document_limit_bytes,
         };
         let (tenant, scheme_id) = (scheme.parts.tenant.clone(), scheme.parts.scheme.clone());
-        Self { tenant, scheme: scheme_id, ledger: scheme.parts.ledger.clone(), seat, works: Ok(works) }
+        let ledger = scheme.parts.ledger.clone();
+        Self { tenant, scheme: scheme_id, ledger, seat, works: Ok(works), connections }
     }
 
     /// A scheme that cannot be put together: its documents can be looked at, and nothing can be done with them.
-    pub fn standing(tenant: TenantId, scheme: SchemeId, ledger: Ledger, seat: Seat, why: String) -> Self {
-        Self { tenant, scheme, ledger, seat, works: Err(why) }
+    pub fn standing(
+        tenant: TenantId,
+        scheme: SchemeId,
+        ledger: Ledger,
+        seat: Seat,
+        connections: Vec<ConnectionName>,
+        why: String,
+    ) -> Self {
+        Self { tenant, scheme, ledger, seat, works: Err(why), connections }
     }
 
     /// `None` where the scheme stands still.
@@ -89,7 +97,7 @@ impl Desk {
 
     /// The connections that it uses.
     pub fn connections(&self) -> &[ConnectionName] {
-        self.works().map_or(&[], |works| works.connections.as_slice())
+        &self.connections
     }
 }
 

@@ -55,6 +55,7 @@ impl Office {
     pub async fn command(&self, tenant: Option<&TenantId>, request: &CommandRequest) -> Result<u64, OfficeError> {
         let CommandRequest { version, wish, by, .. } = request;
         let (desk, key, _) = self.find(tenant, request.scheme.as_deref(), &request.key)?;
+        self.may_try(&desk, wish)?;
         let command = match wish {
             Wish::Retry { mode, module } => Command::Retry { mode: *mode, module: *module },
             Wish::Discard { reason } => Command::Discard { reason: reason.clone() },
@@ -67,6 +68,15 @@ impl Office {
         let order = Order { key, version: *version, command, by: by.clone() };
         let applied = desk.order(order, (self.now)()).await?;
         Ok(if matches!(wish, Wish::Edit { .. }) { applied + 1 } else { applied })
+    }
+}
+
+impl Office {
+    /// Whether the tenant's policy lets the desk's documents be tried with the module that was chosen, if one was.
+    pub(super) fn may_try(&self, desk: &Desk, wish: &Wish) -> Result<(), OfficeError> {
+        let Wish::Retry { module: Some(module), .. } = wish else { return Ok(()) };
+        let Some(registry) = &self.registry else { return Ok(()) };
+        registry.may_try(&desk.tenant, &desk.scheme, module).map_err(OfficeError::Registry)
     }
 }
 

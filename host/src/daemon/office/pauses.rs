@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{ConnectionName, TenantId};
+use crate::model::{ConnectionName, SchemeId, TenantId};
 use crate::pipeline::gate::{Pause, Person, Resumed, Scope};
 
 use super::{Office, OfficeError};
@@ -85,12 +85,37 @@ impl Office {
         self.gates.pauses().into_iter().filter(concerns).collect()
     }
 
+    /// What has a row has a plug, whether or not a scheme has begun that would use it.
+    fn stored_scope(&self, tenant: &TenantId, request: &PauseRequest) -> Result<Option<Scope>, OfficeError> {
+        let Some(registry) = &self.registry else { return Ok(None) };
+        Ok(match request {
+            PauseRequest::All => None,
+            PauseRequest::Scheme(name) => match SchemeId::new(name) {
+                Ok(name) if registry.scheme(tenant, &name).map_err(OfficeError::Registry)?.is_some() => {
+                    Some(Scope::Scheme(tenant.clone(), name))
+                }
+                _ => None,
+            },
+            PauseRequest::Connection(name) => match ConnectionName::new(name) {
+                Ok(name) if registry.connection(tenant, &name).map_err(OfficeError::Registry)?.is_some() => {
+                    Some(Scope::Connection(tenant.clone(), name))
+                }
+                _ => None,
+            },
+        })
+    }
+
     pub(in super::super) fn scopes(
         &self,
         tenant: Option<&TenantId>,
         request: &PauseRequest,
     ) -> Result<Vec<Scope>, OfficeError> {
         let list = |names: Vec<String>| names.join(", ");
+        if let Some(tenant) = tenant
+            && let Some(scope) = self.stored_scope(tenant, request)?
+        {
+            return Ok(vec![scope]);
+        }
         match request {
             PauseRequest::All if tenant.is_none() => Ok(vec![Scope::All]),
             PauseRequest::All | PauseRequest::Scheme(_) => {

@@ -2,6 +2,7 @@
 
 mod bulk;
 mod orders;
+mod policy;
 mod search;
 mod tenants;
 mod witness;
@@ -100,7 +101,14 @@ impl Rig {
             let desk = desk(&tenant, &scheme, shared.clone(), &gates, &now);
             (SchemeRef { tenant, scheme }, Arc::new(desk))
         });
-        let office = Office { desks: desks.into_iter().collect(), gates, data_dir: dir.path().into(), library, now };
+        let office = Office {
+            desks: desks.into_iter().collect(),
+            gates,
+            data_dir: dir.path().into(),
+            library,
+            now,
+            registry: None,
+        };
         Self { office, store, clock, _dir: dir }
     }
 
@@ -176,8 +184,8 @@ fn desk(tenant: &TenantId, scheme: &SchemeId, store: Arc<dyn Store>, gates: &Gat
     };
     let connection = crate::model::ConnectionName::new("k3").unwrap();
     let operation = OperationName::new("BatchSave").unwrap();
+    let connections = vec![connection.clone()];
     let works = Works {
-        connections: vec![connection.clone()],
         rules: rules(),
         destination: Destination { connection, operation, number_space: None },
         transformer: Arc::new(transformer),
@@ -185,7 +193,8 @@ fn desk(tenant: &TenantId, scheme: &SchemeId, store: Arc<dyn Store>, gates: &Gat
         document_limit_bytes: 100,
     };
     let ledger = Ledger::new(store, tenant.clone(), scheme.clone());
-    Desk { tenant: tenant.clone(), scheme: scheme.clone(), ledger, seat: Seat::default(), works: Ok(works) }
+    let (tenant, scheme) = (tenant.clone(), scheme.clone());
+    Desk { tenant, scheme, ledger, seat: Seat::default(), works: Ok(works), connections }
 }
 
 fn retry() -> Wish {

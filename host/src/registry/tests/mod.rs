@@ -3,6 +3,7 @@
 mod audit;
 mod budgets;
 mod changes;
+mod clearance;
 mod connections;
 mod modules;
 mod revisions;
@@ -121,12 +122,12 @@ impl Desk {
     }
 
     async fn policy(&self, policy: Policy) {
-        let change = TenantChange { policy: Some(policy), ..TenantChange::default() };
+        let change = TenantChange { policy: Some(policy.into()), ..TenantChange::default() };
         self.registry.change_tenant(&Actor::console(), &acme(), change, None).await.unwrap();
     }
 
     async fn quotas(&self, quotas: Quotas) {
-        let change = TenantChange { quotas: Some(quotas), ..TenantChange::default() };
+        let change = TenantChange { quotas: Some(quotas.into()), ..TenantChange::default() };
         self.registry.change_tenant(&Actor::console(), &acme(), change, None).await.unwrap();
     }
 
@@ -156,6 +157,13 @@ impl Desk {
         self.registry.put_table(&admin(), &acme(), "shops", table(&entries), None).await.unwrap();
         self.upload("m", "1", b"one").await.unwrap();
         self.put_scheme("saleout", Digest::of(b"one")).await.unwrap()
+    }
+
+    /// A document of the scheme, as a driver writes one.
+    async fn document(&self, name: &str, key: &str) {
+        let mut batch = Batch::new();
+        batch.put(Table::Subjects, KeyBuilder::scheme(&acme(), &scheme(name)).text(key).build(), "{}");
+        self.store.commit(batch).await.unwrap();
     }
 
     /// Every row of every table, as bytes.

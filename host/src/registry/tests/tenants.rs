@@ -29,6 +29,50 @@ async fn quotas_that_are_not_named_have_their_defaults() {
 }
 
 #[tokio::test]
+async fn a_change_leaves_what_it_does_not_name_and_null_is_the_default() {
+    let desk = Desk::new().await;
+    let check = async |change: Value, expected: Value| {
+        let change: TenantChange = serde_json::from_value(change).unwrap();
+        let tenant = json!(desk.registry.change_tenant(&CONSOLE, &ACME, change, None).await.unwrap());
+        for (at, value) in expected.as_object().unwrap() {
+            assert_eq!(tenant.pointer(at), Some(value), "{at} of {tenant:#}");
+        }
+    };
+    check(
+        json!({ "policy": { "require_signature": true, "compare_documents": 5 }, "quotas": { "modules": 3, "schemes": 4 } }),
+        json!({ "/policy/require_signature": true, "/policy/compare_documents": 5, "/quotas/modules": 3 }),
+    )
+    .await;
+    check(
+        json!({ "policy": { "require_clean_compare": true }, "quotas": { "schemes": null } }),
+        json!({ "/policy/require_signature": true, "/policy/require_clean_compare": true, "/policy/compare_documents": 5,
+                "/quotas/modules": 3, "/quotas/schemes": 20 }),
+    )
+    .await;
+    check(json!({ "policy": {}, "weight": 7, "display_name": "Acme" }), json!({ "/policy/require_signature": true }))
+        .await;
+    check(
+        json!({ "policy": null, "display_name": null }),
+        json!({ "/policy": Policy::default(), "/quotas/modules": 3, "/weight": 7, "/display_name": "" }),
+    )
+    .await;
+    let noted = desk.lines(None).pop().unwrap().detail["change"].clone();
+    assert_eq!(noted["policy"]["require_signature"], Value::Null, "{noted:#}");
+    check(json!({ "quotas": null, "weight": null }), json!({ "/quotas": Quotas::default(), "/weight": 1 })).await;
+    for wrong in
+        [json!({ "policy": { "require_signatures": true } }), json!({ "quotas": { "concurrent_calls": 1u64 << 32 } })]
+    {
+        assert!(serde_json::from_value::<TenantChange>(wrong).is_err());
+    }
+    // Each quota and rule there is.
+    let quotas = json!(QuotasChange::from(Quotas::default()));
+    assert_eq!(
+        (quotas, json!(PolicyChange::from(Policy::default()))),
+        (json!(Quotas::default()), json!(Policy::default()))
+    );
+}
+
+#[tokio::test]
 async fn a_change_expects_the_revision_that_it_saw() {
     let desk = Desk::new().await;
     let change = |weight, expected| {

@@ -5,7 +5,7 @@ use crate::registry::{Actor, AuditFilter, AuditRow, Keyring, Registry, Role, Sea
 
 impl Rig {
     /// In which of the two tenants one is the registry's, and the other stands in the file alone.
-    async fn registry(&self) -> Registry {
+    pub(super) async fn registry(&self) -> Registry {
         let (now, keyring) = (self.office.now.clone(), Keyring::new(SealKey::new([1; 32]), Vec::new()));
         let registry = Registry::open(self.store.clone(), keyring, now).unwrap();
         let new = serde_json::from_value(serde_json::json!({ "id": ACME })).unwrap();
