@@ -9,6 +9,15 @@ const PLACES_LIMIT = 28;
 // More digits than this are not exact either way, and a vendor's megabyte of digits must not cost a big power.
 const DIGITS_LIMIT = 38;
 const NUMBER = /^(-?)(0|[1-9][0-9]*)(?:\.([0-9]+))?(?:[eE]([+-]?[0-9]+))?$/;
+// Of so many characters every number without exponent is within the limits, and is written as it is read.
+const WITHIN_LIMITS_CHARACTERS = 28;
+const WRITTEN_AS_READ = /^(?:-(?=[0.]*[1-9]))?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?$/;
+const NOT_ZERO = /[1-9]/;
+
+/** What stands before a number that `stringifyMarked` writes. No character: Unicode keeps it out of texts. */
+export const NUMBER_MARK = '\uffff';
+let marking = false;
+let marked = 0;
 
 /** A number that `Decimal` cannot hold exactly. */
 export class NotExact extends Error {
@@ -22,11 +31,17 @@ export class NotExact extends Error {
  * hold exactly it refuses. It is written with the decimal places that it was read with: `1.50` stays `1.50`.
  */
 export class Decimal {
-  #mantissa;
-  #places;
+  // The text, as long as nobody counts with it, for most amounts are only written again as they were read; then mantissa,
+  // places and, once it is known, text. One private field: each costs an interpreter as much as a call.
+  #number;
 
   /** @param {bigint} mantissa @param {number} places */
   constructor(mantissa, places) {
+    // A string is the text of a number that is within the limits and written as it would be here (`usual`).
+    if (typeof mantissa === 'string') {
+      this.#number = mantissa;
+      return;
+    }
     let digits = mantissa < 0n ? -mantissa : mantissa;
     if (digits === 0n) {
       places = Math.min(Math.max(places, 0), PLACES_LIMIT);
@@ -41,8 +56,7 @@ export class Decimal {
       places -= 1;
     }
     if (digits > MANTISSA_LIMIT || places > PLACES_LIMIT) throw new NotExact();
-    this.#mantissa = mantissa < 0n ? -digits : digits;
-    this.#places = places;
+    this.#number = { mantissa: mantissa < 0n ? -digits : digits, places, text: undefined };
   }
 
   static ZERO = new Decimal(0n, 0);
@@ -54,12 +68,19 @@ export class Decimal {
    * @throws {NotExact}
    */
   static parse(text) {
+    const usual = Decimal.usual(text);
+    if (usual !== undefined) return usual;
     const parts = NUMBER.exec(text);
     if (parts === null) return undefined;
     const [, sign, whole, behind = '', exponent = '0'] = parts;
     const digits = (whole + behind).replace(/^0+(?=.)/, '');
     if (digits.length > DIGITS_LIMIT) throw new NotExact();
     return new Decimal(BigInt(sign + digits), behind.length - Number(exponent));
+  }
+
+  /** As `parse`, for what nearly every number looks like; undefined says nothing of the others. @param {string} text */
+  static usual(text) {
+    return text.length <= WITHIN_LIMITS_CHARACTERS && WRITTEN_AS_READ.test(text) ? new Decimal(text) : undefined;
   }
 
   /** For numbers in the module's own source: `Decimal.of('0.13')`. @param {string | bigint} value */
@@ -75,35 +96,38 @@ export class Decimal {
   }
 
   get isZero() {
-    return this.#mantissa === 0n;
+    const number = this.#number;
+    return typeof number === 'string' ? !NOT_ZERO.test(number) : number.mantissa === 0n;
   }
   get isPositive() {
-    return this.#mantissa > 0n;
+    return !this.isNegative && !this.isZero;
   }
   get isNegative() {
-    return this.#mantissa < 0n;
+    const number = this.#number;
+    return typeof number === 'string' ? number.startsWith('-') : number.mantissa < 0n;
   }
 
   /** The exact sum. @param {Decimal} other */
   add(other) {
-    const places = Math.max(this.#places, other.#places);
+    const places = this.#commonPlaces(other);
     return new Decimal(this.#at(places) + other.#at(places), places);
   }
 
   /** The exact difference. @param {Decimal} other */
   subtract(other) {
-    const places = Math.max(this.#places, other.#places);
+    const places = this.#commonPlaces(other);
     return new Decimal(this.#at(places) - other.#at(places), places);
   }
 
   /** The exact product. @param {Decimal} other */
   multiply(other) {
-    return new Decimal(this.#mantissa * other.#mantissa, this.#places + other.#places);
+    const [left, right] = [this.#counted(), other.#counted()];
+    return new Decimal(left.mantissa * right.mantissa, left.places + right.places);
   }
 
   /** Less than nought, nought or more, by value: `1.50` and `1.5` are equal. @param {Decimal} other */
   compare(other) {
-    const places = Math.max(this.#places, other.#places);
+    const places = this.#commonPlaces(other);
     const [left, right] = [this.#at(places), other.#at(places)];
     return left < right ? -1 : left > right ? 1 : 0;
   }
@@ -120,10 +144,11 @@ export class Decimal {
    * @returns {bigint}
    */
   units(places) {
-    if (places >= this.#places) return this.#at(places);
-    const divisor = 10n ** BigInt(this.#places - places);
-    if (this.#mantissa % divisor !== 0n) throw new NotExact();
-    return this.#mantissa / divisor;
+    const counted = this.#counted();
+    if (places >= counted.places) return this.#at(places);
+    const divisor = 10n ** BigInt(counted.places - places);
+    if (counted.mantissa % divisor !== 0n) throw new NotExact();
+    return counted.mantissa / divisor;
   }
 
   /**
@@ -132,7 +157,7 @@ export class Decimal {
    * @param {string} field a JSON Pointer
    */
   withinPlaces(most, field) {
-    if (this.#places <= most) return this;
+    if (this.#counted().places <= most) return this;
     try {
       return Decimal.fromUnits(this.units(most), most);
     } catch (error) {
@@ -142,10 +167,8 @@ export class Decimal {
   }
 
   toString() {
-    const sign = this.#mantissa < 0n ? '-' : '';
-    const digits = String(this.#mantissa < 0n ? -this.#mantissa : this.#mantissa).padStart(this.#places + 1, '0');
-    const point = digits.length - this.#places;
-    return this.#places === 0 ? sign + digits : `${sign}${digits.slice(0, point)}.${digits.slice(point)}`;
+    const number = this.#number;
+    return typeof number === 'string' ? number : (number.text ??= written(number));
   }
 
   /** A `Decimal` in arithmetic or in `JSON.stringify` would become a floating-point number, or text, unseen. */
@@ -153,10 +176,48 @@ export class Decimal {
     throw new TypeError('a Decimal has add, subtract, multiply and compare');
   }
   toJSON() {
-    throw new TypeError('JSON.stringify loses digits: write with toJson');
+    if (!marking) throw new TypeError('JSON.stringify loses digits: write with toJson');
+    marked += 1;
+    return NUMBER_MARK + this.toString();
+  }
+
+  #counted() {
+    let number = this.#number;
+    if (typeof number === 'string') {
+      const [whole, behind = ''] = number.split('.');
+      number = { mantissa: BigInt(whole + behind), places: behind.length, text: number };
+      this.#number = number;
+    }
+    return number;
+  }
+
+  #commonPlaces(other) {
+    return Math.max(this.#counted().places, other.#counted().places);
   }
 
   #at(places) {
-    return this.#mantissa * 10n ** BigInt(places - this.#places);
+    const { mantissa, places: own } = this.#counted();
+    return mantissa * 10n ** BigInt(places - own);
+  }
+}
+
+function written({ mantissa, places }) {
+  const sign = mantissa < 0n ? '-' : '';
+  const digits = String(mantissa < 0n ? -mantissa : mantissa).padStart(places + 1, '0');
+  const point = digits.length - places;
+  return places === 0 ? sign + digits : `${sign}${digits.slice(0, point)}.${digits.slice(point)}`;
+}
+
+/**
+ * What `JSON.stringify` makes of a value whose decimals are texts behind `NUMBER_MARK` there, and how many they are.
+ * @param {unknown} value
+ */
+export function stringifyMarked(value) {
+  marking = true;
+  marked = 0;
+  try {
+    return [JSON.stringify(value), marked];
+  } finally {
+    marking = false;
   }
 }

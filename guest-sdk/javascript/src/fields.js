@@ -1,11 +1,13 @@
 // A source document's fields, each read as what it must be. What cannot be read is a rejection that names the field by
 // JSON Pointer and never repeats the value, because values are personal data.
 
-import { DUPLICATES, Numeral, read } from './json.js';
 import { Decimal, NotExact } from './decimal.js';
+import { MARKS, Twice, digitsOf, isObject, namesOf, readQuickly, stringOf, valueOf } from './quick.js';
 import { Rejection } from './rejection.js';
 
 const DATE_TIME = /^([0-9]{4})-([0-9]{2})-([0-9]{2})[ T]([0-9]{2}):([0-9]{2}):([0-9]{2})$/;
+// Most times, and none that does not exist.
+const USUAL_TIME = /^20[0-9]{2}-(?:0[1-9]|1[0-2])-(?:0[1-9]|1[0-9]|2[0-8]) (?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]$/;
 const DATE = /^([0-9]{4})-([0-9]{2})-([0-9]{2})$/;
 
 /**
@@ -18,8 +20,8 @@ export function parse(document) {
 
 /** Reads the text of a JSON object. @param {string} text */
 export function parseText(text) {
-  const value = read(text);
-  if (!(value instanceof Map)) throw wrongType('', value, 'an object');
+  const value = readQuickly(text);
+  if (!isObject(value)) throw wrongType('', value, 'an object');
   return new Fields(value, '');
 }
 
@@ -31,7 +33,7 @@ export class Fields {
   #values;
   #at;
 
-  /** @param {Map<string, unknown>} values @param {string} at the object's own JSON Pointer */
+  /** @param {object} values as `quick.js` holds them @param {string} at the object's own JSON Pointer */
   constructor(values, at) {
     this.#values = values;
     this.#at = at;
@@ -39,25 +41,32 @@ export class Fields {
 
   /** The JSON Pointer of a field. @param {string} name */
   pointer(name) {
-    return `${this.#at}/${name.replaceAll('~', '~0').replaceAll('/', '~1')}`;
+    const plain = !name.includes('~') && !name.includes('/');
+    return `${this.#at}/${plain ? name : name.replaceAll('~', '~0').replaceAll('/', '~1')}`;
   }
 
   /** True where the field is there and not `null`. @param {string} name */
   has(name) {
-    return this.#values.get(name) != null;
+    return this.#last(name) != null;
   }
 
   /** The fields' names, in the order of the document. */
   names() {
-    return [...this.#values.keys()];
+    return namesOf(this.#values);
   }
 
   /** A string, or a number's digits as written: `"166001"` and `166001` read the same. @param {string} name */
   text(name) {
+    // What most fields are, without a detour; nothing that an object inherits is a string or a number.
+    const value = this.#values[name];
+    if (typeof value === 'string' && value < MARKS && value.isWellFormed()) return value;
+    if (typeof value === 'number') return String(value);
     return this.#required(name, asText, 'a string or a number');
   }
   /** @param {string} name */
   optionalText(name) {
+    const value = this.#values[name];
+    if (typeof value === 'string' && value < MARKS && value.isWellFormed()) return value;
     return this.#optional(name, asText);
   }
   /** A text that is not empty and not only white space. @param {string} name */
@@ -69,15 +78,19 @@ export class Fields {
 
   /** A JSON number, or a string that holds one. @param {string} name */
   decimal(name) {
-    return this.#required(name, asDecimal, 'a decimal number');
+    const value = this.#values[name];
+    const text = typeof value === 'string' && value < MARKS ? value : digitsOf(value);
+    return (text === undefined ? undefined : Decimal.usual(text)) ?? this.#required(name, asDecimal, 'a decimal number');
   }
   /** Like the others, and `undefined` for `""` too, which some vendors write for "none". @param {string} name */
   optionalDecimal(name) {
-    return this.#values.get(name) === '' ? undefined : this.#optional(name, asDecimal);
+    return this.#last(name) === '' ? undefined : this.#optional(name, asDecimal);
   }
 
   /** `yyyy-MM-dd HH:mm:ss` of a time that exists; `T` in place of the blank is read too. @param {string} name */
   dateTime(name) {
+    const value = this.#values[name];
+    if (typeof value === 'string' && USUAL_TIME.test(value)) return value;
     return this.#required(name, asDateTime, 'a time yyyy-MM-dd HH:mm:ss');
   }
   /** @param {string} name */
@@ -91,13 +104,17 @@ export class Fields {
   }
   /** Like the others, and `undefined` for `""` and the day nought, with or without a time. @param {string} name */
   optionalDate(name) {
-    const none = ['', '0000-00-00', '0000-00-00 00:00:00'].includes(this.#values.get(name));
+    const none = ['', '0000-00-00', '0000-00-00 00:00:00'].includes(stringOf(this.#last(name)));
     return none ? undefined : this.#optional(name, asDate);
   }
 
   /** The elements as `Fields`. @param {string} name @returns {Fields[]} */
   list(name) {
-    return this.#required(name, asList, 'a sequence').map((value, row) => asFields(value, `${this.pointer(name)}/${row}`));
+    const list = this.#required(name, asList, 'a sequence');
+    const at = this.pointer(name);
+    const rows = [];
+    for (let row = 0; row < list.length; row += 1) rows[row] = asFields(list[row], `${at}/${row}`);
+    return rows;
   }
   /** The elements as texts. @param {string} name @returns {string[] | undefined} */
   optionalTexts(name) {
@@ -126,25 +143,31 @@ export class Fields {
   }
 
   #value(name) {
-    if (this.#values[DUPLICATES]?.has(name)) {
+    const value = valueOf(this.#values, name);
+    if (value instanceof Twice) {
       const at = this.pointer(name);
       throw new Rejection('field_invalid', `${at}: duplicate field \`${name}\``, at);
     }
-    return this.#values.get(name);
+    return value;
+  }
+
+  #last(name) {
+    const value = valueOf(this.#values, name);
+    return value instanceof Twice ? value.last : value;
   }
 }
 
 function asText(value, at) {
-  if (value instanceof Numeral) return value.text;
-  if (typeof value !== 'string') throw wrongType(at, value, 'a string or a number');
+  const text = stringOf(value) ?? digitsOf(value);
+  if (text === undefined) throw wrongType(at, value, 'a string or a number');
   // Half of a surrogate pair is no text: it cannot be written as UTF-8.
-  if (!value.isWellFormed()) throw new Rejection('field_invalid', `${at}: is not valid text`, at);
-  return value;
+  if (!text.isWellFormed()) throw new Rejection('field_invalid', `${at}: is not valid text`, at);
+  return text;
 }
 
 function asDecimal(value, at) {
-  const text = value instanceof Numeral ? value.text : value;
-  if (typeof text !== 'string') throw wrongType(at, value, 'a decimal number');
+  const text = digitsOf(value) ?? stringOf(value);
+  if (text === undefined) throw wrongType(at, value, 'a decimal number');
   try {
     const decimal = Decimal.parse(text);
     if (decimal !== undefined) return decimal;
@@ -155,8 +178,9 @@ function asDecimal(value, at) {
   throw new Rejection('not_a_number', `${at} is not a decimal number`, at);
 }
 
-function asDateTime(value, at) {
-  if (typeof value !== 'string') throw wrongType(at, value, 'a time yyyy-MM-dd HH:mm:ss');
+function asDateTime(held, at) {
+  const value = stringOf(held);
+  if (value === undefined) throw wrongType(at, held, 'a time yyyy-MM-dd HH:mm:ss');
   const parts = DATE_TIME.exec(value);
   const [, year, month, day, hour, minute, second] = parts ?? [];
   if (parts === null || !dayExists(year, month, day) || hour > '23' || minute > '59' || second > '59') {
@@ -165,12 +189,13 @@ function asDateTime(value, at) {
   return `${value.slice(0, 10)} ${value.slice(11)}`;
 }
 
-function asDate(value, at) {
-  if (typeof value !== 'string') throw wrongType(at, value, 'a date yyyy-MM-dd');
+function asDate(held, at) {
+  const value = stringOf(held);
+  if (value === undefined) throw wrongType(at, held, 'a date yyyy-MM-dd');
   const parts = DATE.exec(value);
   if (parts !== null && dayExists(parts[1], parts[2], parts[3])) return value;
   try {
-    return asDateTime(value, at).slice(0, 10);
+    return asDateTime(held, at).slice(0, 10);
   } catch {
     throw new Rejection('field_invalid', `${at}: expected a date yyyy-MM-dd`, at);
   }
@@ -189,9 +214,9 @@ function asList(value, at) {
 }
 
 function asFields(value, at) {
+  if (isObject(value)) return new Fields(value, at);
   if (value === null) throw Rejection.null(at, 'an object');
-  if (!(value instanceof Map)) throw wrongType(at, value, 'an object');
-  return new Fields(value, at);
+  throw wrongType(at, value, 'an object');
 }
 
 function wrongType(at, value, wanted) {
@@ -201,8 +226,8 @@ function wrongType(at, value, wanted) {
 
 function kind(value) {
   if (value === null) return 'null';
-  if (value instanceof Map) return 'an object';
   if (Array.isArray(value)) return 'an array';
-  if (value instanceof Numeral) return 'a number';
+  if (typeof value === 'object') return 'an object';
+  if (digitsOf(value) !== undefined) return 'a number';
   return typeof value === 'string' ? 'a string' : 'a boolean';
 }

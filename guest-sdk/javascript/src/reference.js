@@ -3,7 +3,7 @@
 
 import { lookup as ask } from 'crossdock:transform/reference@1.0.0';
 
-import { Fields } from './fields.js';
+import { parseText } from './fields.js';
 import { Numeral, read } from './json.js';
 import { Rejection } from './rejection.js';
 
@@ -17,9 +17,9 @@ export function lookup(table, key) {
   const entry = lookupText(table, key);
   if (entry === undefined) return undefined;
   try {
+    if (entry.trimStart().startsWith('{')) return parseText(entry);
     const value = read(entry);
-    if (value instanceof Numeral) return value.text;
-    return value instanceof Map ? new Fields(value, '') : value;
+    return value instanceof Numeral ? value.text : value;
   } catch (error) {
     if (!(error instanceof Rejection)) throw error;
     const message = `the entry ${JSON.stringify(key)} of table ${table}: ${error.message}`;

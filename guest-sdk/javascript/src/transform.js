@@ -26,6 +26,7 @@ import { Rejection } from './rejection.js';
  * }} definition
  */
 export function defineTransform({ name, version, source, target, parametersSchema, readParameters, map }) {
+  prepare();
   const description = { name, version, source, target, parametersSchema: JSON.stringify(parametersSchema) };
   return {
     describe: () => description,
@@ -42,9 +43,35 @@ export function defineTransform({ name, version, source, target, parametersSchem
   };
 }
 
+/**
+ * The engine is started, and its memory kept, while the component is built: what has run then, patterns above all, no
+ * instance has to make ready again.
+ */
+function prepare() {
+  const sample = '{"text":"a\\u4e2d","number":12,"amount":1.50,"time":"2026-01-02 03:04:05","list":[{"1":"1.5","2":0}]}';
+  const fields = parseText(sample);
+  const [row] = fields.list('list');
+  const amount = fields.decimal('amount');
+  toJson({
+    text: fields.filledText('text'),
+    number: fields.text('number'),
+    time: fields.dateTime('time'),
+    day: fields.date('time'),
+    rows: row.names().map((name) => ({ name, amount: row.decimal(name), none: fields.optionalText('none') })),
+    isZero: amount.isZero,
+    amount,
+  });
+}
+
+// The parameters of the document before, which are nearly always this one's. Kept are fields that nobody can change; what a
+// mapping makes of them it makes anew.
+let known = { text: undefined, fields: undefined };
+
 function parametersOf(context, readParameters) {
   try {
-    return readParameters(parseText(context.parameters));
+    const text = context.parameters;
+    if (text !== known.text) known = { text, fields: Object.freeze(parseText(text)) };
+    return readParameters(known.fields);
   } catch (error) {
     if (!(error instanceof Rejection)) throw error;
     // A field belongs to the source document, so the message alone names the parameter.

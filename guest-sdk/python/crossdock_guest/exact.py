@@ -19,6 +19,9 @@ PLACES_LIMIT = 28
 # More digits than this are not exact either way.
 DIGITS_LIMIT = 38
 NUMBER = re.compile(r"(-?)(0|[1-9][0-9]*)(?:\.([0-9]+))?(?:[eE]([+-]?[0-9]+))?", re.ASCII)
+# Of so many characters every number without exponent is within the limits and is written as it is read.
+WITHIN_LIMITS_CHARACTERS = 28
+USUAL = re.compile(r"(?:-(?=[0.]*[1-9]))?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?", re.ASCII)
 
 # Room for the exact product of two amounts; beyond it `Inexact` is raised. `localcontext` is for who wants to round, and
 # then says where and how.
@@ -39,6 +42,8 @@ class NotExact(Exception):
 
 def parse(text: str) -> Decimal | None:
     """Reads exactly what JSON calls a number; `None` where the text is no number. Raises `NotExact`."""
+    if len(text) <= WITHIN_LIMITS_CHARACTERS and USUAL.fullmatch(text) is not None:
+        return Decimal(text)
     parts = NUMBER.fullmatch(text)
     if parts is None:
         return None
@@ -86,4 +91,7 @@ def within_places(number: Decimal, most: int, field: str) -> Decimal:
 
 def write(number: Decimal) -> str:
     """Plain digits with the places that the number has: `1.50` stays `1.50`. Raises `NotExact`."""
+    text = str(number)
+    if len(text) <= WITHIN_LIMITS_CHARACTERS and USUAL.fullmatch(text) is not None:
+        return text
     return format(checked(number), "f")

@@ -10,12 +10,16 @@ from wit_world.imports.types import Document
 
 from . import exact
 from .exact import Decimal
-from .json_text import Numeral, Object, read
+from .json_text import Numeral, Twice, read
 from .rejection import Rejection
 
 T = TypeVar("T")
 
 _DATE_TIME = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})[ T]([0-9]{2}):([0-9]{2}):([0-9]{2})", re.ASCII)
+# Most times, and none that does not exist.
+_USUAL_TIME = re.compile(
+    r"20[0-9]{2}-(?:0[1-9]|1[0-2])-(?:0[1-9]|1[0-9]|2[0-8]) (?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]", re.ASCII
+)
 _DATE = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})", re.ASCII)
 _NO_DAY = ("", "0000-00-00", "0000-00-00 00:00:00")
 
@@ -28,7 +32,7 @@ def parse(document: Document) -> "Fields":
 def parse_text(text: str) -> "Fields":
     """Reads the text of a JSON object."""
     value = read(text)
-    if not isinstance(value, Object):
+    if not isinstance(value, dict):
         raise _wrong_type("", value, "an object")
     return Fields(value, "")
 
@@ -42,7 +46,7 @@ class Fields:
 
     __slots__ = ("_at", "_values")
 
-    def __init__(self, values: Object, at: str):
+    def __init__(self, values: dict[str, Any], at: str):
         self._values = values
         self._at = at
 
@@ -52,7 +56,7 @@ class Fields:
 
     def has(self, name: str) -> bool:
         """True where the field is there and not `null`."""
-        return self._values.get(name) is not None
+        return self._last(name) is not None
 
     def names(self) -> list[str]:
         """The fields' names, in the order of the document."""
@@ -60,9 +64,16 @@ class Fields:
 
     def text(self, name: str) -> str:
         """A string, or a number's digits as written: `"166001"` and `166001` read the same."""
+        # What most fields are, without a detour.
+        value = self._values.get(name)
+        if type(value) is str and value.isascii():
+            return value
         return self._required(name, _text, "a string or a number")
 
     def optional_text(self, name: str) -> str | None:
+        value = self._values.get(name)
+        if type(value) is str and value.isascii():
+            return value
         return self._optional(name, _text)
 
     def filled_text(self, name: str) -> str:
@@ -78,10 +89,13 @@ class Fields:
 
     def optional_decimal(self, name: str) -> Decimal | None:
         """Like the others, and `None` for `""` too, which some vendors write for "none"."""
-        return None if self._values.get(name) == "" else self._optional(name, _decimal)
+        return None if self._last(name) == "" else self._optional(name, _decimal)
 
     def date_time(self, name: str) -> str:
         """`yyyy-MM-dd HH:mm:ss` of a time that exists; `T` in place of the blank is read too."""
+        value = self._values.get(name)
+        if type(value) is str and _USUAL_TIME.fullmatch(value) is not None:
+            return value
         return self._required(name, _date_time, "a time yyyy-MM-dd HH:mm:ss")
 
     def optional_date_time(self, name: str) -> str | None:
@@ -93,7 +107,7 @@ class Fields:
 
     def optional_date(self, name: str) -> str | None:
         """Like the others, and `None` for `""` and the day nought, with or without a time."""
-        return None if self._values.get(name) in _NO_DAY else self._optional(name, _date)
+        return None if self._last(name) in _NO_DAY else self._optional(name, _date)
 
     def list(self, name: str) -> "list[Fields]":
         """The elements as `Fields`."""
@@ -125,18 +139,25 @@ class Fields:
         return None if value is None else read_as(value, self.pointer(name))
 
     def _value(self, name: str) -> Any:
-        if name in self._values.duplicates:
+        value = self._values.get(name)
+        if type(value) is Twice:
             at = self.pointer(name)
             raise Rejection("field_invalid", f"{at}: duplicate field `{name}`", at)
-        return self._values.get(name)
+        return value
+
+    def _last(self, name: str) -> Any:
+        value = self._values.get(name)
+        return value.last if type(value) is Twice else value
 
 
 def _text(value: Any, at: str) -> str:
     if not isinstance(value, str):
         raise _wrong_type(at, value, "a string or a number")
-    # Half of a surrogate pair is no text: it cannot be written as UTF-8.
-    if any("\ud800" <= character <= "\udfff" for character in value):
-        raise Rejection("field_invalid", f"{at}: is not valid text", at)
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        # Half of a surrogate pair is no text.
+        raise Rejection("field_invalid", f"{at}: is not valid text", at) from None
     return str(value)
 
 
@@ -187,7 +208,7 @@ def _list(value: Any, at: str) -> list[Any]:
 def _fields(value: Any, at: str) -> Fields:
     if value is None:
         raise Rejection.null(at, "an object")
-    if not isinstance(value, Object):
+    if not isinstance(value, dict):
         raise _wrong_type(at, value, "an object")
     return Fields(value, at)
 

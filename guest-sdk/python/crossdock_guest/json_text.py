@@ -15,10 +15,13 @@ class Numeral(str):
     __slots__ = ()
 
 
-class Object(dict):
-    """An object, and the names that it had twice; reading such a field is refused, passing it over is not."""
+class Twice:
+    """What a name holds that an object has twice; reading such a field is refused, passing it over is not."""
 
-    __slots__ = ("duplicates",)
+    __slots__ = ("last",)
+
+    def __init__(self, last: Any):
+        self.last = last
 
 
 class Absent:
@@ -28,12 +31,11 @@ class Absent:
 ABSENT = Absent()
 
 
-def _object(pairs: list[tuple[str, Any]]) -> Object:
-    fields = Object(pairs)
-    fields.duplicates = frozenset()
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    fields = dict(pairs)
     if len(fields) != len(pairs):
         names = [name for name, _ in pairs]
-        fields.duplicates = frozenset(name for name in names if names.count(name) > 1)
+        fields = {name: Twice(value) if names.count(name) > 1 else value for name, value in fields.items()}
     return fields
 
 
@@ -47,7 +49,7 @@ _DECODER = json.JSONDecoder(
 
 
 def read(text: str) -> Any:
-    """Reads JSON text: objects as `Object`, numbers as `Numeral`."""
+    """Reads JSON text: objects as `dict`, numbers as `Numeral`, and what an object has twice as `Twice`."""
     try:
         return _DECODER.decode(text)
     except json.JSONDecodeError as error:
@@ -66,25 +68,44 @@ def _malformed(text: str, place: int) -> Rejection:
 
 def to_json(value: Any) -> str:
     """Writes a value as compact JSON: a `Decimal` as the exact number, an `ABSENT` field not at all. Refuses a `float`."""
-    # Strings first, because most of a bill is strings; `bool` before `int`, of which it is a kind.
+    # By the exact type, because most of a bill is objects of a few strings; a kind of these types is none of them here.
+    kind = type(value)
+    if kind is dict:
+        fields = []
+        for name, entry in value.items():
+            if type(entry) is str:
+                fields.append(f"{encode_basestring(name)}:{encode_basestring(entry)}")
+            elif entry is not ABSENT:
+                fields.append(f"{encode_basestring(name)}:{to_json(entry)}")
+        return f"{{{','.join(fields)}}}"
+    if kind is str:
+        return encode_basestring(value)
+    if kind is list:
+        return f"[{','.join(map(to_json, value))}]"
+    return _to_json(value)
+
+
+def _to_json(value: Any) -> str:
+    if isinstance(value, exact.Decimal):
+        try:
+            return exact.write(value)
+        except exact.NotExact as error:
+            raise Rejection("body_unwritable", f"the bill holds a number that {error}") from None
     if isinstance(value, Numeral):
         return str(value)
     if isinstance(value, str):
         return encode_basestring(value)
     if value is None:
         return "null"
+    # Before `int`, of which it is a kind.
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int):
         return str(value)
-    if isinstance(value, exact.Decimal):
-        try:
-            return exact.write(value)
-        except exact.NotExact as error:
-            raise Rejection("body_unwritable", f"the bill holds a number that {error}") from None
+    if isinstance(value, Twice):
+        return to_json(value.last)
     if isinstance(value, dict):
-        fields = ((name, entry) for name, entry in value.items() if entry is not ABSENT)
-        return "{" + ",".join(f"{encode_basestring(name)}:{to_json(entry)}" for name, entry in fields) + "}"
+        return to_json(dict(value))
     if isinstance(value, (list, tuple)):
-        return "[" + ",".join(map(to_json, value)) + "]"
+        return to_json(list(value))
     raise Rejection("body_unwritable", f"the bill holds a value of type {type(value).__name__}; write amounts as Decimal")

@@ -11,7 +11,7 @@ from componentize_py_types import Err
 from wit_world.imports import reference as host
 
 from .fields import Fields
-from .json_text import Numeral, Object, read
+from .json_text import Numeral, read
 from .rejection import Rejection
 
 
@@ -27,7 +27,7 @@ def lookup(table: str, key: str) -> Any:
         raise Rejection("reference_unreadable", f"the entry {name} of table {table}: {error}") from None
     if isinstance(value, Numeral):
         return str(value)
-    return Fields(value, "") if isinstance(value, Object) else value
+    return Fields(value, "") if isinstance(value, dict) else value
 
 
 def required(table: str, key: str, field: str) -> Any:

@@ -1,6 +1,7 @@
 """The package outside of a component: `PYTHONPATH=.:types python3 -m unittest discover tests`."""
 
 import unittest
+from collections import OrderedDict
 
 from crossdock_guest import ABSENT, Decimal, Rejection, parse_text, to_json, within_places
 from crossdock_guest.exact import NotExact, parse
@@ -36,6 +37,13 @@ class Numbers(unittest.TestCase):
             Decimal("0.1") + Decimal(0.1)
         with self.assertRaises(Rejection):
             to_json(Decimal(2) ** 100)
+
+    def test_what_is_no_number_of_digits_is_refused_and_nought_has_no_sign(self):
+        for text in ("NaN", "sNaN1", "Infinity", "-Infinity", "1E+30", "1E-30", "1" * 29 + "1"):
+            with self.assertRaises(Rejection, msg=text):
+                to_json(Decimal(text))
+        for text, written in (("-0.0", "0.0"), ("0E-7", "0.0000000"), ("1E+3", "1000"), ("1E-10", "0.0000000001")):
+            self.assertEqual(to_json([Decimal(text)]), f"[{written}]")
 
     def test_zeros_beyond_the_places_are_dropped_and_nothing_else(self):
         for text, written in (("5.00000", "5.0000"), ("5.0", "5.0"), ("-1.230000", "-1.2300")):
@@ -79,6 +87,16 @@ class Documents(unittest.TestCase):
         self.assertEqual(parse_text('{"d":"2024-02-29 01:02:03"}').date("d"), "2024-02-29")
         self.assertIsNone(parse_text('{"d":"0000-00-00"}').optional_date("d"))
 
+    def test_a_name_that_an_object_has_twice_is_refused_only_where_it_is_read(self):
+        fields = parse_text('{"a":1,"b":"x","a":null,"c":{"d":"","d":""}}')
+        self.assertEqual((fields.names(), fields.text("b")), (["a", "b", "c"], "x"))
+        self.assertFalse(fields.has("a"))
+        self.assertIsNone(fields.object("c").optional_decimal("d"))
+        for read in (fields.text, fields.optional_text, fields.decimal, fields.date_time):
+            with self.assertRaises(Rejection) as why:
+                read("a")
+            self.assertEqual(why.exception.message, "/a: duplicate field `a`")
+
     def test_malformed_json_is_located_by_line_and_byte(self):
         for text, place in (
             ('{\n "no": 1,\n "items": [}', "line 3, column 12"),
@@ -88,6 +106,13 @@ class Documents(unittest.TestCase):
         ):
             self.refused(text, lambda fields: None, "malformed_json", None, f"the document is not valid JSON: {place}")
         self.refused('{"n":NaN}', lambda fields: None, "malformed_json", None)
+
+    def test_a_kind_of_a_plain_type_is_written_as_the_type(self):
+        class Name(str):
+            pass
+
+        bill = OrderedDict(a=Name("x"), b=(1, Name("y")), c=ABSENT, d={})
+        self.assertEqual(to_json({"bill": bill, "all": [bill]}), '{"bill":{"a":"x","b":[1,"y"],"d":{}},"all":[{"a":"x","b":[1,"y"],"d":{}}]}')
 
     def test_a_bill_is_written_compactly_and_floats_are_refused(self):
         bill = {"a": "x\"\\\n中", "b": [1, True, None, Decimal("1.50")], "c": ABSENT}

@@ -4,10 +4,10 @@
 // It is here because wizer hands the engine the machine's randomness, its clock, the numbers of its files and the name of the
 // folder of the build, and all of that ends up in the bytes: two builds of one source had two digests. Here the engine gets
 // the same each time, so the same source gives the same bytes. What it refuses: modules with anything but active data
-// segments, one memory and integer globals. The engine that is pinned here has nothing else, and another one would be noticed
-// and not mangled.
+// segments, one memory and integer globals, and bindings that write texts in another way than those it mends. The engine that
+// is pinned here has nothing else, and another one would be noticed and not mangled.
 
-import { openSync, readFileSync } from 'node:fs';
+import { openSync, readFileSync, writeFileSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import process, { argv, cwd, env } from 'node:process';
@@ -29,12 +29,30 @@ const values = (name) =>
 const input = options.at(-1);
 const [output] = values('-o');
 
+/**
+ * The bindings measure a text character by character before they write it, in JavaScript that is interpreted: for a bill of
+ * 3 KB that alone took longer than reading the document. The engine's own encoder says the length as well.
+ */
+function mend(path) {
+  const bindings = readFileSync(path, 'utf8');
+  const parts = bindings.split(/^ *\/\/ Compute the exact allocation size[^]*?TEXT_ENCODER_UTF8\.encodeInto\([^]*?return res;\n/m);
+  if (parts.length !== 2) throw new Error('the bindings write texts in another way');
+  const written = `  const bytes = TEXT_ENCODER_UTF8.encode(s);
+  const ptr = realloc(0, 0, 1, bytes.length);
+  new Uint8Array(memory.buffer, ptr, bytes.length).set(bytes);
+  return { ptr, len: bytes.length };
+`;
+  writeFileSync(path, parts.join(written));
+}
+
 /** Runs the engine's start, with surroundings that are the same each time. */
 async function started(module) {
   // The folder of the build has another name each time, and the engine remembers the names of its files.
   const named = (path) => path.replaceAll(cwd(), '/build');
   const said = join(cwd(), 'stdin');
-  await writeFile(said, named(readFileSync(0, 'utf8')));
+  const told = readFileSync(0, 'utf8');
+  mend(told.match(/--initializer-script-path (\S+)/)[1]);
+  await writeFile(said, named(told));
   const stdin = openSync(said);
   const folders = [
     ...values('--dir').map((folder) => [named(folder), folder]),
