@@ -129,6 +129,19 @@ pub(super) fn may_return(
     })
 }
 
+/// The same where what the deleted scheme was is forgotten: so many others were deleted since.
+pub(super) fn may_return_unknown(draft: &Draft<'_>, tenant: &Tenant, scheme: &SchemeId) -> Result<Clearance, Error> {
+    if !tenant.policy.require_clean_compare {
+        return Ok(Clearance::NotAsked);
+    }
+    if !draft.registry.has_documents(&tenant.id, scheme)? {
+        return Ok(Clearance::NoDocuments);
+    }
+    let remedy = "documents of an earlier scheme of this name are there, and which module they ran with is not remembered: \
+                  take another name, or erase them first";
+    Err(refused(remedy.into()))
+}
+
 /// What a rollback goes back to once another module is there. Where comparisons are asked for, it is none that no document
 /// met: nobody compared it.
 pub(super) fn way_back(draft: &Draft<'_>, tenant: &Tenant, before: &SchemeRow) -> Result<Option<Digest>, Error> {

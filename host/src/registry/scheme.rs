@@ -10,7 +10,7 @@ use crate::model::{ConnectionName, Digest, ModuleRef, SchemeId, TenantId};
 use crate::state::{Key, Table};
 
 use super::change::Draft;
-use super::clearance::{Clearance, may_activate, may_return, note_ran, way_back};
+use super::clearance::{Clearance, may_activate, may_return, may_return_unknown, note_ran, way_back};
 use super::module::ModuleRow;
 use super::revision::{self, History};
 use super::rows::under;
@@ -348,6 +348,9 @@ fn owned(draft: &mut Draft<'_>, tenant: &Tenant, digest: &Digest) -> Result<Modu
 /// A scheme under the name of one that was deleted, if there was one: it goes on with that one's documents.
 fn comes_back(draft: &mut Draft<'_>, tenant: &Tenant, name: &SchemeId, module: &Digest) -> Result<Clearance, Error> {
     let last: Option<SchemeRow> = HISTORY.ended(draft, &tenant.id, name.as_str())?;
+    if last.is_none() && HISTORY.last(draft, &tenant.id, name.as_str())? > 0 {
+        return may_return_unknown(draft, tenant, name);
+    }
     let Some(last) = last.filter(|last| last.module != *module) else { return Ok(Clearance::NotAsked) };
     let clearance = may_return(draft, tenant, &last, module)?;
     note_ran(draft, &tenant.id, &last)?;

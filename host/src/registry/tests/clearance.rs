@@ -117,6 +117,26 @@ async fn a_scheme_that_is_made_again_goes_on_with_the_module_that_its_documents_
 }
 
 #[tokio::test]
+async fn a_scheme_that_is_forgotten_is_not_made_again_over_its_documents() {
+    let desk = ruled().await;
+    desk.document("saleout", "SO1").await;
+    desk.delete().await;
+    for number in 0..60 {
+        desk.pass(SignedDuration::from_secs(2));
+        let name = scheme(&format!("s{number}"));
+        desk.put_scheme(name.as_str(), digest("one")).await.unwrap();
+        desk.registry.delete_scheme(&admin(), &acme(), &name, None).await.unwrap();
+    }
+    for module in ["one", "two"] {
+        let remedy = refused(desk.put_scheme("saleout", digest(module)).await);
+        assert!(remedy.contains("another name"), "{remedy}");
+    }
+    desk.put_scheme("s0", digest("two")).await.unwrap();
+    desk.policy(Policy::default()).await;
+    desk.put_scheme("saleout", digest("two")).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_document_is_tried_with_a_module_that_runs_ran_or_was_compared_and_with_no_other() {
     let desk = ruled().await;
     // It was there, and no document met it.
