@@ -175,6 +175,10 @@ impl Batch {
     pub fn is_empty(&self) -> bool {
         self.writes.is_empty()
     }
+    /// Whether it can be in conflict.
+    pub fn expects(&self) -> bool {
+        !self.expectations.is_empty()
+    }
 }
 
 /// Why a batch was not committed.

@@ -1,9 +1,10 @@
 //! The store's twin without a disk, for tests: the same answers, and a crash that can be steered.
 //!
 //! It has no threads and no timers, so what happens depends on the caller alone. Batches take effect in the order in
-//! which `commit` is first polled. They are acknowledged at once, or after [`MemoryStore::hold`] when
+//! which they are submitted. They are acknowledged at once, or after [`MemoryStore::hold`] when
 //! [`MemoryStore::acknowledge`] says so; [`MemoryStore::crash`] keeps the acknowledged ones and as many of the others as
-//! the test chooses, which is all that a power cut can do to the real one.
+//! the test chooses, which is all that a power cut can do to the real one. After [`MemoryStore::queue`] they take effect
+//! only with [`MemoryStore::take_up`], as the real one's do when its committer comes to them.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound;
@@ -13,8 +14,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use tokio::sync::oneshot;
 
-use super::Store;
 use super::batch::{Batch, CommitError, Error, Expect, Key, Revision, Stored, Table};
+use super::{Receipt, Store};
 
 type Rows = BTreeMap<(Table, Key), Stored>;
 type Answer = Result<Revision, CommitError>;
@@ -36,6 +37,9 @@ struct Inner {
     visible_revision: Revision,
     unacknowledged: VecDeque<Pending>,
     held: bool,
+    /// Submitted and without effect yet.
+    queued: VecDeque<(Batch, oneshot::Sender<Answer>)>,
+    queues: bool,
     /// How many commits from now fails; zero for none.
     fails_at: usize,
     closed: bool,
@@ -70,6 +74,29 @@ impl MemoryStore {
     pub fn release(&self) {
         self.lock().held = false;
         self.acknowledge(usize::MAX);
+    }
+
+    /// From now on batches take effect with [`MemoryStore::take_up`] alone.
+    pub fn queue(&self) {
+        self.lock().queues = true;
+    }
+
+    /// The first `count` of the queued batches take effect, in the order in which they were submitted; says how many.
+    pub fn take_up(&self, count: usize) -> usize {
+        let mut inner = self.lock();
+        let mut taken = 0;
+        while taken < count
+            && let Some((batch, answer)) = inner.queued.pop_front()
+        {
+            inner.take_effect(batch, answer, self.lease);
+            taken += 1;
+        }
+        taken
+    }
+
+    /// Batches without effect yet.
+    pub fn queued(&self) -> usize {
+        self.lock().queued.len()
     }
 
     /// Acknowledges the first `count` of the held commits, in commit order; says how many there were.
@@ -140,6 +167,8 @@ impl Inner {
             visible_revision: revision,
             unacknowledged: VecDeque::new(),
             held: false,
+            queued: VecDeque::new(),
+            queues: false,
             fails_at: 0,
             closed: false,
         }
@@ -152,6 +181,15 @@ impl Inner {
         if batch.writes.iter().any(|(table, ..)| *table == Table::Meta) {
             return Err(Error::Failed { detail: "the table Meta is the store's own".into() }.into());
         }
+        let (answer, receiver) = oneshot::channel();
+        match self.queues {
+            true => self.queued.push_back((batch, answer)),
+            false => self.take_effect(batch, answer, lease),
+        }
+        Ok(receiver)
+    }
+
+    fn take_effect(&mut self, batch: Batch, answer: oneshot::Sender<Answer>, lease: u64) {
         for (table, key, expectation) in batch.expectations {
             let found = self.visible.get(&(table, key.clone())).map(|row| row.revision);
             let holds = match expectation {
@@ -159,11 +197,10 @@ impl Inner {
                 Expect::At(revision) => found == Some(revision),
             };
             if !holds {
-                return Err(CommitError::Conflict { table, key, found });
+                return tell(Some(answer), Err(CommitError::Conflict { table, key, found }));
             }
         }
         let revision = Revision(self.visible_revision.0 + 1);
-        let (answer, receiver) = oneshot::channel();
         let pending = Pending { revision, writes: batch.writes, answer: Some(answer) };
         apply(&mut self.visible, &pending, lease);
         self.visible_revision = revision;
@@ -172,14 +209,12 @@ impl Inner {
         if self.fails_at > 0 {
             self.fails_at -= 1;
             if self.fails_at == 0 {
-                self.fail();
-                return Ok(receiver);
+                return self.fail();
             }
         }
         if !self.held {
             self.acknowledge_first(lease);
         }
-        Ok(receiver)
     }
 
     fn acknowledge_first(&mut self, lease: u64) {
@@ -195,12 +230,20 @@ impl Inner {
         for pending in &mut self.unacknowledged {
             tell(pending.answer.take(), Err(Error::Failed { detail: "injected".into() }.into()));
         }
+        self.refuse_queued();
     }
 
     fn close(&mut self) {
         self.closed = true;
         for pending in &mut self.unacknowledged {
             tell(pending.answer.take(), Err(Error::Closed.into()));
+        }
+        self.refuse_queued();
+    }
+
+    fn refuse_queued(&mut self) {
+        for (_, answer) in self.queued.drain(..) {
+            tell(Some(answer), Err(Error::Closed.into()));
         }
     }
 
@@ -228,9 +271,8 @@ fn tell(answer: Option<oneshot::Sender<Answer>>, outcome: Answer) {
 
 #[async_trait]
 impl Store for MemoryStore {
-    async fn commit(&self, batch: Batch) -> Result<Revision, CommitError> {
-        let answer = self.lock().commit(batch, self.lease)?;
-        answer.await.unwrap_or_else(|_| Err(Error::Closed.into()))
+    async fn submit(&self, batch: Batch) -> Result<Receipt, CommitError> {
+        self.lock().commit(batch, self.lease).map(Receipt)
     }
 
     fn get(&self, table: Table, key: &Key) -> Result<Option<Stored>, Error> {

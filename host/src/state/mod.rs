@@ -44,7 +44,11 @@ mod torn;
 mod twin;
 mod walk;
 
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
 use async_trait::async_trait;
+use tokio::sync::oneshot;
 
 pub use backup::{BackupError, Manifest, restore_backup, verify_backup};
 pub use batch::{Batch, CommitError, Error, Expect, Key, KeyBuilder, Revision, Stored, Table};
@@ -54,12 +58,31 @@ pub use memory::MemoryStore;
 pub use rewrite::{Pace, Progress, RewriteError, Rewritten, Space};
 pub use sled_store::{Settings, SledStore, holds_store};
 
+/// What comes of a submitted batch. Dropping it does not take the batch back.
+#[derive(Debug)]
+pub struct Receipt(oneshot::Receiver<Result<Revision, CommitError>>);
+
+impl Future for Receipt {
+    type Output = Result<Revision, CommitError>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        // No answer: whoever writes went without one, and so the fate of the batch is not known.
+        Pin::new(&mut self.0).poll(context).map(|answer| answer.unwrap_or_else(|_| Err(Error::Closed.into())))
+    }
+}
+
 /// The seam.
 #[async_trait]
 pub trait Store: Send + Sync + 'static {
     /// Applies all writes of the batch if all its expectations hold, else none. Durable on return, against power loss
     /// too. Dropping the future does not take the batch back.
-    async fn commit(&self, batch: Batch) -> Result<Revision, CommitError>;
+    async fn commit(&self, batch: Batch) -> Result<Revision, CommitError> {
+        self.submit(batch).await?.await
+    }
+
+    /// The same without waiting for the end of it. Once this returns the batch will be tried, after every batch of the same
+    /// tenant that was submitted before; the receipt says what came of it. Waits for room where many wait.
+    async fn submit(&self, batch: Batch) -> Result<Receipt, CommitError>;
 
     fn get(&self, table: Table, key: &Key) -> Result<Option<Stored>, Error>;
 

@@ -16,7 +16,6 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use cap_std::fs::Dir;
 
-use super::Store;
 use super::batch::{Batch, CommitError, Error, Key, Revision, Stored, Table};
 use super::blobs::Blobs;
 use super::committer::{self, panic_text};
@@ -28,6 +27,7 @@ use super::queue::Queue;
 use super::row::{self, Digest, Payload, Row};
 use super::settler::Unsettled;
 use super::walk::TreeChange;
+use super::{Receipt, Store};
 
 /// What an operator may set.
 #[derive(Debug, Clone)]
@@ -175,13 +175,11 @@ impl Drop for SledStore {
 
 #[async_trait]
 impl Store for SledStore {
-    async fn commit(&self, batch: Batch) -> Result<Revision, CommitError> {
+    async fn submit(&self, batch: Batch) -> Result<Receipt, CommitError> {
         if batch.writes.iter().any(|(table, ..)| *table == Table::Meta) {
             return Err(Error::Failed { detail: "the table Meta is the store's own".into() }.into());
         }
-        let answer = self.core.queue.submit(batch).await?;
-        // No answer: the committer went without one, and so the fate of the batch is not known.
-        answer.await.unwrap_or_else(|_| Err(Error::Closed.into()))
+        Ok(Receipt(self.core.queue.submit(batch).await?))
     }
 
     fn get(&self, table: Table, key: &Key) -> Result<Option<Stored>, Error> {

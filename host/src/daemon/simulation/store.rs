@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::sync::Notify;
 
-use crate::state::{Batch, CommitError, Error, Key, MemoryStore, Revision, Store, Stored, Table};
+use crate::state::{Batch, CommitError, Error, Key, MemoryStore, Receipt, Revision, Store, Stored, Table};
 
 use super::air::Air;
 
@@ -22,16 +22,17 @@ impl Disk {
         let twin = Arc::new(twin);
         // Nothing is acknowledged by itself: that is the disk's work.
         twin.hold();
+        twin.queue();
         air.durable.set(&twin);
         Arc::new(Self { twin, air: air.clone(), wanted: Notify::new() })
     }
 
-    /// Acknowledges what was committed, a group at a time, and calls `acknowledged` after each group. Runs until the store
-    /// fails.
+    /// Lets what was submitted take effect, and acknowledges what did, a group at a time each; calls `acknowledged` after
+    /// each group. Runs until the store fails.
     pub async fn turn(self: Arc<Self>, acknowledged: impl Fn()) {
         loop {
             let wanted = self.wanted.notified();
-            if self.twin.unacknowledged() == 0 {
+            if self.twin.unacknowledged() + self.twin.queued() == 0 {
                 wanted.await;
                 continue;
             }
@@ -43,6 +44,14 @@ impl Disk {
                 false => Duration::from_millis(1),
             };
             tokio::time::sleep(takes).await;
+            let applied = self.twin.take_up(chance.between(0, 4) as usize);
+            if self.twin.unacknowledged() == 0 {
+                continue;
+            }
+            // One may be synced while the next waits, or all of them together.
+            if applied > 0 && chance.one_in(3) {
+                continue;
+            }
             if self.twin.acknowledge(chance.between(1, 4) as usize) == 0 {
                 // The store failed: nothing more is acknowledged.
                 return;
@@ -54,16 +63,11 @@ impl Disk {
 
 #[async_trait]
 impl Store for Disk {
-    async fn commit(&self, batch: Batch) -> Result<Revision, CommitError> {
-        // Committed at the first look at it, as the seam demands, and answered when the disk has turned.
-        let commit = self.twin.commit(batch);
-        tokio::pin!(commit);
-        let first = futures::poll!(&mut commit);
+    async fn submit(&self, batch: Batch) -> Result<Receipt, CommitError> {
+        let receipt = self.twin.submit(batch).await;
+        // Answered when the disk has turned.
         self.wanted.notify_one();
-        match first {
-            std::task::Poll::Ready(answer) => answer,
-            std::task::Poll::Pending => commit.await,
-        }
+        receipt
     }
 
     fn get(&self, table: Table, key: &Key) -> Result<Option<Stored>, Error> {
@@ -101,7 +105,7 @@ impl Durable {
 
 #[async_trait]
 impl Store for Durable {
-    async fn commit(&self, _: Batch) -> Result<Revision, CommitError> {
+    async fn submit(&self, _: Batch) -> Result<Receipt, CommitError> {
         Err(Error::Closed.into())
     }
 

@@ -39,11 +39,11 @@ struct Hesitant(Arc<MemoryStore>);
 
 #[async_trait::async_trait]
 impl Store for Hesitant {
-    async fn commit(&self, batch: Batch) -> Result<crate::state::Revision, CommitError> {
+    async fn submit(&self, batch: Batch) -> Result<crate::state::Receipt, CommitError> {
         for _ in 0..3 {
             tokio::task::yield_now().await;
         }
-        self.0.commit(batch).await
+        self.0.submit(batch).await
     }
     fn get(&self, table: Table, key: &Key) -> Result<Option<crate::state::Stored>, crate::state::Error> {
         self.0.get(table, key)
