@@ -2,9 +2,11 @@
 //! does what the step function asked for.
 //!
 //! A reader may rely on this: whatever leaves for a vendor was committed before as an intent; whatever came back is
-//! committed before anything follows from it; and the ledger is touched by this task alone.
+//! durable before anything follows from it, though not before the next round is stepped (`commits.rs`); and the ledger is
+//! touched by this task alone.
 
 mod arrivals;
+mod commits;
 mod departures;
 mod handle;
 mod intake;
@@ -12,7 +14,7 @@ mod recovery;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -42,6 +44,7 @@ use super::tally::Follower;
 use super::transformer::{Ran, Transformer};
 use super::watch::{Stage, Watcher};
 
+use commits::{Commit, first_durable};
 use handle::{Asked, Request};
 pub use handle::{Backlog, Handle, Rest};
 pub(super) use intake::stand_in_key;
@@ -137,6 +140,7 @@ pub fn start(parts: Parts, stop: CancellationToken) -> (Handle, impl Future<Outp
         in_runs: HashSet::new(),
         awaited: None,
         pass: None,
+        commits: VecDeque::new(),
         running: JoinSet::new(),
         transforms_running: 0,
         writes_running: 0,
@@ -212,6 +216,8 @@ struct Driver {
     awaited: Option<Awaited>,
     pass: Option<Pass>,
     bodies: Bodies,
+    /// Rounds that are not durable yet, in their order.
+    commits: VecDeque<Commit>,
     running: JoinSet<Finished>,
     transforms_running: usize,
     writes_running: usize,
@@ -284,7 +290,7 @@ impl Driver {
                     self.refill().await?;
                     self.dispatch().await?;
                 }
-            } else if self.running.is_empty() {
+            } else if self.running.is_empty() && self.commits.is_empty() {
                 return Ok(());
             } else {
                 // Nothing leaves any more, and what is under way may need the road for its own next request.
@@ -298,6 +304,7 @@ impl Driver {
             let busy = !self.queues.is_empty()
                 || self.laps.are_due()
                 || !self.running.is_empty()
+                || !self.commits.is_empty()
                 || !self.pages.is_empty()
                 || !self.commands.is_empty();
             let rest = match waiting {
@@ -313,6 +320,10 @@ impl Driver {
             tokio::select! {
                 biased;
                 Some(order) = self.commands.recv(), if takes => self.commanded(order).await?,
+                durable = first_durable(&mut self.commits) => {
+                    durable?;
+                    self.settled().await?;
+                }
                 Some(finished) = self.running.join_next() => self.finished(finished).await?,
                 pass = awaited(&mut self.awaited), if takes => (self.awaited, self.pass) = (None, Some(pass)),
                 Some(request) = self.pages.recv(), if takes_pages => self.requested(request).await?,
@@ -368,6 +379,7 @@ impl Driver {
 
     /// Brings an event to every document that the engine has something left to do with.
     async fn tell_unfinished(&mut self, event: &Event) -> Result<(), Error> {
+        self.settle_all().await?;
         let mut after = None;
         loop {
             let open = self.parts.ledger.open(after.as_ref(), 500)?;
@@ -401,21 +413,48 @@ impl Driver {
         }
     }
 
-    /// Commits a round and files what follows from it. `Send` actions are left to the caller.
-    async fn round(&mut self, works: &[Work], cursor: Option<&Cursor>) -> Result<Settled, Error> {
+    /// When the next round is stepped.
+    fn moment(&mut self) -> Moment {
         let now = (self.parts.now)();
         self.rounds += 1;
         // During an outage nobody tries, whatever a probe meets with.
         let at_work_since = if self.is_shut() { now } else { self.at_work_since };
-        let moment = Moment { now, dice: self.dice(now), at_work_since };
-        // Whom a person has sent on need not wait behind a million others.
-        let is_order = works.iter().any(|work| matches!(work.event, Event::Retry { .. } | Event::Edited { .. }));
+        Moment { now, dice: self.dice(now), at_work_since }
+    }
+
+    /// Commits a round, waits for it, and files what follows from it and from those before. `Send` actions are left to the
+    /// caller.
+    async fn round(&mut self, works: &[Work], cursor: Option<&Cursor>) -> Result<Settled, Error> {
+        let moment = self.moment();
+        self.commit(works, cursor, moment).await
+    }
+
+    async fn commit(&mut self, works: &[Work], cursor: Option<&Cursor>, moment: Moment) -> Result<Settled, Error> {
         let began = Instant::now();
         let Parts { ledger, destination, rules, .. } = &self.parts;
         self.pass_instants("before", works, cursor);
         let mut settled = commit_round(ledger, destination, rules, moment, works, cursor).await?;
         self.pass_instants("after", works, cursor);
         self.parts.watcher.stage(Stage::Commit, began.elapsed());
+        // Those before it are durable as well.
+        self.settle_all().await?;
+        self.reckon(&settled);
+        self.file(&mut settled, is_order(works))?;
+        Ok(settled)
+    }
+
+    /// Counts what a round changes.
+    fn reckon(&mut self, settled: &Settled) {
+        self.tally += settled.change;
+        self.meter.kept(settled.kept_bytes);
+        if settled.change.parked != 0 {
+            self.parts.watcher.parked_total(count(self.tally.parked) as u64);
+        }
+    }
+
+    /// Files what follows from a round that is durable, all but `Send` actions.
+    fn file(&mut self, settled: &mut Settled, is_order: bool) -> Result<(), Error> {
+        let now = (self.parts.now)();
         let mut sends = Vec::new();
         for (key, action) in settled.actions.drain(..) {
             match action {
@@ -459,12 +498,7 @@ impl Driver {
             }
         }
         settled.actions = sends;
-        self.tally += settled.change;
-        self.meter.kept(settled.kept_bytes);
-        if settled.change.parked != 0 {
-            self.parts.watcher.parked_total(count(self.tally.parked) as u64);
-        }
-        Ok(settled)
+        Ok(())
     }
 
     /// Around a round's commit.
@@ -493,6 +527,8 @@ impl Driver {
     }
 
     async fn carry_out(&mut self, order: Order) -> Result<Result<u64, CommandError>, Error> {
+        // Its history and bodies are looked up where they lie.
+        self.settle_all().await?;
         let key = order.key.clone();
         let subject = self.parts.ledger.subject(&key)?;
         let (version, work) = match order.work(subject.as_ref()) {
@@ -516,6 +552,11 @@ impl Driver {
     fn scope(&self) -> Scope {
         Scope::Scheme(self.parts.tenant.clone(), self.parts.scheme.clone())
     }
+}
+
+/// Whether a person has sent on one of them: it need not wait behind a million others.
+fn is_order(works: &[Work]) -> bool {
+    works.iter().any(|work| matches!(work.event, Event::Retry { .. } | Event::Edited { .. }))
 }
 
 fn count(tally: i64) -> usize {

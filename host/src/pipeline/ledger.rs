@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{Digest, DocumentKey, SchemeId, TargetKey, TenantId};
-use crate::state::{self, Batch, CommitError, Expect, Key, KeyBuilder, Revision, Store, Table};
+use crate::state::{self, Batch, CommitError, Expect, Key, KeyBuilder, Receipt, Revision, Store, Table};
 
 use super::backfill::Backfill;
 use super::recent::Recent;
@@ -197,6 +197,19 @@ impl Ledger {
     }
 
     /// Nothing more is expected to happen to it soon.
+    /// What a batch with this subject, which is under way, will leave; until [`Ledger::has_come`] for each such batch.
+    pub(super) fn is_coming(&self, key: &DocumentKey, subject: Subject) {
+        if let Some(recent) = &self.recent {
+            recent.is_coming(key, subject);
+        }
+    }
+
+    pub(super) fn has_come(&self, key: &DocumentKey) {
+        if let Some(recent) = &self.recent {
+            recent.has_come(key);
+        }
+    }
+
     pub(super) fn forget(&self, key: &DocumentKey) {
         if let Some(recent) = &self.recent {
             recent.forget(key);
@@ -458,9 +471,14 @@ impl Ledger {
         self.prefix().text("bytes").text(&digest.to_string()).build()
     }
 
-    pub async fn commit(&self, mut batch: Batch) -> Result<Revision, Error> {
+    pub async fn commit(&self, batch: Batch) -> Result<Revision, Error> {
+        Ok(self.submit(batch).await?.await?)
+    }
+
+    /// Has the batch committed after all that this scheme submitted before, without waiting for it.
+    pub async fn submit(&self, mut batch: Batch) -> Result<Receipt, Error> {
         batch.on_account_of(self.tenant.clone());
-        Ok(self.store.commit(batch).await?)
+        Ok(self.store.submit(batch).await?)
     }
 
     fn read<T: DeserializeOwned>(&self, table: Table, key: &Key) -> Result<Option<T>, Error> {

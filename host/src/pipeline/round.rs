@@ -73,6 +73,50 @@ pub struct Destination {
 /// Times a round is done again because another scheme claimed the same target key between our look and our commit.
 const CONFLICTS_LIMIT: u32 = 16;
 
+/// Works that were stepped, and what is to become durable of them.
+pub struct Prepared {
+    pub batch: Batch,
+    /// As the batch leaves them.
+    pub subjects: BTreeMap<DocumentKey, Subject>,
+    pub settled: Settled,
+}
+
+/// Steps every work. The ledger is as it was.
+pub fn prepare_round(
+    ledger: &Ledger,
+    destination: &Destination,
+    rules: &Rules,
+    moment: Moment,
+    works: &[Work],
+    cursor: Option<&Cursor>,
+) -> Result<Prepared, Error> {
+    let mut round = Round {
+        ledger,
+        destination,
+        rules,
+        moment,
+        batch: Batch::new(),
+        subjects: BTreeMap::new(),
+        claims: HashMap::new(),
+        settled: Settled::default(),
+    };
+    for (index, work) in works.iter().enumerate() {
+        round.take(index, work)?;
+    }
+    if let Some(cursor) = cursor {
+        ledger.put_cursor(&mut round.batch, cursor);
+    }
+    let Round { mut batch, subjects, mut settled, .. } = round;
+    let put = |(key, (before, subject)): (DocumentKey, (Option<Open>, Subject))| {
+        ledger.put_subject(&mut batch, &key, &subject, before);
+        settled.change.remove(before.unwrap_or_default());
+        settled.change.add(Open::of(&subject));
+        (key, subject)
+    };
+    let subjects = subjects.into_iter().map(put).collect();
+    Ok(Prepared { batch, subjects, settled })
+}
+
 /// Steps every work, commits all of it as one batch, and returns the actions. Nothing is half done: on an error the
 /// ledger is as it was.
 pub async fn commit_round(
@@ -85,36 +129,16 @@ pub async fn commit_round(
 ) -> Result<Settled, Error> {
     let mut conflicts = 0;
     loop {
-        let mut round = Round {
-            ledger,
-            destination,
-            rules,
-            moment,
-            batch: Batch::new(),
-            subjects: BTreeMap::new(),
-            claims: HashMap::new(),
-            settled: Settled::default(),
-        };
-        for (index, work) in works.iter().enumerate() {
-            round.take(index, work)?;
+        let Prepared { batch, subjects, settled } = prepare_round(ledger, destination, rules, moment, works, cursor)?;
+        if batch.is_empty() {
+            return Ok(settled);
         }
-        if let Some(cursor) = cursor {
-            ledger.put_cursor(&mut round.batch, cursor);
-        }
-        for (key, (before, subject)) in &round.subjects {
-            ledger.put_subject(&mut round.batch, key, subject, *before);
-            round.settled.change.remove(before.unwrap_or_default());
-            round.settled.change.add(Open::of(subject));
-        }
-        if round.batch.is_empty() {
-            return Ok(round.settled);
-        }
-        match ledger.commit(round.batch).await {
+        match ledger.commit(batch).await {
             Ok(_) => {
-                for (key, (_, subject)) in round.subjects {
+                for (key, subject) in subjects {
                     ledger.remember(&key, subject);
                 }
-                return Ok(round.settled);
+                return Ok(settled);
             }
             // What was looked up for an erasure does not come right by trying again.
             Err(Error::Conflict(table)) if table != Table::Bodies && conflicts < CONFLICTS_LIMIT => conflicts += 1,

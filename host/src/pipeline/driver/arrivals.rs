@@ -19,6 +19,7 @@ use super::super::step::{Emitted, Event, OnChange, Sabotage, Verdict};
 use super::super::subject::Subject;
 use super::super::transformer::{Miss, Ran};
 use super::super::watch::Stage;
+use super::commits::Then;
 use super::{Driver, Finished, Parts, ROUND_LIMIT, Shipment};
 
 impl Driver {
@@ -40,9 +41,7 @@ impl Driver {
             taken += 1;
             next = if taken < ROUND_LIMIT { self.running.try_join_next() } else { None };
         }
-        let sabotage = self.parts.rules.sabotage;
-        let settled = self.rounds(&works, None).await?;
-        debug_assert!(sabotage == Sabotage::NoIntent || settled.actions.is_empty(), "only a dispatch sends");
+        self.submit_rounds(&works, None, Then::Nothing).await?;
         for (scope, fault) in pauses {
             let now = (self.parts.now)();
             let pause = Pause {

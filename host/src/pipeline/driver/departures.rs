@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-use crate::connectors::{Job, Step};
+use crate::connectors::{Job, Pass, Step};
 use crate::fault::{Code, Disposition, Fault};
 use crate::model::{Digest, Document, TargetKey};
 
@@ -19,10 +19,23 @@ use super::super::round::Work;
 use super::super::step::{Action, Event, Sabotage};
 use super::super::subject::{Fate, Phase, Subject, TargetWrite};
 use super::super::transformer::{Ran, Task};
+use super::commits::Then;
 use super::{Driver, Finished, Parts, Shipment, TRANSFORM_BYTES};
 
 /// What a commit of intents takes at most, as a rule; where it takes longer, the request's deadline moves.
 const INTENT_SLACK: Duration = Duration::from_millis(250);
+
+/// Bills that were intended together and leave together.
+pub(super) struct Departure {
+    step: Step,
+    shipments: Vec<Shipment>,
+    /// What each says, and the vendor's id of what stands there already.
+    bodies: Vec<(Digest, Option<String>)>,
+    permit: Permit,
+    pass: Option<Pass>,
+    began: tokio::time::Instant,
+    timeout: Duration,
+}
 
 impl Driver {
     /// Starts whatever may start.
@@ -65,11 +78,11 @@ impl Driver {
     }
 
     /// Runs an exchange with the target's pass, where its road wants one.
-    fn exchange<F>(&mut self, exchange: F)
+    fn exchange<F>(&mut self, pass: Option<Pass>, exchange: F)
     where
         F: Future<Output = Finished> + Send + 'static,
     {
-        match self.pass.take() {
+        match pass {
             Some(pass) => self.running.spawn(pass.carry(exchange)),
             None => self.running.spawn(exchange),
         };
@@ -204,7 +217,8 @@ impl Driver {
         let asked_at = (self.parts.now)();
         self.asks_running += 1;
         self.begins(questions.iter().map(|(key, ..)| key));
-        self.exchange(async move {
+        let pass = self.pass.take();
+        self.exchange(pass, async move {
             let began = Instant::now();
             instant::pass!(_scheme, "question.before");
             let result = target.look_up(&jobs).await;
@@ -225,13 +239,12 @@ impl Driver {
             self.queues.writes.extend(picked);
             return Ok(false);
         };
-        let (mut jobs, mut shipments) = (Vec::new(), Vec::new());
+        let (mut bodies, mut shipments) = (Vec::new(), Vec::new());
         if self.parts.rules.sabotage == Sabotage::NoIntent {
             for (key, version, target) in picked {
                 let Some(subject) = self.parts.ledger.subject(&key)? else { continue };
                 let Some(write) = find_write(&subject, version, &target) else { continue };
-                let id = subject.targets.get(&target).and_then(|held| held.id.clone());
-                jobs.push(Job { key: target.clone(), body: self.body(&write.body)?.to_string(), id });
+                bodies.push((write.body, subject.targets.get(&target).and_then(|held| held.id.clone())));
                 shipments.push(Shipment { key, version, target, attempt: write.attempt + 1, deadline });
             }
         } else {
@@ -239,23 +252,34 @@ impl Driver {
                 .into_iter()
                 .map(|(key, version, target)| Work::new(key, Event::Dispatched { version, target, deadline }))
                 .collect();
-            let settled = self.round(&works, None).await?;
-            for (key, action) in settled.actions {
+            for (key, action) in self.submit_round(&works, None, Then::Nothing).await? {
                 let Action::Send { version, target, body, id, attempt, .. } = action else { continue };
-                jobs.push(Job { key: target.clone(), body: self.body(&body)?.to_string(), id });
+                bodies.push((body, id));
                 shipments.push(Shipment { key, version, target, attempt, deadline });
             }
-            self.postpone(began, timeout, &shipments).await?;
         }
-        if jobs.is_empty() {
+        if shipments.is_empty() {
             return Ok(true);
         }
         self.on_the_wire.extend(shipments.iter().map(|one| one.target.clone()));
-        let target = self.parts.target.clone();
-        let _scheme = self.parts.scheme.clone();
         self.writes_running += 1;
         self.begins(shipments.iter().map(|one| &one.key));
-        self.exchange(async move {
+        let pass = self.pass.take();
+        self.depart_after_the_last(Departure { step, shipments, bodies, permit, pass, began, timeout }).await?;
+        Ok(true)
+    }
+
+    /// The intent is durable.
+    pub(super) async fn depart(&mut self, departure: Departure) -> Result<(), Error> {
+        let Departure { step, shipments, bodies, permit, pass, began, timeout } = departure;
+        self.postpone(began, timeout, &shipments).await?;
+        let mut jobs = Vec::with_capacity(shipments.len());
+        for (one, (body, id)) in shipments.iter().zip(bodies) {
+            jobs.push(Job { key: one.target.clone(), body: self.body(&body)?.to_string(), id });
+        }
+        let target = self.parts.target.clone();
+        let _scheme = self.parts.scheme.clone();
+        self.exchange(pass, async move {
             let began = Instant::now();
             instant::pass!(_scheme, "send.before");
             let result = target.write(step, &jobs).await;
@@ -263,7 +287,7 @@ impl Driver {
             drop(permit);
             Finished::Wrote { took: began.elapsed(), shipments, result }
         });
-        Ok(true)
+        Ok(())
     }
 
     /// The request leaves only now, and what the ledger says of its end must be true, or a restart would believe too early

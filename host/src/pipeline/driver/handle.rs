@@ -60,7 +60,18 @@ pub enum Rest {
 impl Handle {
     /// Commits a page; returns once it is durable. `Err` where the driver has stopped.
     pub async fn page(&self, documents: Vec<SourceDocument>) -> Result<(), connectors::SinkClosed> {
-        self.ask(|done| Request::Page { documents, done }).await
+        self.hand_over(documents).await?.await.map_err(|_| connectors::SinkClosed)
+    }
+
+    /// The same without waiting: what is handed over afterwards, the cursor too, is committed after it. The receiver hears
+    /// once it is durable, or that the driver has stopped.
+    pub async fn hand_over(
+        &self,
+        documents: Vec<SourceDocument>,
+    ) -> Result<oneshot::Receiver<()>, connectors::SinkClosed> {
+        let (done, durable) = oneshot::channel();
+        self.requests.send(Request::Page { documents, done }).await.map_err(|_| connectors::SinkClosed)?;
+        Ok(durable)
     }
 
     /// Moves the cursor, durably, after every page handed over before.

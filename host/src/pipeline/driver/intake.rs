@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use tokio::sync::oneshot;
+
 use crate::connectors::SourceDocument;
 use crate::fault::{Code, Fault};
 use crate::model::{Digest, DocumentKey};
@@ -10,8 +12,9 @@ use crate::state::Batch;
 use super::super::instant;
 use super::super::ledger::{Cursor, Error};
 use super::super::retention;
-use super::super::round::{Settled, Work, portion};
+use super::super::round::Work;
 use super::super::step::Event;
+use super::commits::Then;
 use super::handle::Request;
 use super::{Driver, ROUND_LIMIT, Rest};
 
@@ -22,6 +25,7 @@ impl Driver {
         let mut next = Some(first);
         let mut works = Vec::new();
         let mut dones = Vec::new();
+        let mut taken = 0;
         while let Some(request) = next {
             match request {
                 Request::Page { documents, done } => {
@@ -30,68 +34,53 @@ impl Driver {
                 }
                 Request::Cursor { cursor, done } => {
                     // After every page before it, in the same batch as those still open.
-                    self.commit_pages(&works, Some(&cursor)).await?;
-                    works.clear();
                     dones.push(done);
-                    if let Some(read_to) = cursor.read_to {
-                        self.parts.watcher.read_to(read_to);
-                    }
+                    self.submit_pages(&mut works, Some(&cursor), &mut dones).await?;
                 }
                 Request::Backfill { backfill, done } => {
-                    self.commit_pages(&works, None).await?;
-                    works.clear();
+                    self.submit_pages(&mut works, None, &mut dones).await?;
+                    self.settle_all().await?;
                     let mut batch = Batch::new();
                     self.parts.ledger.put_backfill(&mut batch, &backfill);
                     instant::pass!(self.parts.scheme, "backfill.before");
                     self.parts.ledger.commit(batch).await?;
                     instant::pass!(self.parts.scheme, "backfill.after");
-                    dones.push(done);
+                    let _ = done.send(());
                 }
                 Request::BadPage { page, bytes, done } => {
                     let mut batch = Batch::new();
                     self.parts.ledger.put_bad_page(&mut batch, &page, bytes);
                     self.parts.ledger.commit(batch).await?;
-                    dones.push(done);
+                    let _ = done.send(());
                 }
                 Request::Reduce { keys, before, done } => {
+                    // Bodies and lines are looked up where they lie.
+                    self.submit_pages(&mut works, None, &mut dones).await?;
+                    self.settle_all().await?;
                     let reduced = retention::reduce(&self.parts.ledger, &keys, before, (self.parts.now)()).await?;
                     self.meter.kept(-i64::try_from(reduced.bytes).unwrap_or(i64::MAX));
                     let _ = done.send(reduced.documents);
                 }
             }
-            next = if dones.len() < ROUND_LIMIT { self.pages.try_recv().ok() } else { None };
+            taken += 1;
+            next = if taken < ROUND_LIMIT { self.pages.try_recv().ok() } else { None };
         }
-        if !works.is_empty() {
-            self.commit_pages(&works, None).await?;
-        }
-        // As with idle: who looks for room after its page must see that page.
-        self.show_backlog();
-        for done in dones {
-            let _ = done.send(());
-        }
-        Ok(())
+        self.submit_pages(&mut works, None, &mut dones).await
     }
 
-    /// As many rounds as it takes for works that carry large bodies; the cursor goes with the last.
-    pub(super) async fn rounds(&mut self, works: &[Work], cursor: Option<&Cursor>) -> Result<Settled, Error> {
-        let (first, mut rest) = works.split_at(portion(works));
-        let mut all = self.round(first, cursor.filter(|_| rest.is_empty())).await?;
-        while !rest.is_empty() {
-            let (next, later) = rest.split_at(portion(rest));
-            let settled = self.round(next, cursor.filter(|_| later.is_empty())).await?;
-            all.changed += settled.changed;
-            all.actions.extend(settled.actions);
-            rest = later;
+    /// Whoever handed them over hears once they are durable.
+    async fn submit_pages(
+        &mut self,
+        works: &mut Vec<Work>,
+        cursor: Option<&Cursor>,
+        dones: &mut Vec<oneshot::Sender<()>>,
+    ) -> Result<(), Error> {
+        if dones.is_empty() {
+            return Ok(());
         }
-        Ok(all)
-    }
-
-    async fn commit_pages(&mut self, works: &[Work], cursor: Option<&Cursor>) -> Result<(), Error> {
-        let settled = self.rounds(works, cursor).await?;
-        if !works.is_empty() {
-            self.parts.watcher.received(works.len(), settled.changed);
-        }
-        Ok(())
+        let (works, dones) = (std::mem::take(works), std::mem::take(dones));
+        let read_to = cursor.and_then(|cursor| cursor.read_to);
+        self.submit_rounds(&works, cursor, Then::Received { documents: works.len(), read_to, dones }).await
     }
 
     fn received(&mut self, document: SourceDocument) -> Work {

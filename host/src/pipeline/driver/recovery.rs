@@ -28,6 +28,8 @@ impl Driver {
     /// Takes up what has had no room in memory, once most of what had is worked off.
     pub(super) async fn refill(&mut self) -> Result<(), Error> {
         while self.has_room_for_more() {
+            // Their rows are looked up where they lie.
+            self.settle_all().await?;
             let Some(keys) = self.laps.next(&self.parts.ledger)? else { return Ok(()) };
             let queued = self.queues.documents();
             let is_held = |key: &DocumentKey| queued.contains(key) || self.under_way.contains_key(key);

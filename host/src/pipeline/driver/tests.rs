@@ -1,6 +1,7 @@
 //! The driver between a store that crashes and a target that misbehaves.
 
 mod bounds;
+mod commits;
 mod division;
 mod outages;
 
