@@ -78,10 +78,15 @@ pub struct Page {
     pub position: String,
 }
 
-/// Takes pages as they are read. Returns only once the page is durable; its error stops the read.
+/// Takes pages as they are read. Its error stops the read.
 #[async_trait]
 pub trait PageSink: Send {
+    /// May return while the page, and a few before it, are still being committed, so that the next is read meanwhile.
     async fn page(&mut self, page: Page) -> Result<(), SinkClosed>;
+
+    /// Returns once every page so far is durable: for a source that remembers what it need not hand over again. After a
+    /// read everything is, without being asked.
+    async fn durable(&mut self) -> Result<(), SinkClosed>;
 }
 
 /// The host asked the reader to stop: shutdown, pause, or a store that failed.

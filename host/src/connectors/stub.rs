@@ -121,11 +121,12 @@ fn whole(request: &[u8]) -> bool {
     body.len() >= length.unwrap_or(0)
 }
 
-/// What a source handed over. Where it is `closed`, it takes nothing.
+/// What a source handed over. Where it is `closed`, it takes nothing; where it is `lost`, nothing becomes durable.
 #[derive(Default)]
 pub struct Pages {
     pub pages: Vec<Page>,
     pub closed: bool,
+    pub lost: bool,
 }
 
 #[async_trait]
@@ -136,6 +137,10 @@ impl PageSink for Pages {
         }
         self.pages.push(page);
         Ok(())
+    }
+
+    async fn durable(&mut self) -> Result<(), SinkClosed> {
+        if self.lost { Err(SinkClosed) } else { Ok(()) }
     }
 }
 

@@ -193,4 +193,8 @@ impl PageSink for Collect {
         }
         if self.documents.len() > self.limit { Err(SinkClosed) } else { Ok(()) }
     }
+
+    async fn durable(&mut self) -> Result<(), SinkClosed> {
+        Ok(())
+    }
 }

@@ -3,11 +3,13 @@
 //! The cursor moves only when its window was read completely and everything of it is durable, so a crash, a pause or an
 //! error costs at most the work of one window, which is read again from its start.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
+use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use crate::connectors::{self, Page, PageSink, ReadSummary, SinkClosed, Source, Span};
@@ -110,7 +112,7 @@ impl Reading {
             let window_end = self.window_end(start, end);
             self.read(&Span::Window { start, end: window_end }, driver, stop, Manner::Live).await?;
             cursor.read_to = Some(window_end);
-            driver.cursor(cursor.clone()).await.map_err(|_| Error::Stopped)?;
+            self.move_cursor(cursor.clone(), driver, stop).await?;
         }
         self.sweep(&mut cursor, end, driver, stop).await
     }
@@ -122,7 +124,7 @@ impl Reading {
         let summary = self.read(&Span::After { row_version, since: self.start_at }, driver, stop, Manner::Live).await?;
         cursor.row_version = summary.row_version.or(Some(row_version));
         cursor.read_to = Some(began_at);
-        driver.cursor(cursor.clone()).await.map_err(|_| Error::Stopped)
+        self.move_cursor(cursor.clone(), driver, stop).await
     }
 
     async fn sweep(
@@ -136,7 +138,7 @@ impl Reading {
         // The first pass has just read everything there is: the first sweep is due one interval later.
         let Some(swept_at) = cursor.swept_at else {
             cursor.swept_at = Some(end);
-            return driver.cursor(cursor.clone()).await.map_err(|_| Error::Stopped);
+            return self.move_cursor(cursor.clone(), driver, stop).await;
         };
         if end.duration_since(swept_at) < sweep.every {
             return Ok(());
@@ -148,7 +150,33 @@ impl Reading {
             start = window_end;
         }
         cursor.swept_at = Some(end);
-        driver.cursor(cursor.clone()).await.map_err(|_| Error::Stopped)
+        self.move_cursor(cursor.clone(), driver, stop).await
+    }
+
+    /// Waits behind the pages in a driver whose backlog is full, and no pause waits for that.
+    async fn move_cursor(&self, cursor: Cursor, driver: &Handle, stop: &CancellationToken) -> Result<(), Error> {
+        tokio::select! {
+            biased;
+            moved = driver.cursor(cursor) => moved.map_err(|_| Error::Stopped),
+            () = self.closing(stop) => Err(Error::Stopped),
+        }
+    }
+
+    /// Completes when the scheme is paused or stopped.
+    async fn closing(&self, stop: &CancellationToken) {
+        loop {
+            let change = self.gates.change();
+            tokio::pin!(change);
+            change.as_mut().enable();
+            if self.is_paused() {
+                return;
+            }
+            tokio::select! {
+                biased;
+                () = change => {}
+                () = stop.cancelled() => return,
+            }
+        }
     }
 
     /// Up to where a window may reach now.
@@ -178,7 +206,8 @@ impl Reading {
             let Some(permit) = self.gates.enter(&self.tenant, &self.connection, &self.scheme) else {
                 return Err(Error::Stopped);
             };
-            let mut sink = Sink { reading: self, driver, stop, manner, turn: None, closed: false };
+            let mut sink =
+                Sink { reading: self, driver, stop, manner, turn: None, under_way: VecDeque::new(), closed: false };
             if matches!(manner, Manner::Aside(_)) && sink.take_turn().await.is_err() {
                 return Err(Error::Stopped);
             }
@@ -190,6 +219,8 @@ impl Reading {
                 () = stop.cancelled() => Err(connectors::Error::Stopped),
                 result = self.source.read(span, &mut sink) => result,
             };
+            // Also of a read that failed: what came is kept. `closed` says it where a page was not taken.
+            let _ = sink.settle(0).await;
             drop((permit, sink.turn.take()));
             self.watcher.stage(Stage::Poll, began.elapsed());
             if let Err(error) = &result {
@@ -293,28 +324,56 @@ struct Sink<'a> {
     manner: Manner<'a>,
     /// A backfill's; the live reader's pass has its own.
     turn: Option<Turn>,
+    /// Pages that were handed over and are not known to be durable.
+    under_way: VecDeque<oneshot::Receiver<()>>,
     closed: bool,
 }
 
+/// Pages under way while the next is asked for. More would be memory, and no faster: the vendor answers one at a time.
+const PAGES_UNDER_WAY: usize = 2;
+
 impl Sink<'_> {
-    async fn hand_over(&self, page: Page) -> Result<(), SinkClosed> {
+    async fn hand_over(&mut self, page: Page) -> Result<(), SinkClosed> {
         // Nothing of the window is asked for while it waits here, so the source being down is of no concern.
         while let Some(hold @ (Hold::Disk(_) | Hold::Backlog(_) | Hold::Quota(_))) = self.reading.hold(self.driver) {
             self.reading.watcher.held(Some(&hold));
             tokio::select! {
                 biased;
-                () = self.closing() => return Err(SinkClosed),
+                () = self.reading.closing(self.stop) => return Err(SinkClosed),
                 () = tokio::time::sleep(HOLD_LOOK) => {}
             }
         }
         self.reading.watcher.held(None);
-        tokio::select! {
+        let durable = tokio::select! {
             biased;
-            done = self.driver.page(page.documents) => done,
-            // Where the scheme is paused with a full backlog, the page would wait for the resume, the reader for the
-            // page, and whoever pauses for the reader. Without an answer the window is read again.
-            () = self.closing() => Err(SinkClosed),
+            durable = self.driver.hand_over(page.documents) => durable?,
+            () = self.reading.closing(self.stop) => return Err(SinkClosed),
+        };
+        self.under_way.push_back(durable);
+        match self.manner {
+            // What the source is asked for next is read while this is committed.
+            Manner::Live => self.settle(PAGES_UNDER_WAY).await,
+            Manner::Aside(_) => self.settle(0).await,
         }
+    }
+
+    /// Waits until at most so many pages are under way. Fails, now and later, where one was not taken.
+    async fn settle(&mut self, pages: usize) -> Result<(), SinkClosed> {
+        while self.under_way.len() > pages {
+            let Some(mut durable) = self.under_way.pop_front() else { break };
+            let taken = tokio::select! {
+                biased;
+                durable = &mut durable => durable.is_ok(),
+                // Where the scheme is paused with a full backlog, the page would wait for the resume, the reader for the
+                // page, and whoever pauses for the reader. Without an answer the window is read again.
+                () = self.reading.closing(self.stop) => false,
+            };
+            if !taken {
+                self.closed = true;
+                return Err(SinkClosed);
+            }
+        }
+        Ok(())
     }
 
     /// Lets the live reader pass, and its documents: only then is the next page asked for.
@@ -322,7 +381,7 @@ impl Sink<'_> {
         self.turn = None;
         tokio::select! {
             biased;
-            () = self.closing() => return Err(SinkClosed),
+            () = self.reading.closing(self.stop) => return Err(SinkClosed),
             room = self.driver.room(ASIDE_BACKLOG) => room?,
         }
         self.take_turn().await
@@ -331,28 +390,11 @@ impl Sink<'_> {
     async fn take_turn(&mut self) -> Result<(), SinkClosed> {
         let turn = tokio::select! {
             biased;
-            () = self.closing() => return Err(SinkClosed),
+            () = self.reading.closing(self.stop) => return Err(SinkClosed),
             turn = self.reading.lane.take() => turn,
         };
         self.turn = Some(turn);
         Ok(())
-    }
-
-    /// Completes when the scheme is paused or stopped.
-    async fn closing(&self) {
-        loop {
-            let change = self.reading.gates.change();
-            tokio::pin!(change);
-            change.as_mut().enable();
-            if self.reading.is_paused() {
-                return;
-            }
-            tokio::select! {
-                biased;
-                () = change => {}
-                () = self.stop.cancelled() => return,
-            }
-        }
     }
 }
 
@@ -368,6 +410,10 @@ impl PageSink for Sink<'_> {
         }
         self.closed |= handed_over.is_err() || self.stop.is_cancelled() || self.reading.is_paused();
         if self.closed { Err(SinkClosed) } else { Ok(()) }
+    }
+
+    async fn durable(&mut self) -> Result<(), SinkClosed> {
+        self.settle(0).await
     }
 }
 

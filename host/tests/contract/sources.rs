@@ -24,6 +24,10 @@ impl PageSink for Read {
         }));
         Ok(())
     }
+
+    async fn durable(&mut self) -> Result<(), SinkClosed> {
+        Ok(())
+    }
 }
 
 impl Read {

@@ -199,6 +199,7 @@ impl Saleouts {
         }
         summary.documents += gathered.documents.len() as u64;
         sink.page(Page { documents: gathered.documents, total, position }).await?;
+        sink.durable().await?;
         // Only now: a bill that is known and was not made durable would never be read again.
         self.known.add(gathered.marks);
         Ok(())

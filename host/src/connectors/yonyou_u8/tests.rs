@@ -249,9 +249,11 @@ async fn a_known_bill_is_not_fetched_again_and_a_changed_one_is() {
 async fn a_bill_whose_page_was_not_made_durable_is_not_known() {
     let stub = Stub::start(|number, seen| serve(number, seen, 1)).await;
     let source = source(&stub, ONE_DAY);
-    let mut closed = Pages { closed: true, ..Pages::default() };
-    let result = source.read(&poll(), &mut closed).await;
-    assert!(matches!(result, Err(Error::Stopped)), "{result:?}");
+    for (closed, lost) in [(true, false), (false, true)] {
+        let mut pages = Pages { closed, lost, ..Pages::default() };
+        let result = source.read(&poll(), &mut pages).await;
+        assert!(matches!(result, Err(Error::Stopped)), "{result:?}");
+    }
     assert_eq!(read(&source).await.1.keys(), ["CK1"]);
 }
 

@@ -5,8 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use jiff::Timestamp;
 
-use crate::connectors::SourceDocument;
-use crate::model::{ConnectionName, Digest, DocumentKey, TenantId};
+use crate::model::{ConnectionName, DocumentKey, TenantId};
 use crate::pipeline::ledger::Cursor;
 use crate::pipeline::reference::TableId;
 use crate::pipeline::subject::{Fate, Phase, Subject};
@@ -67,28 +66,6 @@ impl World {
     pub fn durable(&self, scheme: usize, key: &DocumentKey) -> Subject {
         let plan = &self.plan.schemes[scheme];
         self.air.ledger(&plan.tenant, &plan.name).subject(key).unwrap().unwrap_or_default()
-    }
-
-    /// The newest version of each document, before a page is handed to the driver.
-    pub fn newest(&self, scheme: usize, documents: &[SourceDocument]) -> Vec<u64> {
-        let newest = |document: &SourceDocument| {
-            let subject = self.durable(scheme, document.key.as_ref().unwrap());
-            subject.latest().map_or(0, |latest| latest.number)
-        };
-        documents.iter().map(newest).collect()
-    }
-
-    /// The driver took a page: whatever stands on it is durable, and not behind what was the newest version before. By now a
-    /// newer one may have come through another reader, which had the source after this one gave it up.
-    pub fn accepted(&self, scheme: usize, newest: &[u64], documents: &[SourceDocument]) {
-        for (document, before) in documents.iter().zip(newest) {
-            let subject = self.durable(scheme, document.key.as_ref().unwrap());
-            let body = Digest::of(&document.body);
-            if !subject.versions.iter().any(|version| version.number >= *before && version.served() == body) {
-                let label = self.plan.schemes[scheme].label();
-                self.air.story.violation(format!("{label}: {} was taken, and is not durable", document.body));
-            }
-        }
     }
 
     /// Looks at all that is durable now. Called after every acknowledged group.

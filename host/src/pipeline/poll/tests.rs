@@ -234,8 +234,9 @@ async fn a_pause_returns_although_the_reader_waits_for_a_full_backlog() {
     plan.flow.backlog_limit = 1;
     let desk = Desk::new(plan, FakeSource::default(), HOUR);
     desk.rig.pause(target_scope()).await;
-    let one = |key: &str| vec![document(key, "one")];
-    desk.expect(Read::Pages(vec![one("d0"), one("d1"), one("d2")], Ok(None)));
+    // More than the driver and the reader hold between them.
+    let pages = (0..20).map(|number| vec![document(&format!("d{number}"), "one")]).collect();
+    desk.expect(Read::Pages(pages, Ok(None)));
     let pass = desk.pass();
     tokio::pin!(pass);
     assert!(tokio::time::timeout(Duration::from_secs(3_600), &mut pass).await.is_err(), "the backlog is not full");
@@ -243,6 +244,21 @@ async fn a_pause_returns_although_the_reader_waits_for_a_full_backlog() {
     let read = tokio::time::timeout(Duration::from_secs(3_600), both).await.expect("the pause never returned");
     assert!(matches!(read, Err(Error::Stopped)));
     assert_eq!(desk.read_to(), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cursor_that_waits_behind_a_full_backlog_holds_up_no_pause() {
+    let mut plan = Plan::new();
+    plan.flow.backlog_limit = 1;
+    let desk = Desk::new(plan, FakeSource::default(), HOUR);
+    desk.rig.pause(target_scope()).await;
+    desk.expect(Read::Pages(vec![vec![document("d0", "one")]], Ok(None)));
+    let pass = desk.pass();
+    tokio::pin!(pass);
+    assert!(tokio::time::timeout(Duration::from_secs(3_600), &mut pass).await.is_err(), "the backlog is not full");
+    let both = async { tokio::join!(desk.rig.pause(scheme_scope()), pass).1 };
+    let read = tokio::time::timeout(Duration::from_secs(3_600), both).await.expect("the pause never returned");
+    assert!(matches!(read, Err(Error::Stopped)));
 }
 
 #[tokio::test(start_paused = true)]

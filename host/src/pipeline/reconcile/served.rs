@@ -325,4 +325,8 @@ impl PageSink for Sink<'_, '_> {
             SinkClosed
         })
     }
+
+    async fn durable(&mut self) -> Result<(), SinkClosed> {
+        Ok(())
+    }
 }
