@@ -62,9 +62,9 @@ fn run(arguments: &Arguments) -> Result<bool> {
 }
 
 fn pile_up(arguments: &Arguments, documents: usize) -> Result<bool> {
-    let plan = backlog::Plan { seed: seed_or_new(arguments.seed), documents };
+    let plan = backlog::Plan { documents };
     let outcome = plan.run(&arguments.paths.programs()?, &mut |line| println!("{line}"))?;
-    let title = format!("{documents} documents wait for their target, seed {}", plan.seed);
+    let title = format!("{documents} documents wait for their target");
     save(&arguments.picture, &picture::svg(&title, &outcome.samples, &[]))?;
     println!("\n{title}\n{}", picture::text(&outcome.samples, &[]));
     println!("the picture: {}", arguments.picture.display());
