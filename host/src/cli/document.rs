@@ -20,6 +20,7 @@ use crate::daemon::{
     BulkAnswer, BulkRequest, CapsuleAnswer, CapsuleRequest, Client, CommandRequest, DocumentState, DocumentView,
     Engine, Filter, Found, Office, PauseRequest, Witness,
 };
+use crate::model::Digest;
 use crate::pipeline::gate::{Pause, Scope};
 use crate::registry::Actor;
 
@@ -132,6 +133,22 @@ impl Desk {
             Desk::Here(door) => door.command(request).await,
             Desk::Api(api) => api.command(request).await.map_err(|error| client::said(&error)),
         }
+    }
+
+    /// The digest of a module that was chosen; a server knows it by its name as well.
+    async fn module(&self, chosen: Option<&orders::Chosen>) -> Result<Option<Digest>, ExitCode> {
+        let named = match chosen {
+            None => return Ok(None),
+            Some(orders::Chosen::Digest(digest)) => return Ok(Some(*digest)),
+            Some(orders::Chosen::Named(named)) => named.to_string(),
+        };
+        let said = |error: &client::Error| client::said(error);
+        let Desk::Api(api) = self else {
+            let message = "name@version needs the API: --server; with --config, name the module by its digest";
+            return Err(said(&client::Error::Usage(message.into())));
+        };
+        let found = client::module::find(&api.0, &named).await.map_err(|error| said(&error))?;
+        Digest::try_from(found).map(Some).map_err(|error| fail(&error))
     }
 
     fn close(self) -> Result<(), ExitCode> {

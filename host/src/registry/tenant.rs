@@ -34,7 +34,7 @@ impl Tenant {
     /// Whether the tenant's rules, and what the operator granted it, let it run the module today.
     pub fn may_run(&self, module: &ModuleRow) -> Result<(), Error> {
         if self.policy.require_signature && module.signed_by.is_none() {
-            let remedy = "upload a signed version of it".into();
+            let remedy = "upload the same bytes again with a signature, or a signed version".into();
             return Err(Error::Policy { policy: "require_signature", remedy });
         }
         self.may_run_class(module)

@@ -180,6 +180,29 @@ async fn who_wants_signed_modules_gets_no_others() {
     let taken = bench.upload_raw(&admin, &component, &header(&own, &message)).await;
     assert_eq!(taken.status, 201, "{taken:?}");
     assert_eq!(taken.value()["signed_by"], key.value()["id"]);
+
+    // What was uploaded before the rule is signed by uploading the same bytes again.
+    bench.policy("acme", Policy::default()).await;
+    let older = guests::core_text("", "", guests::ECHO).replace("echo0.1.0", "echo0.1.1");
+    let older = guests::component("", &older);
+    let digest = Digest::of(&older);
+    let first = bench.upload_raw(&admin, &older, "").await;
+    assert_eq!((first.status, &first.value()["signed_by"]), (201, &Value::Null), "{first:?}");
+    bench.policy("acme", Policy { require_signature: true, ..Policy::default() }).await;
+    let message = crate::registry::signed_message(&digest);
+    bench.upload_raw(&admin, &older, &header(&strange, &message)).await.problem(422, "signature_invalid");
+    assert_eq!(bench.registry.module(&tenant("acme"), &digest).unwrap().unwrap().signed_by, None);
+    for _ in 0..2 {
+        let signed = bench.upload_raw(&admin, &older, &header(&own, &message)).await;
+        assert_eq!((signed.status, &signed.value()["signed_by"]), (200, &key.value()["id"]), "{signed:?}");
+    }
+    let row = bench.registry.module(&tenant("acme"), &digest).unwrap().unwrap();
+    assert_eq!(row.signed_by.as_deref(), key.value()["id"].as_str());
+    let shown = bench.get(&format!("{MODULES}/{digest}"), &admin).await.value();
+    assert_eq!((&shown["signed_by"], &shown["report"]["signed_by"]), (&key.value()["id"], &key.value()["id"]));
+    let audit = bench.get("/v1/tenants/acme/audit?action=module.sign", &admin).await.value();
+    assert_eq!(audit["items"].as_array().map(Vec::len), Some(1), "{audit:#}");
+    assert_eq!(audit["items"][0]["detail"]["signed_by"], key.value()["id"]);
     bench.finish().await;
 }
 

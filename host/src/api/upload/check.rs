@@ -68,6 +68,10 @@ pub async fn take(api: &Arc<Api>, caller: &Caller, request: Request) -> Answer<T
     let offer = aside(move || open(spooled, form.as_deref(), header, input_limit)).await?;
     let signed_by = signed_by(api, tenant, &offer)?;
     let known = api.registry.module(&tenant.id, &offer.digest).map_err(registry_problem)?;
+    let known = match known {
+        Some(row) => Some(sign(api, caller, row, signed_by.as_ref(), &offer.component).await?),
+        None => None,
+    };
     if let Some(row) = &known
         && offer.samples.is_empty()
     {
@@ -82,10 +86,10 @@ pub async fn take(api: &Arc<Api>, caller: &Caller, request: Request) -> Answer<T
     let purse = Purse { meter: api.floor.meter(&tenant.id), now: api.now.clone() };
     let Offer { component, parameters, samples, tables, .. } = offer;
     let trial = aside(move || Ok(trial::run(&sandbox, &tried, &id, &parameters, &samples, &tables, &purse))).await?;
-    let report = Report::of(&module, signed_by.clone(), trial, cached);
-    if known.is_some() {
-        return Ok(Taken { report, created: false });
+    if let Some(row) = known {
+        return Ok(Taken { report: Report::of(&module, row.signed_by, trial, cached), created: false });
     }
+    let report = Report::of(&module, signed_by.clone(), trial, cached);
     let text = serde_json::to_string(&report).map_err(Problem::internal)?;
     let row = ModuleRow {
         digest: report.digest,
@@ -320,6 +324,25 @@ fn refused(error: &sandbox::Error) -> Problem {
 fn refusal(code: &str, detail: String) -> Problem {
     let code = crate::fault::Code::ALL.iter().find(|known| known.as_str() == code);
     Problem::new(Code::Fault(code.copied().unwrap_or(crate::fault::Code::ModuleRefused)), detail)
+}
+
+/// The known module, with the signature that came now where it had none: its upload again is how it is signed.
+async fn sign(
+    api: &Api,
+    caller: &Caller,
+    row: ModuleRow,
+    key: Option<&String>,
+    component: &Bytes,
+) -> Answer<ModuleRow> {
+    let Some(key) = key.filter(|_| row.signed_by.is_none()) else { return Ok(row) };
+    let (tenant, signed_by) = (caller.row()?, Some(key.clone()));
+    let report = Report { signed_by: signed_by.clone(), ..kept(&row)? };
+    let text = serde_json::to_string(&report).map_err(Problem::internal)?;
+    let report = RawValue::from_string(text).map_err(Problem::internal)?;
+    let row = ModuleRow { signed_by, report, ..row };
+    let put = api.registry.put_module(&caller.actor, &tenant.id, row.clone(), component.clone());
+    put.await.map_err(registry_problem)?;
+    Ok(row)
 }
 
 /// The report as it was when the module was uploaded.

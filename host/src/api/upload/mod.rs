@@ -125,20 +125,26 @@ impl Uploads {
     }
 
     fn enter(&self, tenant: &TenantId) -> Answer<Place> {
-        let refused = |whose: &str| {
-            let detail = format!("{whose} has as many uploads under way as are taken at once");
+        let refused = |whose: &str, limit: &str| {
+            let again = COME_AGAIN.as_secs();
+            let detail =
+                format!("{whose} has as many uploads under way as are taken at once: {limit}; try again in {again} s");
             Problem::new(Code::TooManyRequests, detail).retry_after(COME_AGAIN).closing()
         };
         let mut of_tenants = self.of_tenants.lock().unwrap_or_else(PoisonError::into_inner);
         let own = of_tenants.get(tenant).copied().unwrap_or(0);
         if own >= self.limits.at_once_of_tenant {
-            return Err(refused("the tenant"));
+            return Err(refused("the tenant", &self.limits.at_once_of_tenant.to_string()));
         }
         // A second place only while others are free for others.
         if own > 0 && self.places.available_permits() * 2 <= self.limits.at_once {
-            return Err(refused("the tenant"));
+            return Err(refused("the tenant", "one, while half of the engine's places are taken"));
         }
-        let place = self.places.clone().try_acquire_owned().map_err(|_| refused("the engine"))?;
+        let place = self
+            .places
+            .clone()
+            .try_acquire_owned()
+            .map_err(|_| refused("the engine", &self.limits.at_once.to_string()))?;
         of_tenants.insert(tenant.clone(), own + 1);
         Ok(Place { tenant: tenant.clone(), of_tenants: self.of_tenants.clone(), _place: place })
     }
@@ -187,7 +193,8 @@ mod tests {
         assert!(uploads.enter(&initech).is_ok(), "a first place is there for others");
         drop(theirs);
         let second = uploads.enter(&acme).unwrap_or_else(|problem| panic!("{problem:?}"));
-        assert!(uploads.enter(&acme).is_err(), "a third is nobody's");
+        let third = uploads.enter(&acme).err().expect("a third is nobody's");
+        assert!(third.detail().contains("at once: 2; try again in 5 s"), "{}", third.detail());
         drop(first);
         assert!(uploads.enter(&acme).is_ok(), "what is given back is free again");
         drop(second);

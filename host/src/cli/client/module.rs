@@ -38,7 +38,7 @@ enum Command {
     },
     /// Upload a component; the same bytes again change nothing
     #[command(
-        after_help = "Example: crossdock module upload saleout.wasm --sample cases/1/input.json --sign build.key"
+        after_help = "Example: crossdock module upload saleout.wasm --sample 166001=cases/1/input.json --sign build.key"
     )]
     Upload(Upload),
     /// Print the signature of a component, in base64
@@ -68,9 +68,9 @@ enum Command {
 struct Upload {
     /// The component
     component: PathBuf,
-    /// A document to try it with; may be repeated
-    #[arg(long, value_name = "FILE")]
-    sample: Vec<PathBuf>,
+    /// A document to try it with, and its key; without KEY= the file's name without .json is the key. May be repeated
+    #[arg(long, value_name = "[KEY=]FILE")]
+    sample: Vec<String>,
     /// The parameters of the trial, a JSON object
     #[arg(long, value_name = "FILE")]
     parameters: Option<PathBuf>,
@@ -169,12 +169,21 @@ impl Upload {
         for (name, file) in &self.table {
             form.file(&format!("table.{name}"), "table.json", "application/json", &super::read_bytes(file)?);
         }
-        for file in &self.sample {
-            let name = file.file_name().unwrap_or(file.as_os_str()).to_string_lossy();
+        for text in &self.sample {
+            let (name, file) = sample(text);
             form.file("sample", &name, "application/json", &super::read_bytes(file)?);
         }
         Ok(form)
     }
+}
+
+/// A sample's name, whose key is what stands before `.json`, and its file. A file that is there is one, whatever its name.
+fn sample(text: &str) -> (String, &Path) {
+    if let Some((key, file)) = text.split_once('=').filter(|(key, _)| !key.is_empty() && !Path::new(text).exists()) {
+        return (format!("{key}.json"), Path::new(file));
+    }
+    let file = Path::new(text);
+    (file.file_name().unwrap_or(file.as_os_str()).to_string_lossy().into_owned(), file)
 }
 
 /// The digest of a module that is named by it or as name@version.
@@ -240,4 +249,25 @@ fn report(report: &Value) -> String {
         text.push_str(&format!("{words}\n"));
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sample_has_the_key_that_is_given_or_its_files_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let there = folder.path().join("a=b.json");
+        fs::write(&there, "{}").unwrap();
+        let there = there.to_str().unwrap();
+        for (text, name, file) in [
+            ("cases/1/166001.json", "166001.json", "cases/1/166001.json"),
+            ("166001=cases/1/input.json", "166001.json", "cases/1/input.json"),
+            ("SO/1=x=y.json", "SO/1.json", "x=y.json"),
+            (there, "a=b.json", there),
+        ] {
+            assert_eq!(sample(text), (name.to_owned(), Path::new(file)), "{text}");
+        }
+    }
 }

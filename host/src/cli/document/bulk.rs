@@ -5,10 +5,9 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 
 use crate::daemon::{BulkAnswer, BulkRequest, Named, Wish};
-use crate::model::Digest;
 
 use super::list::Which;
-use super::orders::{By, ON_DISK, digest, mode};
+use super::orders::{By, Chosen, ON_DISK, mode, module};
 use super::{Desk, Format, Place, fail, print};
 
 #[derive(Debug, Subcommand)]
@@ -48,9 +47,9 @@ pub struct RetryArguments {
     /// You looked into the target yourself, and none of the bills is there
     #[arg(long)]
     i_checked: bool,
-    /// Run them with the module of this digest, and not with their scheme's
-    #[arg(long, value_name = "DIGEST", value_parser = digest)]
-    module: Option<Digest>,
+    /// Run them with this module, and not with their scheme's: name@version, or the digest
+    #[arg(long, value_parser = module)]
+    module: Option<Chosen>,
 }
 
 #[derive(Debug, Args)]
@@ -66,18 +65,21 @@ pub struct ReasonArguments {
 }
 
 pub async fn run(command: &Command) -> Result<(), ExitCode> {
-    let (common, wish) = match command {
+    let (common, mut wish, chosen) = match command {
         Command::Retry(arguments) => {
             let RetryArguments { common, after_verify, i_checked, module } = arguments;
-            (common, Wish::Retry { mode: mode(*after_verify, *i_checked), module: *module })
+            (common, Wish::Retry { mode: mode(*after_verify, *i_checked), module: None }, module.as_ref())
         }
-        Command::Discard(arguments) => (&arguments.common, Wish::Discard { reason: arguments.reason.clone() }),
-        Command::Erase(arguments) => (&arguments.common, Wish::Erase { reason: arguments.reason.clone() }),
+        Command::Discard(arguments) => (&arguments.common, Wish::Discard { reason: arguments.reason.clone() }, None),
+        Command::Erase(arguments) => (&arguments.common, Wish::Erase { reason: arguments.reason.clone() }, None),
     };
     let filter = common.which.filter();
     let is_erasure = matches!(wish, Wish::Erase { .. });
-    let mut request = BulkRequest { filter, wish, dry_run: common.dry_run, by: common.by.name() };
     let door = Desk::open(&common.place).await?;
+    if let Wish::Retry { module, .. } = &mut wish {
+        *module = door.module(chosen).await?;
+    }
+    let mut request = BulkRequest { filter, wish, dry_run: common.dry_run, by: common.by.name() };
     let mut sum = BulkAnswer::default();
     loop {
         let answer = door.bulk(&request).await.inspect_err(|_| unfinished(&sum))?;

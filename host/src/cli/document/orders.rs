@@ -4,13 +4,14 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
+use serde_json::json;
 
 use crate::daemon::{CommandRequest, Wish};
-use crate::model::Digest;
+use crate::model::{Digest, ModuleRef};
 use crate::pipeline::step::RetryMode;
 
 use super::super::exit::Exit;
-use super::{Desk, Door, Place};
+use super::{Desk, Door, Format, Place, print};
 
 #[derive(Debug, Args)]
 #[command(after_help = "Example: crossdock document retry 166001 --after-verify")]
@@ -31,9 +32,12 @@ pub struct RetryArguments {
     /// You looked into the target yourself, and the bill is not there
     #[arg(long)]
     i_checked: bool,
-    /// Run it with the module of this digest, and not with the scheme's
-    #[arg(long, value_name = "DIGEST", value_parser = digest)]
-    module: Option<Digest>,
+    /// Run it with this module, and not with the scheme's: name@version, or the digest
+    #[arg(long, value_parser = module)]
+    module: Option<Chosen>,
+    /// For people, or one JSON object
+    #[arg(long = "output", visible_alias = "format", value_enum, default_value_t = Format::Text)]
+    format: Format,
     #[command(flatten)]
     by: By,
 }
@@ -54,6 +58,9 @@ pub struct EditArguments {
     /// The body to run instead: a JSON object, as the source would serve it
     #[arg(long, value_name = "FILE")]
     body: PathBuf,
+    /// For people, or one JSON object
+    #[arg(long = "output", visible_alias = "format", value_enum, default_value_t = Format::Text)]
+    format: Format,
     #[command(flatten)]
     by: By,
 }
@@ -74,6 +81,9 @@ pub struct DiscardArguments {
     /// Why; kept with the document
     #[arg(long)]
     reason: String,
+    /// For people, or one JSON object
+    #[arg(long = "output", visible_alias = "format", value_enum, default_value_t = Format::Text)]
+    format: Format,
     #[command(flatten)]
     by: By,
 }
@@ -95,6 +105,9 @@ pub struct EraseArguments {
     /// Why; kept with the document, so name nobody in it
     #[arg(long)]
     reason: String,
+    /// For people, or one JSON object
+    #[arg(long = "output", visible_alias = "format", value_enum, default_value_t = Format::Text)]
+    format: Format,
     #[command(flatten)]
     by: By,
 }
@@ -114,13 +127,25 @@ impl By {
     }
 }
 
-pub(super) fn digest(text: &str) -> Result<Digest, String> {
-    Digest::try_from(text.to_owned()).map_err(|error| error.to_string())
+/// A module beside the scheme's, as it was named.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Chosen {
+    Digest(Digest),
+    Named(ModuleRef),
+}
+
+pub(super) fn module(text: &str) -> Result<Chosen, String> {
+    if let Ok(digest) = Digest::try_from(text.to_owned()) {
+        return Ok(Chosen::Digest(digest));
+    }
+    let named = text.parse().map(Chosen::Named);
+    named.map_err(|_| "is neither name@version nor a digest of 64 hexadecimal digits".to_owned())
 }
 
 pub async fn retry(arguments: &RetryArguments) -> Result<(), ExitCode> {
     let RetryArguments { after_verify, i_checked, module, .. } = arguments;
-    let wish = Wish::Retry { mode: mode(*after_verify, *i_checked), module: *module };
+    let door = Desk::open(&arguments.place).await?;
+    let wish = Wish::Retry { mode: mode(*after_verify, *i_checked), module: door.module(module.as_ref()).await? };
     let request = CommandRequest {
         scheme: arguments.scheme.clone(),
         key: arguments.key.clone(),
@@ -128,7 +153,7 @@ pub async fn retry(arguments: &RetryArguments) -> Result<(), ExitCode> {
         wish,
         by: arguments.by.name(),
     };
-    command(&arguments.place, &request, "will be tried again", true).await
+    command(door, &request, arguments.format, "will be tried again", true).await
 }
 
 pub(super) fn mode(after_verify: bool, i_checked: bool) -> RetryMode {
@@ -151,7 +176,7 @@ pub async fn edit(arguments: &EditArguments) -> Result<(), ExitCode> {
         wish: Wish::Edit { body },
         by: arguments.by.name(),
     };
-    command(&arguments.place, &request, "will be run with this body", true).await
+    command(Desk::open(&arguments.place).await?, &request, arguments.format, "will be run with this body", true).await
 }
 
 pub async fn discard(arguments: &DiscardArguments) -> Result<(), ExitCode> {
@@ -162,7 +187,7 @@ pub async fn discard(arguments: &DiscardArguments) -> Result<(), ExitCode> {
         wish: Wish::Discard { reason: arguments.reason.clone() },
         by: arguments.by.name(),
     };
-    command(&arguments.place, &request, "discarded", false).await
+    command(Desk::open(&arguments.place).await?, &request, arguments.format, "discarded", false).await
 }
 
 pub async fn erase(arguments: &EraseArguments) -> Result<(), ExitCode> {
@@ -173,7 +198,8 @@ pub async fn erase(arguments: &EraseArguments) -> Result<(), ExitCode> {
         wish: Wish::Erase { reason: arguments.reason.clone() },
         by: arguments.by.name(),
     };
-    command(&arguments.place, &request, "erased, with all before it", false).await?;
+    command(Desk::open(&arguments.place).await?, &request, arguments.format, "erased, with all before it", false)
+        .await?;
     eprintln!("crossdock: {ON_DISK}");
     Ok(())
 }
@@ -181,12 +207,33 @@ pub async fn erase(arguments: &EraseArguments) -> Result<(), ExitCode> {
 pub(super) const ON_DISK: &str = "no row and no file of the ledger holds it any more; what the disk still has of removed \
                                   rows goes with `crossdock compact`, and backups keep what they hold";
 
-async fn command(place: &Place, request: &CommandRequest, done: &str, works_later: bool) -> Result<(), ExitCode> {
-    let door = Desk::open(place).await?;
+async fn command(
+    door: Desk,
+    request: &CommandRequest,
+    format: Format,
+    done: &str,
+    works_later: bool,
+) -> Result<(), ExitCode> {
     let version = door.command(request).await?;
-    println!("{} v{version}: {done}", request.key);
+    match format {
+        Format::Json => print(&format!("{}\n", json!({ "key": request.key, "version": version })))?,
+        Format::Text => print(&format!("{} v{version}: {done}\n", request.key))?,
+    }
     if works_later && matches!(door, Desk::Here(Door::Office(..))) {
         eprintln!("crossdock: no engine runs; it is taken up at the next start");
     }
     door.close()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_module_is_named_by_its_version_or_its_digest() {
+        let digest = Digest::of(b"one");
+        assert_eq!(module(&digest.to_string()), Ok(Chosen::Digest(digest)));
+        assert_eq!(module("saleout@1.1.0"), Ok(Chosen::Named("saleout@1.1.0".parse().unwrap())));
+        assert!(module("saleout").unwrap_err().contains("neither name@version nor a digest"));
+    }
 }

@@ -176,6 +176,27 @@ async fn an_unsigned_module_runs_again_only_by_an_admins_rollback_to_the_one_bef
 }
 
 #[tokio::test]
+async fn a_change_that_keeps_the_module_asks_for_no_signature() {
+    let desk = Desk::new().await;
+    let first = desk.scheme().await;
+    let registry = &desk.registry;
+    registry.put_module(&admin(), &acme(), module("m", "2", b"two"), b"two".as_slice().into()).await.unwrap();
+    desk.policy(Policy { require_signature: true, ..Policy::default() }).await;
+    let changed = |module: Digest| {
+        let mut settings = settings();
+        settings["schedule"] = json!("every 7m");
+        SchemePut { settings, module, enabled: None, note: String::new() }
+    };
+    let name = scheme("saleout");
+    let kept = registry.put_scheme(&admin(), &acme(), &name, changed(first.module), None).await.unwrap();
+    assert_eq!((kept.module, &kept.settings["schedule"]), (first.module, &json!("every 7m")));
+    for (name, module) in [("saleout", two()), ("another", first.module)] {
+        let refused = registry.put_scheme(&admin(), &acme(), &scheme(name), changed(module), None).await;
+        assert!(matches!(refused, Err(Error::Policy { policy: "require_signature", .. })), "{name}: {refused:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_scheme_goes_only_when_it_is_off_and_one_of_its_name_goes_on_with_its_documents() {
     let desk = Desk::new().await;
     desk.scheme().await;
