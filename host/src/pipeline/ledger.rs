@@ -75,6 +75,9 @@ pub struct Line {
     /// What the guest logged, for [`Event::Transformed`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub logs: Vec<String>,
+    /// Linear memory that its instance held at the end, likewise; that of its page where documents share one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_bytes: Option<u64>,
     /// The revisions of the reference tables that the guest looked things up in, likewise.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub tables: BTreeMap<String, TableRevision>,

@@ -19,6 +19,8 @@ pub struct Work {
     pub event: Event,
     /// What the guest logged.
     pub logs: Vec<String>,
+    /// Linear memory that its instance held at the end.
+    pub memory_bytes: Option<u64>,
     /// The revisions of the reference tables that the guest looked things up in.
     pub tables: BTreeMap<String, Revision>,
     /// Bodies that the event names.
@@ -29,7 +31,15 @@ pub struct Work {
 
 impl Work {
     pub fn new(key: DocumentKey, event: Event) -> Self {
-        Self { key, event, logs: Vec::new(), tables: BTreeMap::new(), bodies: Vec::new(), clearance: None }
+        Self {
+            key,
+            event,
+            logs: Vec::new(),
+            memory_bytes: None,
+            tables: BTreeMap::new(),
+            bodies: Vec::new(),
+            clearance: None,
+        }
     }
 }
 
@@ -197,7 +207,8 @@ impl Round<'_> {
             clearance.carry_out(self.ledger, &mut self.batch, &work.key)?;
             self.settled.kept_bytes -= signed(kept_before);
         }
-        let line = Line { at: self.moment.now, event, logs: work.logs.clone(), tables: work.tables.clone() };
+        let (logs, tables) = (work.logs.clone(), work.tables.clone());
+        let line = Line { at: self.moment.now, event, logs, memory_bytes: work.memory_bytes, tables };
         let line_bytes = self.ledger.put_line(&mut self.batch, &work.key, subject.events, &line) as u64;
         subject.kept_bytes += line_bytes;
         self.settled.kept_bytes += signed(line_bytes);

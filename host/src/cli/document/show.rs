@@ -68,6 +68,9 @@ fn written(out: &mut String, view: &DocumentView) -> std::fmt::Result {
     }
     for entry in &view.history {
         writeln!(out, "{} {}", entry.at, entry.event)?;
+        if let Some(memory_bytes) = entry.memory_bytes {
+            writeln!(out, "  memory {memory_bytes} bytes")?;
+        }
         for (table, revision) in &entry.tables {
             writeln!(out, "  looked up in {table}, revision {revision}")?;
         }

@@ -57,6 +57,9 @@ pub struct HistoryLine {
     #[schema(value_type = Object)]
     pub event: Box<serde_json::value::RawValue>,
     pub logs: Vec<String>,
+    /// Linear memory that the module's instance held at the end of the run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_bytes: Option<u64>,
     /// The revisions of the reference tables that the module looked things up in.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schema(value_type = BTreeMap<String, String>)]
@@ -109,7 +112,8 @@ impl Office {
                 let event = if unmask { event } else { mask_json(&event) };
                 let logs = if unmask { line.logs } else { line.logs.iter().map(|log| mask_text(log)).collect() };
                 let event = serde_json::value::RawValue::from_string(event).ok()?;
-                Some(HistoryLine { at: line.at, event, logs, tables: line.tables })
+                let (memory_bytes, tables) = (line.memory_bytes, line.tables);
+                Some(HistoryLine { at: line.at, event, logs, memory_bytes, tables })
             })
             .collect();
         Ok(DocumentView { scheme: desk.scheme.to_string(), key: key.to_string(), versions, history })

@@ -177,7 +177,8 @@ impl Driver {
             }
         };
         let event = Event::Transformed { version, module: ran.module, fuel: ran.fuel, verdict };
-        Ok(Work { logs: ran.logs, tables: ran.tables, bodies, ..Work::new(key, event) })
+        let memory_bytes = Some(ran.memory_bytes);
+        Ok(Work { logs: ran.logs, memory_bytes, tables: ran.tables, bodies, ..Work::new(key, event) })
     }
 
     /// The document with its bills as they stand, where this scheme would change one. Nobody else needs a look into the

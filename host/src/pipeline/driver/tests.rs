@@ -8,6 +8,7 @@ mod outages;
 use std::collections::BTreeMap;
 
 use super::super::command::Command;
+use super::super::ledger::Line;
 use super::super::rig::*;
 use super::super::step::{Refusal, RetryMode, Sabotage};
 use super::*;
@@ -406,6 +407,18 @@ async fn a_page_is_acknowledged_only_once_it_is_durable() {
     assert!(tokio::time::timeout(HOUR, &mut page).await.is_err());
     rig.store.release();
     page.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_run_took_is_in_its_line_of_history() {
+    let rig = Rig::new();
+    rig.handle.page(page(1)).await.unwrap();
+    rig.handle.idle().await;
+    let key = DocumentKey::new("d0").unwrap();
+    let lines = rig.ledger.history(&key, rig.subject("d0").events, 100).unwrap();
+    let took = |line: &Line| matches!(line.event, Event::Transformed { .. }).then_some(line.memory_bytes);
+    assert_eq!(lines.iter().filter_map(took).collect::<Vec<_>>(), [Some(1)]);
+    assert!(lines.iter().filter(|line| took(line).is_none()).all(|line| line.memory_bytes.is_none()));
 }
 
 #[tokio::test(start_paused = true)]
