@@ -6,7 +6,7 @@ use clap::Args;
 
 use crate::daemon::PauseRequest;
 
-use super::document::Door;
+use super::document::{Door, Format};
 use super::exit::{self, Exit};
 use super::{ConfigArguments, runtime};
 
@@ -49,6 +49,9 @@ pub struct PauseArguments {
     /// Why; shown wherever the pause is
     #[arg(long, default_value = "paused by an operator")]
     reason: String,
+    /// How to print what was paused
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    output: Format,
     #[command(flatten)]
     config: ConfigArguments,
 }
@@ -59,6 +62,9 @@ pub struct PauseArguments {
 pub struct ResumeArguments {
     #[command(flatten)]
     scope: ScopeArguments,
+    /// How to print what was resumed
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    output: Format,
     #[command(flatten)]
     config: ConfigArguments,
 }
@@ -68,9 +74,8 @@ pub fn pause(arguments: &PauseArguments) -> ExitCode {
         let request = arguments.scope.request().ok_or(Exit::Usage)?;
         runtime()?.block_on(async {
             let door = Door::open(&arguments.config).await?;
-            for pause in door.pause(&request, &arguments.reason).await? {
-                println!("paused {}", pause.scope);
-            }
+            let paused = door.pause(&request, &arguments.reason).await?;
+            print!("{}", told(arguments.output, "paused", paused.iter().map(|pause| pause.scope.to_string())));
             door.close()
         })
     })
@@ -82,20 +87,39 @@ pub fn resume(arguments: &ResumeArguments) -> ExitCode {
         runtime()?.block_on(async {
             let door = Door::open(&arguments.config).await?;
             let resumed = door.resume(&request).await?;
-            if resumed.is_empty() {
+            if resumed.is_empty() && matches!(arguments.output, Format::Text) {
                 println!("nothing of that was paused");
             }
-            for scope in resumed {
-                println!("resumed {scope}");
-            }
+            print!("{}", told(arguments.output, "resumed", resumed.iter().map(ToString::to_string)));
             door.close()
         })
     })
+}
+
+/// `{"paused":["scheme saleout"]}`, or a line each.
+fn told(output: Format, what: &str, scopes: impl Iterator<Item = String>) -> String {
+    match output {
+        Format::Text => scopes.map(|scope| format!("{what} {scope}\n")).collect(),
+        Format::Json => format!("{}\n", serde_json::json!({ what: scopes.collect::<Vec<_>>() })),
+    }
 }
 
 fn finish(body: impl FnOnce() -> Result<(), ExitCode>) -> ExitCode {
     match body() {
         Ok(()) => ExitCode::SUCCESS,
         Err(code) => code,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_paused_is_a_line_each_or_one_object() {
+        let scopes = || ["everything", "scheme acme/saleout"].map(str::to_owned).into_iter();
+        assert_eq!(told(Format::Text, "paused", scopes()), "paused everything\npaused scheme acme/saleout\n");
+        assert_eq!(told(Format::Json, "resumed", scopes()), "{\"resumed\":[\"everything\",\"scheme acme/saleout\"]}\n");
+        assert_eq!(told(Format::Json, "resumed", std::iter::empty()), "{\"resumed\":[]}\n");
     }
 }
