@@ -37,7 +37,7 @@ use super::ledger::{Cursor, Error, Ledger, Tally};
 use super::queues::{Bodies, Errand, Queues};
 use super::quota::{Exceeded, Meter};
 use super::reference::Catalogue;
-use super::round::{Destination, Settled, Work, commit_round};
+use super::round::{Destination, Prepared, Settled, Work, commit_prepared, prepare_round};
 use super::step::{Action, Event, Moment, Rules};
 use super::subject::Phase;
 use super::tally::Follower;
@@ -387,7 +387,7 @@ impl Driver {
             after = Some(last.clone());
             let works: Vec<Work> =
                 open.into_iter().filter(|(_, open)| open.work).map(|(key, _)| Work::new(key, event.clone())).collect();
-            self.round(&works, None).await?;
+            self.round(&works).await?;
         }
     }
 
@@ -424,22 +424,32 @@ impl Driver {
 
     /// Commits a round, waits for it, and files what follows from it and from those before. `Send` actions are left to the
     /// caller.
-    async fn round(&mut self, works: &[Work], cursor: Option<&Cursor>) -> Result<Settled, Error> {
+    async fn round(&mut self, works: &[Work]) -> Result<Settled, Error> {
         let moment = self.moment();
-        self.commit(works, cursor, moment).await
+        let Parts { ledger, destination, rules, .. } = &self.parts;
+        let prepared = prepare_round(ledger, destination, rules, moment, works, None)?;
+        self.commit(works, None, moment, prepared).await
     }
 
-    async fn commit(&mut self, works: &[Work], cursor: Option<&Cursor>, moment: Moment) -> Result<Settled, Error> {
+    async fn commit(
+        &mut self,
+        works: &[Work],
+        cursor: Option<&Cursor>,
+        moment: Moment,
+        prepared: Prepared,
+    ) -> Result<Settled, Error> {
         let began = Instant::now();
         let Parts { ledger, destination, rules, .. } = &self.parts;
         self.pass_instants("before", works, cursor);
-        let mut settled = commit_round(ledger, destination, rules, moment, works, cursor).await?;
+        let mut settled = commit_prepared(ledger, destination, rules, moment, works, cursor, prepared).await?;
         self.pass_instants("after", works, cursor);
         self.parts.watcher.stage(Stage::Commit, began.elapsed());
         // Those before it are durable as well.
         self.settle_all().await?;
         self.reckon(&settled);
-        self.file(&mut settled, is_order(works))?;
+        // Whom a person has sent on need not wait behind a million others.
+        let is_order = works.iter().any(|work| matches!(work.event, Event::Retry { .. } | Event::Edited { .. }));
+        self.file(&mut settled, is_order)?;
         Ok(settled)
     }
 
@@ -536,7 +546,7 @@ impl Driver {
             Err(error) => return Ok(Err(error)),
         };
         let works = [work];
-        let mut settled = match self.round(&works, None).await {
+        let mut settled = match self.round(&works).await {
             Err(Error::Conflict(Table::Bodies)) => return Ok(Err(CommandError::Changed(key))),
             settled => settled?,
         };
@@ -552,11 +562,6 @@ impl Driver {
     fn scope(&self) -> Scope {
         Scope::Scheme(self.parts.tenant.clone(), self.parts.scheme.clone())
     }
-}
-
-/// Whether a person has sent on one of them: it need not wait behind a million others.
-fn is_order(works: &[Work]) -> bool {
-    works.iter().any(|work| matches!(work.event, Event::Retry { .. } | Event::Edited { .. }))
 }
 
 fn count(tally: i64) -> usize {

@@ -137,9 +137,23 @@ pub async fn commit_round(
     works: &[Work],
     cursor: Option<&Cursor>,
 ) -> Result<Settled, Error> {
+    let prepared = prepare_round(ledger, destination, rules, moment, works, cursor)?;
+    commit_prepared(ledger, destination, rules, moment, works, cursor, prepared).await
+}
+
+/// The same for works that were stepped just now, which happens once more only where somebody was faster.
+pub async fn commit_prepared(
+    ledger: &Ledger,
+    destination: &Destination,
+    rules: &Rules,
+    moment: Moment,
+    works: &[Work],
+    cursor: Option<&Cursor>,
+    mut prepared: Prepared,
+) -> Result<Settled, Error> {
     let mut conflicts = 0;
     loop {
-        let Prepared { batch, subjects, settled } = prepare_round(ledger, destination, rules, moment, works, cursor)?;
+        let Prepared { batch, subjects, settled } = prepared;
         if batch.is_empty() {
             return Ok(settled);
         }
@@ -154,6 +168,7 @@ pub async fn commit_round(
             Err(Error::Conflict(table)) if table != Table::Bodies && conflicts < CONFLICTS_LIMIT => conflicts += 1,
             Err(error) => return Err(error),
         }
+        prepared = prepare_round(ledger, destination, rules, moment, works, cursor)?;
     }
 }
 

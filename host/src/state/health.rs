@@ -17,7 +17,7 @@ pub struct Health {
     pub failure: Option<Error>,
     /// Batches that wait for the committer.
     pub queued: usize,
-    /// How long the oldest group in work has been in work: up to three are, one that is applied and two that are synced.
+    /// How long the oldest group in work has been in work: up to two are, one that is applied and one that is synced.
     pub committing_for: Option<Duration>,
     /// It has been in work for too long.
     pub stalled: bool,

@@ -86,8 +86,8 @@ impl Queue {
         Ok(receiver)
     }
 
-    /// The next group, or `None` once the queue is closed and empty. What came while the group before was being synced
-    /// is the group: the sync is the window. Only where the group before had company does this wait a moment for the
+    /// The next group, or `None` once the queue is closed and empty. What came while the groups before were applied and
+    /// synced is the group: that is the window. Only where the group before had company does this wait a moment for the
     /// same company, so a lone caller never waits for nobody.
     pub fn gather(&self) -> Option<Vec<Request>> {
         let mut line = self.lock();

@@ -19,18 +19,20 @@ use super::super::round::{Prepared, Settled, Work, portion, prepare_round};
 use super::super::step::{Action, Sabotage};
 use super::super::watch::Stage;
 use super::departures::Departure;
-use super::{Driver, Parts, is_order};
+use super::{Driver, Parts};
 
 /// Rounds under way at once. More would only wait in the store's line, with their bodies.
 const COMMITS_LIMIT: usize = 6;
 
 /// What waits for a round.
-#[derive(Default)]
 pub(super) enum Then {
-    #[default]
     Nothing,
     /// Whoever handed over so many documents hears that they are durable, and others how far the scheme has read.
-    Received { documents: usize, read_to: Option<Timestamp>, dones: Vec<oneshot::Sender<()>> },
+    Received {
+        documents: usize,
+        read_to: Option<Timestamp>,
+        dones: Vec<oneshot::Sender<()>>,
+    },
     /// What was intended leaves.
     Depart(Departure),
 }
@@ -41,7 +43,6 @@ pub(super) struct Commit {
     began: Instant,
     keys: Vec<DocumentKey>,
     settled: Settled,
-    is_order: bool,
     then: Then,
     #[cfg(feature = "failpoints")]
     effects: std::collections::BTreeSet<&'static str>,
@@ -98,9 +99,7 @@ impl Driver {
         let Parts { ledger, destination, rules, .. } = &self.parts;
         let prepared = prepare_round(ledger, destination, rules, moment, works, cursor)?;
         if prepared.batch.expects() {
-            // Stepped anew in there, where somebody was faster.
-            drop(prepared);
-            let settled = self.commit(works, cursor, moment).await?;
+            let settled = self.commit(works, cursor, moment, prepared).await?;
             self.go_on(then, &settled).await?;
             return Ok(settled.actions);
         }
@@ -123,7 +122,6 @@ impl Driver {
             began,
             keys,
             settled,
-            is_order: is_order(works),
             then,
             #[cfg(feature = "failpoints")]
             effects: super::super::instant::effects(works, cursor.is_some()),
@@ -164,7 +162,8 @@ impl Driver {
         for key in &commit.keys {
             self.parts.ledger.has_come(key);
         }
-        self.file(&mut commit.settled, commit.is_order)?;
+        // A person's order is never among them: it is waited for.
+        self.file(&mut commit.settled, false)?;
         self.go_on(commit.then, &commit.settled).await
     }
 

@@ -309,7 +309,7 @@ impl Driver {
                 Work::new(one.key.clone(), Event::Postponed { version, target, attempt, deadline })
             };
             let works: Vec<Work> = shipments.iter().map(later).collect();
-            self.round(&works, None).await?;
+            self.round(&works).await?;
         }
         Ok(())
     }

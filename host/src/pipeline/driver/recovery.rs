@@ -36,7 +36,7 @@ impl Driver {
             let (held, free): (Vec<_>, Vec<_>) = keys.into_iter().partition(is_held);
             self.take_up_newer(&held)?;
             let works: Vec<Work> = free.into_iter().map(|key| Work::new(key, Event::Restarted)).collect();
-            self.round(&works, None).await?;
+            self.round(&works).await?;
             tokio::task::yield_now().await;
         }
         Ok(())
