@@ -10,16 +10,13 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod support;
+
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use cap_std::ambient_authority;
-use cap_std::fs::Dir;
-use crossdock::model::{Document, DocumentKey, SchemeId, TenantId};
-use crossdock::sandbox::{
-    Call, ClassLimits, Compiler, Context, Isolation, Limits, Module, NoReferences, Sandbox, Settings,
-};
+use crossdock::sandbox::{Compiler, Isolation, Limits, Module, NoReferences, Sandbox};
 use crossdock_bench_measure::Input;
 
 /// How often a child's memory is looked at; compiling takes a thousand times as long.
@@ -47,18 +44,10 @@ fn main() {
     beside(&program, &directory, components.last().unwrap());
 }
 
-fn sandbox(program: &Path, artefacts: &Path) -> Sandbox {
-    let artefacts = Dir::open_ambient_dir(artefacts, ambient_authority()).unwrap();
-    // A machine that does other things meanwhile may take minutes for what takes half of one.
-    let interpreter = ClassLimits { child_wall_ms: 1_800_000, ..ClassLimits::interpreter() };
-    let settings = Settings { interpreter_modules: true, interpreter, ..Settings::default() };
-    Sandbox::new(settings, artefacts, Compiler::Child { program: program.into() }).unwrap()
-}
-
 fn row(program: &Path, name: &str, component: &[u8]) {
     let dir = tempfile::tempdir().unwrap();
     let load = || {
-        let sandbox = sandbox(program, dir.path());
+        let sandbox = support::sandbox(dir.path(), Compiler::Child { program: program.to_owned() });
         let started = Instant::now();
         let module = sandbox.load(component, sandbox.class_of(component)).unwrap();
         (started.elapsed(), module.compile_facts().artefact_bytes)
@@ -109,7 +98,7 @@ fn peak_of(process: &str) -> Option<u64> {
 fn beside(program: &Path, directory: &Path, (name, component): &(String, Vec<u8>)) {
     let input = Input::of(directory);
     let dir = tempfile::tempdir().unwrap();
-    let sandbox = sandbox(program, dir.path());
+    let sandbox = support::sandbox(dir.path(), Compiler::Child { program: program.to_owned() });
     let rust = std::fs::read(directory.join("rust.wasm")).unwrap();
     let module = sandbox.load(&rust, sandbox.class_of(&rust)).unwrap();
     let quiet = pages(&input, &sandbox, &module, |done| done < QUIET_PAGES);
@@ -136,19 +125,9 @@ fn beside(program: &Path, directory: &Path, (name, component): &(String, Vec<u8>
 }
 
 fn pages(input: &Input, sandbox: &Sandbox, module: &Module, goes_on: impl Fn(usize) -> bool) -> Vec<Duration> {
-    let context = Context {
-        tenant: TenantId::new("acme").unwrap(),
-        scheme: SchemeId::new("saleout").unwrap(),
-        source: module.description().source.as_str().into(),
-        target: module.description().target.as_str().into(),
-        parameters: input.parameters.as_str().into(),
-        received_at: "2026-11-01T00:00:00Z".parse().unwrap(),
-    };
-    let document =
-        |(key, body): &(String, String)| Document { key: DocumentKey::new(key).unwrap(), body: body.clone() };
-    let documents: Vec<Document> = input.documents.iter().map(document).collect();
-    let calls: Vec<Call<'_>> =
-        documents.iter().map(|document| Call { context: &context, document, deadline_ms: None }).collect();
+    let context = support::context(module, &input.parameters);
+    let documents: Vec<_> = input.documents.iter().map(|(key, body)| support::document(key, body)).collect();
+    let calls = support::calls(&context, &documents);
     let limits = Limits::of(sandbox.settings(), module.class());
     let mut times = Vec::new();
     while goes_on(times.len()) {

@@ -9,15 +9,12 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod support;
+
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use cap_std::ambient_authority;
-use cap_std::fs::Dir;
-use crossdock::model::{Document, DocumentKey, SchemeId, TenantId};
-use crossdock::sandbox::{
-    Call, ClassLimits, Compiler, Context, Isolation, Limits, ModuleClass, NoReferences, Run, Sandbox, Settings,
-};
+use crossdock::sandbox::{Call, Compiler, Isolation, Limits, ModuleClass, NoReferences, Run};
 
 const DOCUMENTS: usize = 50;
 const ROUNDS: usize = 9;
@@ -37,13 +34,7 @@ fn main() {
 
 fn row(name: &str, component: &[u8], program: &str, cases: &Path) {
     let dir = tempfile::tempdir().unwrap();
-    let sandbox = || {
-        let artefacts = Dir::open_ambient_dir(dir.path(), ambient_authority()).unwrap();
-        // A machine that does other things meanwhile may take minutes for what takes half of one.
-        let interpreter = ClassLimits { child_wall_ms: 1_800_000, ..ClassLimits::interpreter() };
-        let settings = Settings { interpreter_modules: true, interpreter, ..Settings::default() };
-        Sandbox::new(settings, artefacts, Compiler::Child { program: program.into() }).unwrap()
-    };
+    let sandbox = || support::sandbox(dir.path(), Compiler::Child { program: program.into() });
     let cold = sandbox();
     let class = cold.class_of(component);
     let first = cold.load(component, class).unwrap();
@@ -54,18 +45,13 @@ fn row(name: &str, component: &[u8], program: &str, cases: &Path) {
     let loaded = module.compile_facts();
     assert!(!compiled.cached && loaded.cached);
 
-    let context = Context {
-        tenant: TenantId::new("example").unwrap(),
-        scheme: SchemeId::new("example").unwrap(),
-        source: module.description().source.as_str().into(),
-        target: module.description().target.as_str().into(),
-        parameters: std::fs::read_to_string(cases.join("parameters.example.json")).unwrap().as_str().into(),
-        received_at: "2026-01-01T00:00:00Z".parse().unwrap(),
-    };
+    let parameters = std::fs::read_to_string(cases.join("parameters.example.json")).unwrap();
+    let context = support::context(&module, &parameters);
     let body = std::fs::read_to_string(cases.join("cases/special-shop/input.json")).unwrap();
-    let document = Document { key: DocumentKey::new("166001").unwrap(), body };
-    let calls: Vec<Call<'_>> =
-        (0..DOCUMENTS).map(|_| Call { context: &context, document: &document, deadline_ms: Some(60_000) }).collect();
+    let documents = vec![support::document("166001", &body); DOCUMENTS];
+    // A machine that does other things meanwhile may take ten times as long.
+    let patient = |call| Call { deadline_ms: Some(60_000), ..call };
+    let calls: Vec<_> = support::calls(&context, &documents).into_iter().map(patient).collect();
     let limits = Limits::of(warm.settings(), class);
     let measured = |isolation| {
         let mut rounds: Vec<(Duration, Vec<Run>)> = (0..ROUNDS)

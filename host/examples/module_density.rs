@@ -9,12 +9,12 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod support;
+
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use cap_std::ambient_authority;
-use cap_std::fs::Dir;
-use crossdock::sandbox::{Compiler, Module, ModuleClass, Sandbox, Settings};
+use crossdock::sandbox::{Compiler, Module, ModuleClass};
 
 fn main() {
     let mut arguments = std::env::args().skip(1);
@@ -22,11 +22,7 @@ fn main() {
     let mut components: Vec<PathBuf> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     components.sort();
     let place = tempfile::tempdir().unwrap();
-    let sandbox = || {
-        let artefacts = Dir::open_ambient_dir(place.path(), ambient_authority()).unwrap();
-        let compiler = Compiler::Child { program: program.clone().into() };
-        Sandbox::new(Settings::default(), artefacts, compiler).unwrap()
-    };
+    let sandbox = || support::sandbox(place.path(), Compiler::Child { program: program.clone().into() });
 
     let compiling = sandbox();
     let (mut compiled, began) = (Vec::new(), Instant::now());

@@ -10,23 +10,19 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod support;
+
 use std::path::Path;
 
-use cap_std::ambient_authority;
-use cap_std::fs::Dir;
-use crossdock::model::{Document, DocumentKey, Outcome, SchemeId, TenantId};
-use crossdock::sandbox::{Call, Compiler, Context, Isolation, Limits, Module, NoReferences, Run, Sandbox, Settings};
+use crossdock::model::Outcome;
+use crossdock::sandbox::{Compiler, Isolation, Limits, Module, NoReferences, Run, Sandbox, Settings};
 use crossdock_bench_measure::Input;
 
 fn main() {
     let input = Input::read();
     let artefacts = input.directory.join("artefacts");
     std::fs::create_dir_all(&artefacts).unwrap();
-    let sandbox = |settings| {
-        let artefacts = Dir::open_ambient_dir(&artefacts, ambient_authority()).unwrap();
-        Sandbox::new(settings, artefacts, Compiler::InProcess).unwrap()
-    };
-    let usual = sandbox(Settings { interpreter_modules: true, ..Settings::default() });
+    let usual = support::sandbox(&artefacts, Compiler::InProcess);
     for (name, file) in [
         ("Crossdock, Rust", "rust.wasm"),
         ("Crossdock, JavaScript", "javascript.wasm"),
@@ -35,7 +31,8 @@ fn main() {
         sandboxed(&input, &usual, name, file);
     }
     sandboxed(&input, &usual, "part: sandbox, a mapping that does nothing", "nothing.wasm");
-    let scanning = sandbox(Settings { pagemap_scan: !usual.settings().pagemap_scan, ..Settings::default() });
+    let settings = Settings { pagemap_scan: !usual.settings().pagemap_scan, ..Settings::default() };
+    let scanning = support::with_settings(&artefacts, Compiler::InProcess, settings);
     sandboxed(&input, &scanning, "part: sandbox, pagemap_scan the other way", "rust.wasm");
     for (name, fuel, epochs) in [
         ("part: bare engine", false, false),
@@ -54,19 +51,9 @@ fn sandboxed(input: &Input, sandbox: &Sandbox, name: &str, file: &str) {
     }
     let module = load(sandbox, &path);
     let limits = Limits::of(sandbox.settings(), module.class());
-    let context = Context {
-        tenant: TenantId::new("acme").unwrap(),
-        scheme: SchemeId::new("saleout").unwrap(),
-        source: module.description().source.as_str().into(),
-        target: module.description().target.as_str().into(),
-        parameters: input.parameters.as_str().into(),
-        received_at: "2026-11-01T00:00:00Z".parse().unwrap(),
-    };
-    let document =
-        |(key, body): &(String, String)| Document { key: DocumentKey::new(key).unwrap(), body: body.clone() };
-    let documents: Vec<Document> = input.documents.iter().map(document).collect();
-    let calls: Vec<Call<'_>> =
-        documents.iter().map(|document| Call { context: &context, document, deadline_ms: None }).collect();
+    let context = support::context(&module, &input.parameters);
+    let documents: Vec<_> = input.documents.iter().map(|(key, body)| support::document(key, body)).collect();
+    let calls = support::calls(&context, &documents);
     for (isolation, how) in
         [(Isolation::Batch, "an instance per page"), (Isolation::Document, "an instance per document")]
     {
