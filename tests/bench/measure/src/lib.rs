@@ -163,7 +163,8 @@ fn spent() -> Duration {
 }
 
 /// Equal as values: some of the peers know numbers as binary floating point only, and write `60` for `60.00`.
-fn same(left: &serde_json::Value, right: &serde_json::Value) -> bool {
+#[must_use]
+pub fn same(left: &serde_json::Value, right: &serde_json::Value) -> bool {
     use serde_json::Value;
     match (left, right) {
         (Value::Number(left), Value::Number(right)) => left.as_f64() == right.as_f64(),

@@ -1,5 +1,6 @@
 //! All movers over all loads, in turns: what else the machine does meanwhile hits all of them alike.
 
+use crossdock_bench_measure::same;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
@@ -130,22 +131,7 @@ impl Plan {
 fn difference(left: &Value, right: &Value) -> Option<String> {
     let bills = |value: &Value| value.as_object().cloned().unwrap_or_default();
     let (left, right) = (bills(left), bills(right));
-    let differs =
-        |number: &&String| !matches!((left.get(*number), right.get(*number)), (Some(l), Some(r)) if same(l, r));
-    left.keys().chain(right.keys()).find(differs).cloned()
-}
-
-/// Equal as values: scripts know numbers as binary floating point, and write `60` for `60.00`.
-fn same(left: &Value, right: &Value) -> bool {
-    match (left, right) {
-        (Value::Number(left), Value::Number(right)) => left.as_f64() == right.as_f64(),
-        (Value::Array(left), Value::Array(right)) => {
-            left.len() == right.len() && left.iter().zip(right).all(|(left, right)| same(left, right))
-        }
-        (Value::Object(left), Value::Object(right)) => {
-            left.len() == right.len()
-                && left.iter().all(|(key, value)| right.get(key).is_some_and(|other| same(value, other)))
-        }
-        _ => left == right,
-    }
+    let are_same =
+        |number: &String| left.get(number).zip(right.get(number)).is_some_and(|(left, right)| same(left, right));
+    left.keys().chain(right.keys()).find(|number| !are_same(number)).cloned()
 }
