@@ -5,8 +5,12 @@
 //! Beside each lies a note of what was found out about the module, under the same key: where nothing of the engine, its
 //! settings and the rules has changed since, its next loading need not find out again.
 
+use std::fs::File;
 use std::hash::{Hash, Hasher};
 use std::io::{self, Read, Write};
+use std::os::fd::AsRawFd as _;
+use std::os::unix::fs::FileExt as _;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt};
@@ -20,19 +24,32 @@ use crate::model::Digest;
 use crate::node_key::{self, NodeKey};
 
 const KEY_FILE: &str = "artefact.key";
-const MAGIC: &[u8; 8] = b"CDARTF02";
+const MAGIC: &[u8; 8] = b"CDARTF03";
 const MAC_BYTES: usize = 32;
 /// Raised with every change to what a component or its description must be, so that what was let through before is looked
 /// at again.
 const NOTE_LABEL: &[u8] = b"crossdock note 1\0";
-/// Microseconds that compiling took, in front of the artefact.
+/// Microseconds that compiling took.
 const COST_BYTES: usize = 8;
+/// Cost, HMAC and magic, behind the artefact: a file is mapped from its first byte.
+const TRAILER_BYTES: usize = COST_BYTES + MAC_BYTES + MAGIC.len();
+/// Read at once while an artefact is verified.
+const CHUNK_BYTES: usize = 64 << 10;
 
 /// What was kept, verified.
 pub struct Kept {
-    pub artefact: Vec<u8>,
+    /// Open as long as this lives. Nobody writes to it again: a newer artefact gets a file of its own.
+    file: File,
+    pub artefact_bytes: u64,
     /// What making it cost, once.
     pub cost: Duration,
+}
+
+impl Kept {
+    /// Of the file that was verified, whatever has its name by now.
+    pub fn path(&self) -> PathBuf {
+        format!("/proc/self/fd/{}", self.file.as_raw_fd()).into()
+    }
 }
 
 pub struct Artefacts {
@@ -61,23 +78,47 @@ impl Artefacts {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(problem(&name, &error)),
         };
-        let most = limit_bytes.saturating_add((MAGIC.len() + MAC_BYTES + COST_BYTES) as u64);
-        let mut bytes = Vec::new();
-        file.take(most.saturating_add(1)).read_to_end(&mut bytes).map_err(|error| problem(&name, &error))?;
-        if bytes.len() as u64 <= most
-            && let Some((magic, rest)) = bytes.split_at_checked(MAGIC.len())
-            && magic == MAGIC
-            && let Some((mac, rest)) = rest.split_at_checked(MAC_BYTES)
-            && let Some((cost, artefact)) = rest.split_first_chunk::<COST_BYTES>()
-            && self.mac(module, class, engine, *cost, artefact).verify_slice(mac).is_ok()
+        let file = file.into_std();
+        if let Some(kept) =
+            self.verified(file, module, class, engine, limit_bytes).map_err(|error| problem(&name, &error))?
         {
-            let cost = Duration::from_micros(u64::from_le_bytes(*cost));
-            bytes.drain(..MAGIC.len() + MAC_BYTES + COST_BYTES);
-            return Ok(Some(Kept { artefact: bytes, cost }));
+            return Ok(Some(kept));
         }
         tracing::warn!(module = %module, "a compiled module does not verify; it is made again");
         self.remove(module, class)?;
         Ok(None)
+    }
+
+    fn verified(
+        &self,
+        mut file: File,
+        module: &Digest,
+        class: ModuleClass,
+        engine: &Engine,
+        limit_bytes: u64,
+    ) -> io::Result<Option<Kept>> {
+        let length = file.metadata()?.len();
+        let Some(artefact_bytes) = length.checked_sub(TRAILER_BYTES as u64).filter(|bytes| *bytes <= limit_bytes)
+        else {
+            return Ok(None);
+        };
+        let mut trailer = [0; TRAILER_BYTES];
+        file.read_exact_at(&mut trailer, artefact_bytes)?;
+        let Some((cost, rest)) = trailer.split_first_chunk::<COST_BYTES>() else { return Ok(None) };
+        let Some((sum, magic)) = rest.split_at_checked(MAC_BYTES) else { return Ok(None) };
+        let mut mac = self.mac(module, class, engine, *cost);
+        let (mut chunk, mut left) = (vec![0; CHUNK_BYTES], artefact_bytes);
+        while left > 0 {
+            let next = chunk.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+            file.read_exact(&mut chunk[..next])?;
+            mac.update(&chunk[..next]);
+            left -= next as u64;
+        }
+        if magic != MAGIC || mac.verify_slice(sum).is_err() {
+            return Ok(None);
+        }
+        let cost = Duration::from_micros(u64::from_le_bytes(*cost));
+        Ok(Some(Kept { file, artefact_bytes, cost }))
     }
 
     /// Keeps an artefact; a reader sees all of it or none.
@@ -90,8 +131,9 @@ impl Artefacts {
         cost: Duration,
     ) -> Result<(), Error> {
         let cost = u64::try_from(cost.as_micros()).unwrap_or(u64::MAX).to_le_bytes();
-        let mac = self.mac(module, class, engine, cost, artefact).finalize().into_bytes();
-        self.put(&file_name(module, class), &[MAGIC, &mac, &cost, artefact])
+        let mut mac = self.mac(module, class, engine, cost);
+        mac.update(artefact);
+        self.put(&file_name(module, class), &[artefact, &cost, &mac.finalize().into_bytes(), MAGIC])
     }
 
     /// What [`Artefacts::note`] kept of the module for this engine and these settings, verified.
@@ -141,22 +183,15 @@ impl Artefacts {
         file.sync_all()
     }
 
-    fn mac(
-        &self,
-        module: &Digest,
-        class: ModuleClass,
-        engine: &Engine,
-        cost: [u8; COST_BYTES],
-        artefact: &[u8],
-    ) -> Hmac<Sha256> {
+    /// Of everything but the artefact, which comes last.
+    fn mac(&self, module: &Digest, class: ModuleClass, engine: &Engine, cost: [u8; COST_BYTES]) -> Hmac<Sha256> {
         let mut mac = <Hmac<Sha256> as Mac>::new_from_slice(&self.key).expect("an HMAC takes a key of any length");
-        mac.update(b"crossdock artefact 2\0");
+        mac.update(b"crossdock artefact 3\0");
         mac.update(module.as_bytes());
         mac.update(class.as_str().as_bytes());
         mac.update(&[0]);
         mac.update(&engine_fingerprint(engine));
         mac.update(&cost);
-        mac.update(artefact);
         mac
     }
 

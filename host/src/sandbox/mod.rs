@@ -209,9 +209,7 @@ impl Sandbox {
 
     /// Whether a component that is kept can be loaded without being compiled.
     pub fn is_compiled(&self, digest: &Digest, class: ModuleClass) -> bool {
-        let limit_bytes = self.inner.settings.class(class).artefact_limit_bytes;
-        let artefact = self.inner.artefacts.read(digest, class, &self.lane(class).engine, limit_bytes);
-        artefact.is_ok_and(|artefact| artefact.is_some())
+        self.kept(digest, class).is_ok_and(|kept| kept.is_some())
     }
 
     /// `aside` is whom it is compiled for, where no document waits for it.
@@ -321,22 +319,11 @@ impl Sandbox {
         aside: Option<&Client>,
         cost: &mut Cost,
     ) -> Result<(Component, u64), Error> {
-        let (inner, engine) = (&self.inner, &self.lane(class).engine);
-        let limit_bytes = inner.settings.class(class).artefact_limit_bytes;
-        if let Some(Kept { artefact, cost: before }) = inner.artefacts.read(&digest, class, engine, limit_bytes)? {
-            // SAFETY: `read` verified the HMAC over exactly these bytes, for this module and this engine's settings, under
-            // a key that only this node has. So they are what this node's compiler wrote.
-            match unsafe { Component::deserialize(engine, &artefact) } {
-                Ok(compiled) => {
-                    *cost = Cost { compiling: before, known: true };
-                    return Ok((compiled, artefact.len() as u64));
-                }
-                Err(error) => {
-                    tracing::warn!(module = %digest, "a compiled module does not load; it is made again: {error:#}");
-                    inner.artefacts.remove(&digest, class)?;
-                }
-            }
+        if let Some((compiled, kept)) = self.mapped(&digest, class)? {
+            *cost = Cost { compiling: kept.cost, known: true };
+            return Ok((compiled, kept.artefact_bytes));
         }
+        let (inner, engine) = (&self.inner, &self.lane(class).engine);
         let mut compile = || {
             let began = Instant::now();
             let made = compile::compile(&inner.compiler, component, class, &inner.settings, engine);
@@ -357,7 +344,30 @@ impl Sandbox {
         // this process started from the product's own binary.
         let compiled = unsafe { Component::deserialize(engine, &artefact) }.map_err(|error| does_not_load(&error))?;
         inner.artefacts.write(&digest, class, engine, &artefact, cost.compiling)?;
+        // From its file like at every later start: what is mapped there, the kernel can take back and read again.
+        let compiled = self.mapped(&digest, class)?.map_or(compiled, |(mapped, _)| mapped);
         Ok((compiled, artefact.len() as u64))
+    }
+
+    /// What lies compiled in the artefact store, mapped from its file.
+    fn mapped(&self, digest: &Digest, class: ModuleClass) -> Result<Option<(Component, Kept)>, Error> {
+        let Some(kept) = self.kept(digest, class)? else { return Ok(None) };
+        // SAFETY: the HMAC was verified over exactly this file, for this module and this engine's settings, under a key that
+        // only this node has. So it is what this node's compiler wrote. The file is not written to again, and whoever else
+        // could write to it could read the key beside it.
+        match unsafe { Component::deserialize_file(&self.lane(class).engine, kept.path()) } {
+            Ok(compiled) => Ok(Some((compiled, kept))),
+            Err(error) => {
+                tracing::warn!(module = %digest, "a compiled module does not load; it is made again: {error:#}");
+                self.inner.artefacts.remove(digest, class)?;
+                Ok(None)
+            }
+        }
+    }
+
+    fn kept(&self, digest: &Digest, class: ModuleClass) -> Result<Option<Kept>, Error> {
+        let limit_bytes = self.inner.settings.class(class).artefact_limit_bytes;
+        self.inner.artefacts.read(digest, class, &self.lane(class).engine, limit_bytes)
     }
 
     fn slot(&self, digest: Digest, class: ModuleClass) -> Arc<Mutex<Slot>> {

@@ -247,7 +247,8 @@ fn modules_that_another_engine_compiled_are_compiled_again_at_the_start_and_neve
 /// The artefact with the head of one that was made for another engine.
 fn of_another_engine(made: &[u8]) -> Vec<u8> {
     let mut other = made.to_vec();
-    // Behind the eight bytes that say what the file is, the proof of who made it, and for which engine.
-    other[8..40].iter_mut().for_each(|byte| *byte ^= 0x5a);
+    // In front of the eight bytes that say what the file is, the proof of who made it, and for which engine.
+    let end = other.len() - 8;
+    other[end - 32..end].iter_mut().for_each(|byte| *byte ^= 0x5a);
     other
 }

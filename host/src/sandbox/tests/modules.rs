@@ -242,10 +242,13 @@ fn an_artefact_that_was_tampered_with_is_thrown_away_and_made_again() {
         bytes
     };
     for bad in [
-        flipped(good.len() - 1),
-        flipped(good.len() / 2),
-        flipped(20),
+        // The artefact from both ends, then cost, HMAC and magic.
         flipped(0),
+        flipped(good.len() / 2),
+        flipped(good.len() - 49),
+        flipped(good.len() - 48),
+        flipped(good.len() - 40),
+        flipped(good.len() - 1),
         good[..good.len() - 1].to_vec(),
         vec![],
     ] {
@@ -253,6 +256,29 @@ fn an_artefact_that_was_tampered_with_is_thrown_away_and_made_again() {
         assert!(!load().compile_facts().cached, "a tampered artefact was used");
         assert_eq!(fs::read(&artefact).unwrap().len(), good.len());
     }
+}
+
+/// What a thousand modules have in memory is then what the kernel leaves of their files there.
+#[test]
+fn a_module_runs_from_its_file_and_goes_on_with_it_where_another_takes_its_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let bytes = guest(ECHO);
+    let is_mapped = || fs::read_to_string("/proc/self/maps").unwrap().contains(&dir.path().display().to_string());
+    for cached in [false, true] {
+        assert!(!is_mapped());
+        let sandbox = sandbox_in(dir.path(), small());
+        let module = sandbox.load(&bytes, ModuleClass::Standard).unwrap();
+        assert_eq!((module.compile_facts().cached, is_mapped()), (cached, true));
+    }
+    let sandbox = sandbox_in(dir.path(), small());
+    let module = sandbox.load(&bytes, ModuleClass::Standard).unwrap();
+    let artefact = artefact_in(&dir);
+    let other = dir.path().join("other");
+    fs::write(&other, b"nothing of the kind").unwrap();
+    fs::rename(other, artefact).unwrap();
+    let documents = [document("k1", r#"{"amount":1.50}"#)];
+    let runs = run_with(&sandbox, &module, &documents, Isolation::Document, &limits(), &NoReferences);
+    assert_eq!(emitted(&runs[0]).len(), 1);
 }
 
 #[test]
