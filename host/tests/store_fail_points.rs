@@ -8,7 +8,8 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use cap_std::fs::Dir;
-use crossdock::state::{Batch, CommitError, Error, Key, KeyBuilder, Settings, SledStore, Store, Table};
+use crossdock::model::TenantId;
+use crossdock::state::{Batch, CommitError, Error, Expect, Key, KeyBuilder, Settings, SledStore, Store, Table};
 use futures::FutureExt;
 use futures::executor::block_on;
 
@@ -24,6 +25,13 @@ fn key(name: &str) -> Key {
 fn put(name: &str) -> Batch {
     let mut batch = Batch::new();
     batch.put(Table::Subjects, key(name), "1").put(Table::Owners, key(name), vec![1; 70_000]);
+    batch
+}
+
+/// Nothing of it wants a file.
+fn small(name: &str) -> Batch {
+    let mut batch = Batch::new();
+    batch.put(Table::Subjects, key(name), "1").put(Table::Owners, key(name), "1");
     batch
 }
 
@@ -57,6 +65,12 @@ fn check(point: &str, action: &str, there_afterwards: Option<bool>) {
     assert!(there_afterwards.is_none_or(|expected| there == expected), "{point}: {there}");
     block_on(store.commit(put("again"))).unwrap();
     scenario.teardown();
+}
+
+#[test]
+fn a_failure_before_a_file_stands_leaves_nothing() {
+    check("state::after_filing", "return", Some(false));
+    check("state::after_filing", "panic", Some(false));
 }
 
 #[test]
@@ -124,7 +138,7 @@ fn what_comes_while_a_group_is_synced_is_the_next_group() {
     let store = open(temp.path(), 10_000);
     let (has_reached, go_on) = halt_at("state::after_flush");
     let names: Vec<_> = (0..40).map(|number| number.to_string()).collect();
-    let mut commits: Vec<_> = names.iter().map(|name| store.commit(put(name))).collect();
+    let mut commits: Vec<_> = names.iter().map(|name| store.commit(small(name))).collect();
     assert!((&mut commits[0]).now_or_never().is_none());
     has_reached.recv_timeout(Duration::from_secs(20)).unwrap();
     // The second is applied while the first is synced.
@@ -179,4 +193,73 @@ fn a_dropped_commit_still_happens() {
     block_on(store.commit(put("next"))).unwrap();
     assert!(holds(&store, "dropped"));
     scenario.teardown();
+}
+
+#[test]
+fn a_tenants_large_values_hold_up_nobody_elses_batch() {
+    let scenario = fail::FailScenario::setup();
+    let temp = tempfile::tempdir().unwrap();
+    let store = open(temp.path(), 10_000);
+    let of = |tenant: &str, mut batch: Batch| {
+        batch.on_account_of(TenantId::new(tenant).unwrap());
+        batch
+    };
+    let (has_reached, go_on) = halt_at("state::after_filing");
+    let mut large = store.commit(of("b", put("large")));
+    let mut behind = store.commit(of("b", small("behind")));
+    assert!((&mut large).now_or_never().is_none());
+    has_reached.recv_timeout(Duration::from_secs(20)).unwrap();
+    assert!((&mut behind).now_or_never().is_none());
+    block_on(store.commit(of("a", small("a")))).unwrap();
+    assert!(!holds(&store, "large") && !holds(&store, "behind"), "in their order");
+    fail::remove("state::after_filing");
+    drop(go_on);
+    let revisions = [block_on(large).unwrap(), block_on(behind).unwrap()];
+    assert!(revisions.is_sorted() && holds(&store, "large") && holds(&store, "behind"));
+    scenario.teardown();
+}
+
+#[test]
+fn a_file_that_a_batch_waits_for_is_not_removed_with_the_last_row_that_named_it() {
+    let scenario = fail::FailScenario::setup();
+    let temp = tempfile::tempdir().unwrap();
+    let store = open(temp.path(), 10_000);
+    let value = vec![7; 70_000];
+    let named = |name: &str| {
+        let mut batch = Batch::new();
+        batch.put(Table::Bodies, key(name), value.clone());
+        batch
+    };
+    block_on(store.commit(named("first"))).unwrap();
+    let (has_reached, go_on) = halt_at("state::after_filing");
+    let mut second = named("second");
+    second.on_account_of(TenantId::new("b").unwrap());
+    let mut second = store.commit(second);
+    assert!((&mut second).now_or_never().is_none());
+    has_reached.recv_timeout(Duration::from_secs(20)).unwrap();
+    let mut batch = Batch::new();
+    batch.remove(Table::Bodies, key("first"));
+    block_on(store.commit(batch)).unwrap();
+    // Whatever is to be removed is, before the group after that.
+    block_on(store.commit(small("next"))).unwrap();
+    block_on(store.commit(small("and next"))).unwrap();
+    fail::remove("state::after_filing");
+    drop(go_on);
+    block_on(second).unwrap();
+    assert_eq!(store.get(Table::Bodies, &key("second")).unwrap().unwrap().value, value);
+    scenario.teardown();
+}
+
+#[test]
+fn the_file_of_a_batch_in_conflict_goes_again() {
+    let temp = tempfile::tempdir().unwrap();
+    let store = open(temp.path(), 10_000);
+    block_on(store.commit(small("there"))).unwrap();
+    let mut batch = put("new");
+    batch.expect(Table::Subjects, key("there"), Expect::Absent);
+    assert!(matches!(block_on(store.commit(batch)), Err(CommitError::Conflict { .. })));
+    block_on(store.commit(small("next"))).unwrap();
+    block_on(store.commit(small("and next"))).unwrap();
+    let files = std::fs::read_dir(temp.path().join("blobs")).unwrap().count();
+    assert_eq!(files, 0);
 }

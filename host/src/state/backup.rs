@@ -190,9 +190,10 @@ pub fn restore_backup(input: impl Read, data_dir: &Dir, path: &Path) -> Result<M
     let (rows, files) = loop {
         match reader.record()? {
             Record::File { digest, bytes } => {
-                if blobs.write(&bytes)? != digest {
+                if Blobs::digest(&bytes) != digest {
                     return Err(BackupError::Damaged("a large value does not have its digest".into()));
                 }
+                blobs.write([(&digest, &bytes[..])])?;
             }
             Record::Put { key, value } if key == format_key => format_row = Some(value),
             Record::Put { key, value } => batch.insert(key, value),

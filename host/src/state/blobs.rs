@@ -1,8 +1,8 @@
 //! Values too large for the store's tree, each in a file named by the SHA-256 of its bytes.
 //!
 //! A file is whole and durable before the batch that names it is applied, and is verified whenever it is read. What no
-//! row names any more is removed by the committer, never while somebody reads a row and then its file; what is left over
-//! is removed at the next open.
+//! row names any more, and no batch that waits, is removed by the committer, never while somebody reads a row and then its
+//! file; what is left over is removed at the next open.
 
 use std::collections::HashMap;
 use std::io::{self, Read};
@@ -30,13 +30,18 @@ impl Blobs {
         opened.map(|dir| Self { dir }).map_err(|error| Error::Open { detail: format!("{BLOBS}: {error}") })
     }
 
-    /// Durable on return, under the digest that it answers. A file that is there already is written anew: it may be the
-    /// damaged one that this write repairs.
-    pub fn write(&self, bytes: &[u8]) -> Result<Digest, Error> {
-        let digest: Digest = Sha256::digest(bytes).into();
-        directory::write_durably(&self.dir, &hex::encode(digest), bytes)
-            .map_err(|error| directory::io_failed("writing a large value", &error))?;
-        Ok(digest)
+    pub fn digest(bytes: &[u8]) -> Digest {
+        Sha256::digest(bytes).into()
+    }
+
+    /// Durable on return, each under the digest that is given with it. A file that is there already is written anew: it may
+    /// be the damaged one that this write repairs.
+    pub fn write<'a>(&self, values: impl IntoIterator<Item = (&'a Digest, &'a [u8])>) -> Result<(), Error> {
+        let written = values
+            .into_iter()
+            .try_for_each(|(digest, bytes)| directory::write_whole(&self.dir, &hex::encode(digest), bytes))
+            .and_then(|()| directory::sync_folder(&self.dir, "."));
+        written.map_err(|error| directory::io_failed("writing a large value", &error))
     }
 
     pub fn read(&self, digest: &Digest, length_bytes: u64) -> Result<Bytes, Error> {
@@ -125,10 +130,16 @@ mod tests {
         (temp, blobs)
     }
 
+    fn write(blobs: &Blobs, bytes: &[u8]) -> Digest {
+        let digest = Blobs::digest(bytes);
+        blobs.write([(&digest, bytes)]).unwrap();
+        digest
+    }
+
     #[test]
     fn says_damaged_when_a_file_does_not_hold_what_was_written() {
         let (temp, blobs) = folder();
-        let digest = blobs.write(b"a sale-out").unwrap();
+        let digest = write(&blobs, b"a sale-out");
         let file = temp.path().join(BLOBS).join(hex::encode(digest));
         assert_eq!(blobs.read(&digest, 10).unwrap(), "a sale-out");
 
@@ -140,15 +151,15 @@ mod tests {
         std::fs::remove_file(&file).unwrap();
         assert!(matches!(blobs.read(&digest, 10), Err(Error::Damaged { .. })));
 
-        blobs.write(b"a sale-out").unwrap();
+        write(&blobs, b"a sale-out");
         assert_eq!(blobs.read(&digest, 10).unwrap(), "a sale-out", "writing it again repairs it");
     }
 
     #[test]
     fn collects_unused_and_unfinished_files_and_nothing_else() {
         let (temp, blobs) = folder();
-        let used = blobs.write(b"used").unwrap();
-        blobs.write(b"unused").unwrap();
+        let used = write(&blobs, b"used");
+        write(&blobs, b"unused");
         let path = temp.path().join(BLOBS);
         std::fs::write(path.join(format!("{TEMPORARY}x")), "half").unwrap();
         std::fs::write(path.join("README"), "not ours").unwrap();

@@ -11,17 +11,19 @@ use bytes::Bytes;
 use tokio::sync::oneshot;
 
 use super::batch::{CommitError, Error, Revision};
+use super::filer;
 use super::format::{self, Opened, REVISION_ROW, SUM_ROW, sled_failed};
 use super::group::{Conflict, Ground, Group};
 use super::queue::{Answer, Request};
-use super::row::{Digest, Head};
+use super::row::Head;
 use super::settler::{self, Applied};
 use super::sled_store::{Core, guarded, is_used, no_row};
 use super::walk::TreeChange;
 
-/// Starts the two threads. They end when the queue is closed and empty.
+/// Starts the three threads. They end when the queue is closed and empty.
 pub(super) fn start(core: &Arc<Core>, opened: Opened) -> io::Result<Vec<JoinHandle<()>>> {
     let (applied, settler) = settler::start(Arc::clone(core))?;
+    let filer = filer::start(Arc::clone(core))?;
     let core = Arc::clone(core);
     let committer = std::thread::Builder::new().name("state-committer".into()).spawn(move || {
         let mut last = opened;
@@ -31,7 +33,7 @@ pub(super) fn start(core: &Arc<Core>, opened: Opened) -> io::Result<Vec<JoinHand
             core.unsettled.wait_for_room();
         }
     })?;
-    Ok(vec![committer, settler])
+    Ok(vec![filer, committer, settler])
 }
 
 /// Applies what fits and hands it on to be settled; answers the others. Says whether rows of large values went.
@@ -41,15 +43,21 @@ fn commit(core: &Core, requests: Vec<Request>, opened: &mut Opened, to_settle: &
     let beat = core.pulse.begin(Instant::now());
     let ground = Tree(core);
     let mut rooms = Vec::with_capacity(requests.len());
+    let (mut awaited, mut unneeded) = (Vec::new(), Vec::new());
     let mut requests = requests.into_iter();
     let written = guarded(|| {
         let mut group = Group::new(core.lease, *last);
-        for request in requests.by_ref() {
-            let (batch, answer, room) = request.into_parts();
+        for mut request in requests.by_ref() {
+            let files = request.take_files();
+            let Request { batch, answer, room, .. } = request;
             rooms.push(room);
-            match group.add(&batch, &ground) {
-                Ok(Ok(revision)) => fitting.push((answer, revision)),
-                Ok(Err(conflict)) => send(answer, Err(conflict.into())),
+            awaited.extend(files.iter().flatten().copied());
+            match files.and_then(|files| Ok((group.add(&batch, &files, &ground)?, files))) {
+                Ok((Ok(revision), _)) => fitting.push((answer, revision)),
+                Ok((Err(conflict), files)) => {
+                    unneeded.extend(files);
+                    send(answer, Err(conflict.into()));
+                }
                 Err(error) => {
                     fitting.push((answer, *last));
                     return Err(error);
@@ -65,10 +73,13 @@ fn commit(core: &Core, requests: Vec<Request>, opened: &mut Opened, to_settle: &
         let (changes, dropped) = group.into_changes();
         Ok(Some((apply(core, changes)?, reached, sum, dropped)))
     });
+    core.awaited.take(&awaited);
+    let any_unneeded = !unneeded.is_empty();
+    core.garbage.lock().unwrap_or_else(PoisonError::into_inner).extend(unneeded);
     match written {
         Ok(Some((db, reached, reached_sum, dropped))) => {
             (*last, *sum) = (reached, reached_sum);
-            let any_dropped = !dropped.is_empty();
+            let any_dropped = any_unneeded || !dropped.is_empty();
             core.unsettled.add();
             let applied = Applied { db, reached, dropped, answers: fitting, rooms, beat };
             if let Err(lost) = to_settle.send(applied) {
@@ -80,13 +91,13 @@ fn commit(core: &Core, requests: Vec<Request>, opened: &mut Opened, to_settle: &
         }
         Ok(None) => {
             core.pulse.end(beat, Instant::now(), 0);
-            false
+            any_unneeded
         }
         Err(error) => {
             // Closed before anyone hears of it: whoever hears must find it closed.
             core.fail(error.clone());
             core.pulse.end(beat, Instant::now(), 0);
-            for answer in fitting.into_iter().map(|(answer, _)| answer).chain(requests.map(|r| r.into_parts().1)) {
+            for answer in fitting.into_iter().map(|(answer, _)| answer).chain(requests.map(|request| request.answer)) {
                 send(answer, Err(error.clone().into()));
             }
             false
@@ -118,9 +129,8 @@ fn apply(core: &Core, changes: Vec<TreeChange>) -> Result<sled::Db, Error> {
 /// Files removed between two groups: each costs the filesystem's journal, and whoever commits next waits for it.
 const COLLECT_AT_ONCE: usize = 64;
 
-/// Removes large values that no row needs any more. Only here, between two groups: a file that is written for a batch is
-/// named by no row yet. And only once every group is settled: where the row that went last came back with a crash, its
-/// file would be missing.
+/// Removes large values that neither a row needs any more nor a batch that is yet to come. Only once every group is settled:
+/// where the row that went last came back with a crash, its file would be missing.
 fn collect(core: &Core, dropped: bool) {
     if !dropped && core.garbage.lock().unwrap_or_else(PoisonError::into_inner).is_empty() {
         return;
@@ -140,9 +150,13 @@ fn collect(core: &Core, dropped: bool) {
     let count = garbage.len().min(COLLECT_AT_ONCE);
     let collected = core.read(|db| {
         for digest in garbage.drain(..count) {
-            if !is_used(db, &digest)? {
-                core.blobs.remove(&digest)?;
-            }
+            // What a batch waits for is named by a row soon, or comes here again.
+            core.awaited
+                .unless_awaited(&digest, || match is_used(db, &digest)? {
+                    true => Ok(()),
+                    false => core.blobs.remove(&digest),
+                })
+                .transpose()?;
         }
         Ok(())
     });
@@ -176,10 +190,6 @@ impl Ground for Tree<'_> {
         let db = self.0.db.read().unwrap_or_else(PoisonError::into_inner);
         let found = db.as_ref().ok_or(Error::Closed)?.get(tree_key).map_err(|error| sled_failed(&error))?;
         found.map(|raw| Ok((Head::read(&raw).ok_or_else(no_row)?, raw))).transpose()
-    }
-
-    fn write_file(&self, bytes: &[u8]) -> Result<Digest, Error> {
-        self.0.blobs.write(bytes)
     }
 }
 

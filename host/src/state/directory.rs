@@ -231,20 +231,25 @@ fn refuse_a_lost_folder(dir: &Dir, note: &Note) -> Result<(), Error> {
 
 /// Writes beside, syncs, renames, syncs the folder: a file of this name is whole whenever it is there.
 pub(super) fn write_durably(dir: &Dir, name: &str, bytes: &[u8]) -> io::Result<()> {
+    write_whole(dir, name, bytes)?;
+    sync_folder(dir, ".")
+}
+
+/// The same, where the folder is yet to be synced.
+pub(super) fn write_whole(dir: &Dir, name: &str, bytes: &[u8]) -> io::Result<()> {
     use std::io::Write;
     let temporary = format!("{TEMPORARY}{name}");
     let mut file = dir.create(&temporary)?;
     file.write_all(bytes)?;
     file.sync_all()?;
     drop(file);
-    dir.rename(&temporary, dir, name)?;
-    sync_folder(dir, ".")
+    dir.rename(&temporary, dir, name)
 }
 
 /// How the name of an unfinished file begins.
 pub(super) const TEMPORARY: &str = "unfinished-";
 
-fn sync_folder(dir: &Dir, folder: &str) -> io::Result<()> {
+pub(super) fn sync_folder(dir: &Dir, folder: &str) -> io::Result<()> {
     Ok(rustix::fs::fsync(open_folder(dir, folder)?)?)
 }
 

@@ -12,11 +12,10 @@ use super::row::{self, Digest, Head, INLINE_LIMIT_BYTES, Payload, Row};
 use super::sum::{self, Sum};
 use super::walk::TreeChange;
 
-/// What a group needs from the store: the rows as they stand, and a place for large values.
+/// What a group needs from the store: the rows as they stand.
 pub(super) trait Ground {
     /// As it lies there, with what its header says.
     fn row(&self, tree_key: &[u8]) -> Result<Option<(Head, sled::IVec)>, Error>;
-    fn write_file(&self, bytes: &[u8]) -> Result<Digest, Error>;
 }
 
 /// The expectation that did not hold.
@@ -64,8 +63,14 @@ impl Group {
         self.last
     }
 
-    /// The batch's revision if its expectations hold. Its large values are in durable files when this returns.
-    pub fn add(&mut self, batch: &Batch, ground: &impl Ground) -> Result<Result<Revision, Conflict>, Error> {
+    /// The batch's revision if its expectations hold. Its large values are in durable files, under `files` in the order of its
+    /// writes.
+    pub fn add(
+        &mut self,
+        batch: &Batch,
+        files: &[Digest],
+        ground: &impl Ground,
+    ) -> Result<Result<Revision, Conflict>, Error> {
         for (table, key, expectation) in &batch.expectations {
             let found = self.revision_of(&row::tree_key(*table, key), ground)?;
             let holds = match expectation {
@@ -77,11 +82,9 @@ impl Group {
             }
         }
         let revision = Revision(self.last.0 + 1);
+        let mut files = files.iter();
         for (table, key, value) in &batch.writes {
-            let after = match value {
-                Some(bytes) => Some(self.new_row(revision, bytes, ground)?),
-                None => None,
-            };
+            let after = value.as_ref().map(|bytes| self.new_row(revision, bytes, &mut files)).transpose()?;
             self.change(row::tree_key(*table, key), after, ground)?;
         }
         self.last = revision;
@@ -112,9 +115,15 @@ impl Group {
         (out, dropped)
     }
 
-    fn new_row(&self, revision: Revision, bytes: &Bytes, ground: &impl Ground) -> Result<Row, Error> {
+    fn new_row<'a>(
+        &self,
+        revision: Revision,
+        bytes: &Bytes,
+        files: &mut impl Iterator<Item = &'a Digest>,
+    ) -> Result<Row, Error> {
         let payload = if bytes.len() > INLINE_LIMIT_BYTES {
-            Payload::File { digest: ground.write_file(bytes)?, length_bytes: bytes.len() as u64 }
+            let missing = || Error::Failed { detail: "a large value came without its file".into() };
+            Payload::File { digest: *files.next().ok_or_else(missing)?, length_bytes: bytes.len() as u64 }
         } else {
             Payload::Inline(bytes.clone())
         };

@@ -26,6 +26,7 @@ mod conformance;
 mod directory;
 mod disk;
 mod fault;
+mod filer;
 mod format;
 mod group;
 mod health;

@@ -20,6 +20,7 @@ use super::batch::{Batch, CommitError, Error, Key, Revision, Stored, Table};
 use super::blobs::Blobs;
 use super::committer::{self, panic_text};
 use super::directory::{self, BLOBS, Directory};
+use super::filer::Awaited;
 use super::format::{self, sled_failed};
 use super::health::{Health, Pulse};
 use super::note;
@@ -50,7 +51,7 @@ impl Default for Settings {
 /// The durable store in a data directory. Dropping it closes it.
 pub struct SledStore {
     core: Arc<Core>,
-    /// The committer and the settler.
+    /// The filer, the committer and the settler.
     writers: Mutex<Vec<JoinHandle<()>>>,
     watchdog: Mutex<Option<JoinHandle<()>>>,
     stall_after: Duration,
@@ -73,6 +74,7 @@ pub(super) struct Core {
     pub files: RwLock<()>,
     /// Files that perhaps no row needs any more.
     pub garbage: Mutex<VecDeque<Digest>>,
+    pub awaited: Awaited,
     /// Where the data directory is: sled knows only paths.
     pub path: PathBuf,
     pub settings: Settings,
@@ -110,6 +112,7 @@ impl SledStore {
             tap: Mutex::new(None),
             files: RwLock::new(()),
             garbage: Mutex::default(),
+            awaited: Awaited::default(),
             path: path.into(),
             settings: settings.clone(),
             failure: Mutex::new(None),
