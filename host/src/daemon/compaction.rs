@@ -146,3 +146,76 @@ impl From<Result<Rewritten, RewriteError>> for CompactionLine {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use cap_std::fs::Dir;
+    use futures::executor::block_on;
+    use xxhash_rust::xxh3::xxh3_64;
+
+    use super::*;
+    use crate::state::{Batch, KeyBuilder, Settings, Store as _, Table};
+
+    fn compactor(path: &Path) -> Compactor {
+        let dir = Dir::open_ambient_dir(path, cap_std::ambient_authority()).unwrap();
+        Compactor {
+            store: Arc::new(SledStore::open(&dir, path, &Settings::default()).unwrap()),
+            settings: config::Compaction { ratio: Some(3), from_bytes: 0, ..config::Compaction::default() },
+            keep_free_bytes: 0,
+            metrics: Metrics::new(),
+            last_bytes: AtomicU64::new(0),
+            stop: CancellationToken::new(),
+        }
+    }
+
+    /// Rows of noise, written over and over: most of the files is what they were before.
+    fn churn(store: &SledStore, rows: u64) {
+        for seed in 0..400_u64 {
+            let key = KeyBuilder::new().number(seed % rows).build();
+            let noise: Vec<u8> =
+                (seed * 7_500..(seed + 1) * 7_500).flat_map(|n| xxh3_64(&n.to_le_bytes()).to_le_bytes()).collect();
+            let mut batch = Batch::new();
+            batch.put(Table::Bodies, key, noise);
+            block_on(store.commit(batch)).unwrap();
+        }
+    }
+
+    #[test]
+    fn files_are_written_anew_where_that_is_worth_it_and_not_again_before_they_have_grown_by_half() {
+        let temp = tempfile::tempdir().unwrap();
+        let mut compactor = compactor(temp.path());
+        churn(&compactor.store, 1);
+        let before = compactor.store.rows_bytes().unwrap();
+        compactor.settings.from_bytes = before + 1;
+        assert!(!compactor.is_due().unwrap(), "small files are left alone");
+        compactor.settings = config::Compaction { ratio: None, ..compactor.settings };
+        compactor.settings.from_bytes = 0;
+        assert!(!compactor.is_due().unwrap(), "only when somebody asks");
+        compactor.settings.ratio = Some(1_000_000);
+        assert!(!compactor.is_due().unwrap(), "the rows take more than a millionth");
+        compactor.settings.ratio = Some(3);
+        compactor.last_bytes.store(before / 4 * 3, Ordering::Relaxed);
+        assert!(!compactor.is_due().unwrap(), "it would not help: they have grown by a third since the last time");
+        compactor.last_bytes.store(before / 2, Ordering::Relaxed);
+        assert!(compactor.is_due().unwrap());
+
+        compactor.look();
+        let after = compactor.store.rows_bytes().unwrap();
+        assert!(after < before / 3, "{before} became {after}");
+        assert_eq!(compactor.last_bytes.load(Ordering::Relaxed), after);
+        assert!(!compactor.is_due().unwrap());
+    }
+
+    #[test]
+    fn an_engine_that_stops_does_not_wait_for_a_compaction() {
+        let temp = tempfile::tempdir().unwrap();
+        let compactor = compactor(temp.path());
+        churn(&compactor.store, 100);
+        let before = compactor.store.rows_bytes().unwrap();
+        compactor.stop.cancel();
+        assert!(matches!(compactor.compact(&|_| true), Err(RewriteError::Stopped)));
+        assert!(compactor.store.rows_bytes().unwrap() >= before);
+    }
+}
