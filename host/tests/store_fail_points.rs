@@ -252,6 +252,7 @@ fn a_file_that_a_batch_waits_for_is_not_removed_with_the_last_row_that_named_it(
 
 #[test]
 fn the_file_of_a_batch_in_conflict_goes_again() {
+    let scenario = fail::FailScenario::setup();
     let temp = tempfile::tempdir().unwrap();
     let store = open(temp.path(), 10_000);
     block_on(store.commit(small("there"))).unwrap();
@@ -260,6 +261,41 @@ fn the_file_of_a_batch_in_conflict_goes_again() {
     assert!(matches!(block_on(store.commit(batch)), Err(CommitError::Conflict { .. })));
     block_on(store.commit(small("next"))).unwrap();
     block_on(store.commit(small("and next"))).unwrap();
-    let files = std::fs::read_dir(temp.path().join("blobs")).unwrap().count();
-    assert_eq!(files, 0);
+    assert_eq!(std::fs::read_dir(temp.path().join("blobs")).unwrap().count(), 0);
+    scenario.teardown();
+}
+
+/// Two rows need one file. The second goes with a group that a crash may still take back: until it cannot, the file stays.
+#[test]
+fn no_file_goes_while_a_crash_could_bring_back_a_row_that_needs_it() {
+    let scenario = fail::FailScenario::setup();
+    let temp = tempfile::tempdir().unwrap();
+    let store = open(temp.path(), 10_000);
+    let mut batch = Batch::new();
+    batch.put(Table::Bodies, key("one"), vec![7; 70_000]).put(Table::Bodies, key("two"), vec![7; 70_000]);
+    block_on(store.commit(batch)).unwrap();
+    let remove = |name: &str| {
+        let mut batch = Batch::new();
+        batch.remove(Table::Bodies, key(name));
+        store.commit(batch)
+    };
+    block_on(remove("one")).unwrap();
+    // Behind whatever follows from it.
+    block_on(store.commit(small("next"))).unwrap();
+    let (has_reached, go_on) = halt_at("state::after_apply");
+    let (collects, may_collect) = halt_at("state::before_collect");
+    let mut second = remove("two");
+    assert!((&mut second).now_or_never().is_none());
+    has_reached.recv_timeout(Duration::from_secs(20)).unwrap();
+    assert!(collects.recv_timeout(Duration::from_millis(300)).is_err(), "files would go before the group is settled");
+    fail::remove("state::after_apply");
+    drop(go_on);
+    collects.recv_timeout(Duration::from_secs(20)).unwrap();
+    fail::remove("state::before_collect");
+    drop(may_collect);
+    block_on(second).unwrap();
+    block_on(store.commit(small("and next"))).unwrap();
+    block_on(store.commit(small("the last"))).unwrap();
+    assert_eq!(std::fs::read_dir(temp.path().join("blobs")).unwrap().count(), 0);
+    scenario.teardown();
 }

@@ -136,6 +136,7 @@ fn collect(core: &Core, dropped: bool) {
         return;
     }
     core.unsettled.wait_for_none();
+    fail::fail_point!("state::before_collect");
     let mut garbage = core.garbage.lock().unwrap_or_else(PoisonError::into_inner);
     if garbage.is_empty() {
         return;
