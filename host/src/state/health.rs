@@ -17,7 +17,8 @@ pub struct Health {
     pub failure: Option<Error>,
     /// Batches that wait for the committer.
     pub queued: usize,
-    /// How long the oldest group in work has been in work: up to two are, one that is applied and one that is synced.
+    /// How long the oldest work has been under way: up to two groups are, one that is applied and one that is synced, and the
+    /// files of one batch.
     pub committing_for: Option<Duration>,
     /// It has been in work for too long.
     pub stalled: bool,
@@ -34,7 +35,7 @@ pub(super) struct Pulse {
     stop: Condvar,
 }
 
-/// A group in work, by its number.
+/// A group, or the files of a batch, in work, by its number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Beat(u64);
 
