@@ -59,7 +59,7 @@ pub struct Part {
 const TIMEOUT_MS: u32 = 1_000;
 const QUEUE_TIMEOUT_MS: u32 = 500;
 /// Longer than any late commit below: the promise is void against a target that commits later than its settle time.
-const SETTLE: &str = "500ms";
+const SETTLE: &str = "1s";
 /// Documents that each source gets at least before each start, so that every first read has something to commit; as many
 /// more as it takes for so many to be left to do, so that no kill finds nothing under way.
 const AT_LEAST: usize = 5;
@@ -71,13 +71,14 @@ fn faults(scheme: &dyn Scheme) -> Vec<String> {
     vec![
         // Between the vendor's answer and our commit of the page.
         format!("late_answer=200,operation={read},probability=0.8"),
-        // Between the intent and the target's commit; once with, once without a commit after the engine's death.
+        // Between the intent and the target's commit; once with, once without a commit after the engine's death. Late enough
+        // for an engine that starts on a slow machine to ask before it.
         format!("stall=120,operation={write},probability=0.3"),
-        format!("late_commit=200,operation={write},probability=0.3"),
+        format!("late_commit=400,operation={write},probability=0.3"),
         // Between the target's commit and ours of its answer.
         format!("late_answer=150,operation={write},probability=0.4"),
         // Answers that never come.
-        format!("commit_after_drop=200,operation={write},probability=0.04"),
+        format!("commit_after_drop=400,operation={write},probability=0.04"),
         format!("drop_after_commit,operation={write},probability=0.04"),
         format!("drop_before,operation={write},probability=0.04"),
     ]
