@@ -352,7 +352,7 @@ impl Sandbox {
     /// What lies compiled in the artefact store, mapped from its file.
     fn mapped(&self, digest: &Digest, class: ModuleClass) -> Result<Option<(Component, Kept)>, Error> {
         let Some(kept) = self.kept(digest, class)? else { return Ok(None) };
-        // SAFETY: the HMAC was verified over exactly this file, for this module and this engine's settings, under a key that
+        // SAFETY: the keyed hash was verified over exactly this file, for this module and this engine's settings, under a key that
         // only this node has. So it is what this node's compiler wrote. The file is not written to again, and whoever else
         // could write to it could read the key beside it.
         match unsafe { Component::deserialize_file(&self.lane(class).engine, kept.path()) } {

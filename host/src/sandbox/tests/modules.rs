@@ -242,7 +242,7 @@ fn an_artefact_that_was_tampered_with_is_thrown_away_and_made_again() {
         bytes
     };
     for bad in [
-        // The artefact from both ends, then cost, HMAC and magic.
+        // The artefact from both ends, then cost, keyed hash and magic.
         flipped(0),
         flipped(good.len() / 2),
         flipped(good.len() - 49),
