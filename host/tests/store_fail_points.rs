@@ -35,6 +35,12 @@ fn small(name: &str) -> Batch {
     batch
 }
 
+fn removal(name: &str) -> Batch {
+    let mut batch = Batch::new();
+    batch.remove(Table::Bodies, key(name));
+    batch
+}
+
 fn holds(store: &SledStore, name: &str) -> bool {
     let subjects = store.get(Table::Subjects, &key(name)).unwrap().is_some();
     let owners = store.get(Table::Owners, &key(name)).unwrap().is_some();
@@ -99,17 +105,34 @@ fn a_panic_in_the_committer_is_an_answer_and_not_a_silence() {
     check("state::after_apply", "panic", None);
 }
 
-/// Halts the committer at `point` until the answered sender is used or dropped; the receiver hears when it got there.
-fn halt_at(point: &str) -> (mpsc::Receiver<()>, mpsc::Sender<()>) {
-    let (reached, has_reached) = mpsc::channel();
-    let (go_on, may_go_on) = mpsc::channel::<()>();
-    let may_go_on = Mutex::new(may_go_on);
-    let halt = move || {
-        reached.send(()).ok();
-        may_go_on.lock().unwrap().recv().ok();
-    };
-    fail::cfg_callback(point, halt).unwrap();
-    (has_reached, go_on)
+/// A thread of the store's, halted at a point.
+struct Halt {
+    point: &'static str,
+    reached: mpsc::Receiver<()>,
+    go_on: mpsc::Sender<()>,
+}
+
+impl Halt {
+    fn at(point: &'static str) -> Self {
+        let (has_reached, reached) = mpsc::channel();
+        let (go_on, may_go_on) = mpsc::channel::<()>();
+        let may_go_on = Mutex::new(may_go_on);
+        let halt = move || {
+            has_reached.send(()).ok();
+            may_go_on.lock().unwrap().recv().ok();
+        };
+        fail::cfg_callback(point, halt).unwrap();
+        Self { point, reached, go_on }
+    }
+
+    fn wait(&self) {
+        self.reached.recv_timeout(Duration::from_secs(20)).unwrap();
+    }
+
+    fn release(self) {
+        fail::remove(self.point);
+        drop(self.go_on);
+    }
 }
 
 #[test]
@@ -118,14 +141,13 @@ fn nothing_is_acknowledged_before_the_sync() {
     let temp = tempfile::tempdir().unwrap();
     let store = open(temp.path(), 10_000);
     for point in ["state::before_apply", "state::after_apply", "state::after_flush"] {
-        let (has_reached, go_on) = halt_at(point);
+        let halt = Halt::at(point);
         let mut commit = store.commit(put(point));
         assert!((&mut commit).now_or_never().is_none());
-        has_reached.recv_timeout(Duration::from_secs(20)).unwrap();
+        halt.wait();
         assert!((&mut commit).now_or_never().is_none(), "acknowledged at {point}");
         assert_eq!(holds(&store, point), point != "state::before_apply", "a read may see it before it is durable");
-        fail::remove(point);
-        drop(go_on);
+        halt.release();
         block_on(commit).unwrap();
     }
     scenario.teardown();
@@ -136,21 +158,19 @@ fn what_comes_while_a_group_is_synced_is_the_next_group() {
     let scenario = fail::FailScenario::setup();
     let temp = tempfile::tempdir().unwrap();
     let store = open(temp.path(), 10_000);
-    let (has_reached, go_on) = halt_at("state::after_flush");
+    let halt = Halt::at("state::after_flush");
     let names: Vec<_> = (0..40).map(|number| number.to_string()).collect();
     let mut commits: Vec<_> = names.iter().map(|name| store.commit(small(name))).collect();
     assert!((&mut commits[0]).now_or_never().is_none());
-    has_reached.recv_timeout(Duration::from_secs(20)).unwrap();
+    halt.wait();
     // The second is applied while the first is synced.
-    let (has_begun, begin) = halt_at("state::before_apply");
+    let applying = Halt::at("state::before_apply");
     assert!((&mut commits[1]).now_or_never().is_none());
-    has_begun.recv_timeout(Duration::from_secs(20)).unwrap();
+    applying.wait();
     assert!(commits[2..].iter_mut().all(|commit| commit.now_or_never().is_none()));
     assert_eq!(store.health().queued, 38);
-    for (point, go_on) in [("state::before_apply", begin), ("state::after_flush", go_on)] {
-        fail::remove(point);
-        drop(go_on);
-    }
+    applying.release();
+    halt.release();
     let revisions: Vec<_> = block_on(futures::future::join_all(commits)).into_iter().map(|r| r.unwrap().0).collect();
     assert_eq!(revisions, (1..=40).collect::<Vec<_>>(), "in the order in which they came");
     store.close().unwrap();
@@ -164,14 +184,13 @@ fn a_commit_that_hangs_is_seen_to_hang() {
     let temp = tempfile::tempdir().unwrap();
     let store = open(temp.path(), 0);
     assert!(!store.health().stalled);
-    let (has_reached, go_on) = halt_at("state::after_apply");
+    let halt = Halt::at("state::after_apply");
     let mut commit = store.commit(put("a"));
     assert!((&mut commit).now_or_never().is_none());
-    has_reached.recv_timeout(Duration::from_secs(20)).unwrap();
+    halt.wait();
     let health = store.health();
     assert!(health.stalled && health.committing_for.is_some(), "{health:?}");
-    fail::remove("state::after_apply");
-    drop(go_on);
+    halt.release();
     block_on(commit).unwrap();
     store.close().unwrap();
     assert!(!store.health().stalled);
@@ -183,13 +202,12 @@ fn a_dropped_commit_still_happens() {
     let scenario = fail::FailScenario::setup();
     let temp = tempfile::tempdir().unwrap();
     let store = open(temp.path(), 10_000);
-    let (has_reached, go_on) = halt_at("state::before_apply");
+    let halt = Halt::at("state::before_apply");
     let mut commit = store.commit(put("dropped"));
     assert!((&mut commit).now_or_never().is_none());
-    has_reached.recv_timeout(Duration::from_secs(20)).unwrap();
+    halt.wait();
     drop(commit);
-    fail::remove("state::before_apply");
-    drop(go_on);
+    halt.release();
     block_on(store.commit(put("next"))).unwrap();
     assert!(holds(&store, "dropped"));
     scenario.teardown();
@@ -204,16 +222,15 @@ fn a_tenants_large_values_hold_up_nobody_elses_batch() {
         batch.on_account_of(TenantId::new(tenant).unwrap());
         batch
     };
-    let (has_reached, go_on) = halt_at("state::after_filing");
+    let halt = Halt::at("state::after_filing");
     let mut large = store.commit(of("b", put("large")));
     let mut behind = store.commit(of("b", small("behind")));
     assert!((&mut large).now_or_never().is_none());
-    has_reached.recv_timeout(Duration::from_secs(20)).unwrap();
+    halt.wait();
     assert!((&mut behind).now_or_never().is_none());
     block_on(store.commit(of("a", small("a")))).unwrap();
     assert!(!holds(&store, "large") && !holds(&store, "behind"), "in their order");
-    fail::remove("state::after_filing");
-    drop(go_on);
+    halt.release();
     let revisions = [block_on(large).unwrap(), block_on(behind).unwrap()];
     assert!(revisions.is_sorted() && holds(&store, "large") && holds(&store, "behind"));
     scenario.teardown();
@@ -231,20 +248,17 @@ fn a_file_that_a_batch_waits_for_is_not_removed_with_the_last_row_that_named_it(
         batch
     };
     block_on(store.commit(named("first"))).unwrap();
-    let (has_reached, go_on) = halt_at("state::after_filing");
+    let halt = Halt::at("state::after_filing");
     let mut second = named("second");
     second.on_account_of(TenantId::new("b").unwrap());
     let mut second = store.commit(second);
     assert!((&mut second).now_or_never().is_none());
-    has_reached.recv_timeout(Duration::from_secs(20)).unwrap();
-    let mut batch = Batch::new();
-    batch.remove(Table::Bodies, key("first"));
-    block_on(store.commit(batch)).unwrap();
+    halt.wait();
+    block_on(store.commit(removal("first"))).unwrap();
     // Whatever is to be removed is, before the group after that.
     block_on(store.commit(small("next"))).unwrap();
     block_on(store.commit(small("and next"))).unwrap();
-    fail::remove("state::after_filing");
-    drop(go_on);
+    halt.release();
     block_on(second).unwrap();
     assert_eq!(store.get(Table::Bodies, &key("second")).unwrap().unwrap().value, value);
     scenario.teardown();
@@ -274,25 +288,21 @@ fn no_file_goes_while_a_crash_could_bring_back_a_row_that_needs_it() {
     let mut batch = Batch::new();
     batch.put(Table::Bodies, key("one"), vec![7; 70_000]).put(Table::Bodies, key("two"), vec![7; 70_000]);
     block_on(store.commit(batch)).unwrap();
-    let remove = |name: &str| {
-        let mut batch = Batch::new();
-        batch.remove(Table::Bodies, key(name));
-        store.commit(batch)
-    };
-    block_on(remove("one")).unwrap();
+    block_on(store.commit(removal("one"))).unwrap();
     // Behind whatever follows from it.
     block_on(store.commit(small("next"))).unwrap();
-    let (has_reached, go_on) = halt_at("state::after_apply");
-    let (collects, may_collect) = halt_at("state::before_collect");
-    let mut second = remove("two");
+    let halt = Halt::at("state::after_apply");
+    let collecting = Halt::at("state::before_collect");
+    let mut second = store.commit(removal("two"));
     assert!((&mut second).now_or_never().is_none());
-    has_reached.recv_timeout(Duration::from_secs(20)).unwrap();
-    assert!(collects.recv_timeout(Duration::from_millis(300)).is_err(), "files would go before the group is settled");
-    fail::remove("state::after_apply");
-    drop(go_on);
-    collects.recv_timeout(Duration::from_secs(20)).unwrap();
-    fail::remove("state::before_collect");
-    drop(may_collect);
+    halt.wait();
+    assert!(
+        collecting.reached.recv_timeout(Duration::from_millis(300)).is_err(),
+        "files would go before the group is settled"
+    );
+    halt.release();
+    collecting.wait();
+    collecting.release();
     block_on(second).unwrap();
     block_on(store.commit(small("and next"))).unwrap();
     block_on(store.commit(small("the last"))).unwrap();
