@@ -185,7 +185,7 @@ impl Artefacts {
         file.sync_all()
     }
 
-    /// Of everything but the artefact, which comes last. BLAKE3, keyed: HMAC-SHA-256 over a megabyte was half of a loading.
+    /// Of everything but the artefact, which comes last. BLAKE3, keyed: with HMAC-SHA-256 a loading took 1.1 ms and not 0.7.
     fn mac(&self, module: &Digest, class: ModuleClass, engine: &Engine, cost: [u8; COST_BYTES]) -> blake3::Hasher {
         let mut mac = blake3::Hasher::new_keyed(&self.key);
         mac.update(b"crossdock artefact 4\0");

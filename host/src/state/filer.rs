@@ -1,6 +1,6 @@
 //! The thread that writes large values into files of their own, before their batch joins a group.
 //!
-//! A file costs a hash, a write and a sync, a thousand times what a row costs. In the committer everybody's next batch would
+//! A file costs a hash, a write and a sync of its own. In the committer everybody's next batch would
 //! wait for it; here only its own batch waits, and what its tenant sent after that.
 
 use std::collections::HashMap;

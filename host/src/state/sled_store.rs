@@ -33,9 +33,9 @@ use super::{Receipt, Store};
 /// What an operator may set.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// Memory that sled may use for pages, by their bytes on the disk. In memory a page takes twice that, and up to 16,384 pages
-    /// wait to be counted at all (64 for each of 256 shards), so an engine may have 200 MiB more than this. Twice as much
-    /// makes the whole way 1 to 3 % faster; over a million documents it takes an engine past 400 MiB.
+    /// Memory that sled may use for pages, by their bytes on the disk. In memory a page takes half as much again, and up to
+    /// 16,384 pages wait to be counted at all (64 for each of 256 shards), whatever is set here. Twice as much makes the whole
+    /// way a few percent faster at best; over a million documents it takes an engine past 400 MiB.
     pub cache_bytes: u64,
     /// A commit that takes longer than this is reported as hanging. A healthy one takes under 10 ms; a disk busy with
     /// something else has been seen to take a second.
