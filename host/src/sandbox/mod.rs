@@ -389,7 +389,6 @@ impl Sandbox {
     }
 }
 
-/// Nothing behind these locks is left half done by a panic.
 /// A fresh artefact loads, unless what the module declares (its memory, its tables, its globals) is more than a slot holds.
 fn does_not_load(error: &wasmtime::Error) -> Error {
     let said = format!("{error:#}");
@@ -400,6 +399,7 @@ fn does_not_load(error: &wasmtime::Error) -> Error {
     Error::Internal { problem: format!("a fresh artefact does not load: {said}") }
 }
 
+/// Nothing behind these locks is left half done by a panic.
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
