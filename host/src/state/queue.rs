@@ -264,8 +264,8 @@ impl Line {
         let mut group: Vec<Request> = Vec::new();
         let (firsts, mut kib) = (self.turns.iter().filter(|tenant| self.first(tenant).is_some()).count(), 0);
         while group.len() < GROUP_LIMIT {
-            let Some(at) = self.turns.iter().position(|tenant| self.first(tenant).is_some()) else { break };
-            let Some(next) = self.turns.get(at).and_then(|tenant| self.first(tenant)) else { break };
+            let mut turns = self.turns.iter().enumerate();
+            let Some((at, next)) = turns.find_map(|(at, tenant)| Some((at, self.first(tenant)?))) else { break };
             kib += rows_kib(&next.batch);
             if group.len() >= firsts && kib > GROUP_KIB {
                 break;
@@ -301,14 +301,19 @@ fn large_values(batch: &Batch) -> impl Iterator<Item = &Bytes> {
 
 /// What a batch weighs in a group, where its large values lie in files already.
 fn rows_kib(batch: &Batch) -> u32 {
-    let large: usize = large_values(batch).map(Bytes::len).sum();
-    cost_kib(batch).saturating_sub(u32::try_from(large >> 10).unwrap_or(u32::MAX)).max(LEAST_COST_KIB)
+    kib(bytes_of(batch) - large_values(batch).map(Bytes::len).sum::<usize>())
 }
 
 /// What it takes of the room.
 fn cost_kib(batch: &Batch) -> u32 {
-    let bytes: usize =
-        batch.writes.iter().map(|(_, key, value)| key.0.len() + value.as_ref().map_or(0, |v| v.len())).sum();
+    kib(bytes_of(batch))
+}
+
+fn bytes_of(batch: &Batch) -> usize {
+    batch.writes.iter().map(|(_, key, value)| key.0.len() + value.as_ref().map_or(0, |v| v.len())).sum()
+}
+
+fn kib(bytes: usize) -> u32 {
     // One batch larger than all of its tenant's room takes all of it, and goes alone.
     u32::try_from(bytes >> 10).unwrap_or(TENANT_ROOM_KIB).clamp(LEAST_COST_KIB, TENANT_ROOM_KIB)
 }
@@ -434,6 +439,14 @@ mod tests {
             group.iter_mut().map(|request| request.take_files().unwrap()).collect::<Vec<_>>(),
             [vec![[7; 32]], vec![]]
         );
+    }
+
+    #[test]
+    fn in_a_group_a_batch_weighs_its_rows_alone() {
+        let mut batch = batch_of("a", 10 << 20);
+        let alone = rows_kib(&batch);
+        batch.put(Table::Bodies, KeyBuilder::new().build(), vec![0; 40 << 20]);
+        assert_eq!((rows_kib(&batch), cost_kib(&batch)), (alone, TENANT_ROOM_KIB));
     }
 
     #[test]
