@@ -8,7 +8,7 @@ use vendor_sim::proof::configuration::Settings;
 use vendor_sim::proof::engine::said;
 use vendor_sim::proof::world::SCHEME;
 
-use crate::{PATIENCE, check_books, check_no_secret_was_said, in_directory, told, world};
+use crate::{PATIENCE, check_books, check_no_secret_was_said, in_directory, programs, told, world};
 
 #[test]
 fn a_dry_run_writes_nothing_and_keeps_no_cursor() {
@@ -125,4 +125,14 @@ fn personal_data_is_masked_unless_asked_for() {
     }
     told(engine.terminate());
     check_no_secret_was_said(&world);
+}
+
+/// What keeps an engine within its bound over a large ledger stands in a symbol that the allocator looks for, and nothing
+/// fails to link where it no longer does.
+#[test]
+fn the_allocator_has_the_settings_of_the_binary() {
+    let mut command = std::process::Command::new(&programs().crossdock);
+    let said = command.arg("--version").env("_RJEM_MALLOC_CONF", "stats_print:true").output().unwrap();
+    let said = String::from_utf8_lossy(&said.stderr);
+    assert!(said.contains("opt.dirty_decay_ms: 1000 ") && said.contains("opt.muzzy_decay_ms: 0 "), "{said}");
 }
